@@ -1,0 +1,55 @@
+"""Configs: frozen, checked, and the key of a run."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from typing import Any, ClassVar
+
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+FORMAT = 1
+"""Version of what a run holds; part of every key, so that another format is another run."""
+
+
+class ConfigError(ValueError):
+    """A config that cannot be: names the field, the value, and what is allowed."""
+
+
+class Config(BaseModel):
+    """Base of the experiments' configs.
+
+    Unknown fields, wrong types and impossible values raise `ConfigError`; a number given as a
+    string, as papermill does with ``1e-3``, becomes a number.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+
+    experiment: ClassVar[str]
+
+    def __init__(self, **fields: Any) -> None:
+        try:
+            super().__init__(**fields)
+        except ValidationError as error:
+            raise ConfigError(self._explain(error)) from None
+
+    @classmethod
+    def _explain(cls, error: ValidationError) -> str:
+        sentences = []
+        for fault in error.errors(include_url=False):
+            name = ".".join(map(str, fault["loc"])) or cls.experiment
+            if fault["type"] == "extra_forbidden":
+                known = ", ".join(cls.model_fields)
+                sentences.append(f"{name}={fault['input']!r}: unknown; {cls.experiment} has {known}")
+            elif fault["loc"]:
+                sentences.append(f"{name}={fault['input']!r}: {fault['msg']}")
+            else:
+                sentences.append(fault["msg"].removeprefix("Value error, "))
+        return "; ".join(sentences)
+
+    @property
+    def key(self) -> str:
+        """First 16 hexadecimal digits of the sha256 of all fields and the format version."""
+        identity = {"format": FORMAT, "experiment": self.experiment, "config": self.model_dump()}
+        canonical = json.dumps(identity, sort_keys=True, separators=(",", ":"))
+        return hashlib.sha256(canonical.encode()).hexdigest()[:16]

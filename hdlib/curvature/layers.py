@@ -1,0 +1,273 @@
+"""Linearised layers of a piecewise-linear network.
+
+Every layer maps activations and is linear, or linear once its active pattern is fixed. `push`
+applies that linear map to tangents and `pull` its transpose to cotangents; both carry q of them for
+each of n samples, so their arrays are (n, q, *activation).
+
+At a kink the patterns are those of PyTorch's autograd: a ReLU at exactly zero passes nothing, and a
+max-pool with equal largest entries passes the one that `max_pool2d` returns, the first in row-major
+order.
+"""
+
+from __future__ import annotations
+
+from math import prod
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+from torch.nn.grad import conv2d_input
+
+
+class Layer:
+    """A layer without parameters; the base class of all others."""
+
+    def __init__(self, module: nn.Module) -> None:
+        self.module = module
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Apply the layer to (n, *shape) and keep what `push` and `pull` need."""
+        self.shape = x.shape[1:]
+        return self.module(x)
+
+    def push(self, tangents: Tensor) -> Tensor:
+        """J v for tangents v of the input: (n, q, *in) → (n, q, *out)."""
+        return self.module(tangents.flatten(0, 1)).unflatten(0, tangents.shape[:2])
+
+    def pull(self, cotangents: Tensor) -> Tensor:
+        """Jᵀu for cotangents u of the output: (n, q, *out) → (n, q, *in)."""
+        flat = cotangents.flatten(0, 1)
+        zeros = flat.new_zeros(len(flat), *self.shape)
+        _, vjp = torch.func.vjp(self.module, zeros)
+        return vjp(flat)[0].unflatten(0, cotangents.shape[:2])
+
+
+class ReLU(Layer):
+    """max(x, 0), with derivative 1 where x > 0."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        self.shape = x.shape[1:]
+        self.active = (x > 0).to(x.dtype)
+        return x * self.active
+
+    def push(self, tangents: Tensor) -> Tensor:
+        return tangents * self.active[:, None]
+
+    pull = push
+
+
+class MaxPool(Layer):
+    """The largest entry of each window; indices are into the flattened image."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        pool = self.module
+        assert isinstance(pool, nn.MaxPool2d)
+        self.shape = x.shape[1:]
+        y, indices = F.max_pool2d(
+            x,
+            pool.kernel_size,
+            pool.stride,
+            pool.padding,
+            pool.dilation,
+            pool.ceil_mode,
+            return_indices=True,
+        )
+        self.pooled = y.shape[2:]
+        self.indices = indices.flatten(2)[:, None]
+        return y
+
+    def push(self, tangents: Tensor) -> Tensor:
+        indices = self.indices.expand(-1, tangents.shape[1], -1, -1)
+        return tangents.flatten(3).gather(3, indices).unflatten(3, self.pooled)
+
+    def pull(self, cotangents: Tensor) -> Tensor:
+        n, q = cotangents.shape[:2]
+        flat = cotangents.new_zeros(n, q, self.shape[0], prod(self.shape[1:]))
+        indices = self.indices.expand(-1, q, -1, -1)
+        return flat.scatter_add_(3, indices, cotangents.flatten(3)).unflatten(3, self.shape[1:])
+
+
+class Affine(Layer):
+    """A layer with a weight and maybe a bias, as a matrix acting on input patches.
+
+    The pre-activation at output channel o and position t is Σₖ W[o, k] a[k, t], with a the input
+    patches followed by a constant 1 where there is a bias.
+
+    Attributes:
+        outputs: number O of output channels.
+        fan_in: number K of weights for each of them, without the bias.
+        start: where its weight begins in the vector of all parameters.
+    """
+
+    module: nn.Linear | nn.Conv2d
+
+    def __init__(self, module: nn.Linear | nn.Conv2d, start: int) -> None:
+        super().__init__(module)
+        self.weight = module.weight.detach()
+        self.outputs = self.weight.shape[0]
+        self.fan_in = self.weight[0].numel()
+        self.has_bias = module.bias is not None
+        self.start = start
+
+    @property
+    def columns(self) -> int:
+        """K, and one more where there is a bias."""
+        return self.fan_in + self.has_bias
+
+    @property
+    def size(self) -> int:
+        """Number of parameters, O times `columns`."""
+        return self.outputs * self.columns
+
+    def patches(self) -> Tensor:
+        """Input patches of the last `forward`, with the constant 1 for the bias."""
+        raise NotImplementedError
+
+    def _with_constant(self, patches: Tensor) -> Tensor:
+        ones = torch.ones_like(patches[:, :1])
+        return torch.cat([patches, ones], 1) if self.has_bias else patches
+
+
+class Linear(Affine):
+    """Fully connected layer; its patches are (n, columns)."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        self.shape = x.shape[1:]
+        self.input = x
+        return self.module(x)
+
+    def patches(self) -> Tensor:
+        return self._with_constant(self.input)
+
+    def push(self, tangents: Tensor) -> Tensor:
+        return tangents @ self.weight.T
+
+    def pull(self, cotangents: Tensor) -> Tensor:
+        return cotangents @ self.weight
+
+    def push_channels(self, tangents: Tensor, channels: int) -> Tensor:
+        """Tangents that live in one input channel each: (n, q, c · s) → (n, q · c, O)."""
+        weight = self.weight.unflatten(1, (channels, -1))
+        split = tangents.unflatten(2, (channels, -1))
+        return torch.einsum("nqcs,mcs->nqcm", split, weight).flatten(1, 2)
+
+
+class Conv(Affine):
+    """Convolution with zero padding; its patches are (n, columns, positions)."""
+
+    module: nn.Conv2d
+
+    def _geometry(self) -> dict:
+        conv = self.module
+        return {"stride": conv.stride, "padding": conv.padding, "dilation": conv.dilation}
+
+    def forward(self, x: Tensor) -> Tensor:
+        self.shape = x.shape[1:]
+        self.input = x
+        y = self.module(x)
+        self.positions = y.shape[2:]
+        return y
+
+    def patches(self) -> Tensor:
+        unfolded = F.unfold(self.input, self.module.kernel_size, **self._geometry())
+        return self._with_constant(unfolded)
+
+    def push(self, tangents: Tensor) -> Tensor:
+        flat = F.conv2d(tangents.flatten(0, 1), self.weight, **self._geometry())
+        return flat.unflatten(0, tangents.shape[:2])
+
+    def pull(self, cotangents: Tensor) -> Tensor:
+        n, q = cotangents.shape[:2]
+        shape = (n * q, *self.input.shape[1:])
+        flat = conv2d_input(shape, self.weight, cotangents.flatten(0, 1), **self._geometry())
+        return flat.unflatten(0, (n, q))
+
+    def push_channels(self, tangents: Tensor, channels: int) -> Tensor:
+        """Tangents that live in one input channel each: (n, q, c, h, w) → (n, q · c, O, …)."""
+        n, q = tangents.shape[:2]
+        kernels = self.weight.transpose(0, 1).flatten(0, 1)[:, None]
+        flat = F.conv2d(tangents.flatten(0, 1), kernels, groups=channels, **self._geometry())
+        return flat.reshape(n, q * channels, self.outputs, *flat.shape[2:])
+
+    def weight_gradient(self, inputs: Tensor, errors: Tensor) -> Tensor:
+        """Σₙ over positions of errors times input patches: (O, q, K of one channel each).
+
+        Args:
+            inputs: (n, q, h, w), taken as q input channels.
+            errors: (n, O, positions).
+        """
+        size = (self.outputs, inputs.shape[1], *self.module.kernel_size)
+        gradient = torch.nn.grad.conv2d_weight(
+            inputs, size, errors.unflatten(2, self.positions), **self._geometry()
+        )
+        return gradient.flatten(2)
+
+
+@torch.no_grad()
+def piecewise_linear(model: nn.Module, sample: Tensor) -> list[Layer] | None:
+    """The layers of ``model`` linearised, or None where it is not such a stack.
+
+    Recognised are `nn.Sequential`s, nested as one likes, of Linear (on vectors), Conv2d (zero
+    padding, one group), ReLU, MaxPool2d, AvgPool2d, Flatten and Identity, each parameter used once
+    and trained, that end in a vector of outputs.
+
+    Args:
+        model: float64.
+        sample: (1, *input), sent forward through the layers to see the shapes.
+    """
+    modules = _stack(model)
+    if modules is None or not all(p.requires_grad for p in model.parameters()):
+        return None
+    layers: list[Layer] = []
+    start = 0
+    seen: set[nn.Module] = set()
+    x = sample
+    for module in modules:
+        layer = _linearise(module, x, start)
+        if layer is None or (isinstance(layer, Affine) and module in seen):
+            return None
+        if isinstance(layer, Affine):
+            seen.add(module)
+            start += layer.size
+        layers.append(layer)
+        x = layer.forward(x)
+    distinct = len(list(model.parameters())) == sum(
+        1 + layer.has_bias for layer in layers if isinstance(layer, Affine)
+    )
+    return layers if x.ndim == 2 and distinct and seen else None
+
+
+def _stack(module: nn.Module) -> list[nn.Module] | None:
+    """Leaf modules in order; None where a container computes something of its own."""
+    if isinstance(module, nn.Sequential):
+        if type(module).forward is not nn.Sequential.forward:
+            return None
+        stacks = [_stack(child) for child in module]
+        if any(stack is None for stack in stacks):
+            return None
+        return [leaf for stack in stacks if stack is not None for leaf in stack]
+    return None if len(list(module.children())) else [module]
+
+
+def _linearise(module: nn.Module, x: Tensor, start: int) -> Layer | None:
+    match module:
+        case nn.Linear() if type(module) is nn.Linear and x.ndim == 2:
+            return Linear(module, start)
+        case nn.Conv2d() if (
+            type(module) is nn.Conv2d
+            and x.ndim == 4
+            and module.groups == 1
+            and module.padding_mode == "zeros"
+            and not isinstance(module.padding, str)
+        ):
+            return Conv(module, start)
+        case nn.ReLU():
+            return ReLU(module)
+        case nn.MaxPool2d() if x.ndim == 4 and not module.return_indices:
+            return MaxPool(module)
+        case nn.AvgPool2d() if x.ndim == 4:
+            return Layer(module)
+        case nn.Flatten(start_dim=1, end_dim=-1) | nn.Identity():
+            return Layer(module)
+        case _:
+            return None

@@ -1,0 +1,5 @@
+"""What learns."""
+
+from hdlib.models.lenet import LeNetTiny
+
+__all__ = ["LeNetTiny"]

@@ -1,0 +1,35 @@
+"""At which steps checkpoints are kept."""
+
+from __future__ import annotations
+
+EARLY_STEPS = (0, 10, 50, 100, 200)
+EVERY_EPOCH_UNTIL = 10
+
+
+def checkpoint_steps(n_epochs: int, steps_per_epoch: int) -> list[int]:
+    """Checkpoints dense at the start: the loss surface changes most in the first epochs.
+
+    Steps 0, 10, 50, 100 and 200, the end of each epoch to the tenth, of every second one after it,
+    and of the last; those beyond the end left out.
+
+    Args:
+        n_epochs: ≥ 1.
+        steps_per_epoch: ≥ 1.
+
+    Returns:
+        Ascending steps; 25 for 30 epochs of 469 steps.
+
+    Raises:
+        ValueError: if an argument is not positive.
+    """
+    if n_epochs < 1 or steps_per_epoch < 1:
+        raise ValueError(
+            f"epochs and steps must be at least 1, got {n_epochs} of {steps_per_epoch} steps"
+        )
+    epochs = {
+        epoch
+        for epoch in range(1, n_epochs + 1)
+        if epoch <= EVERY_EPOCH_UNTIL or epoch % 2 == 0 or epoch == n_epochs
+    }
+    ends = {epoch * steps_per_epoch for epoch in epochs}
+    return sorted(ends | {step for step in EARLY_STEPS if step <= n_epochs * steps_per_epoch})
