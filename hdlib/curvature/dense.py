@@ -14,15 +14,14 @@ from torch import Tensor, nn
 from hdlib.curvature.data import Data, batches, double, split
 from hdlib.curvature.layers import Affine, Layer, piecewise_linear
 from hdlib.curvature.losses import Loss, OutputDerivatives, output_derivatives
-from hdlib.curvature.piecewise import GaussNewtonSum, ResidualSum, floats_per_sample, pull_back
+from hdlib.curvature.piecewise import GaussNewtonSum, ResidualSum, pull_back
 from hdlib.curvature.products import add_gauss_newton, add_hessian, trained
 from hdlib.curvature.rank_k import mirror
 
 log = logging.getLogger(__name__)
 
-SAMPLES = 256
+SAMPLES = 128
 PRODUCT_SAMPLES = 64
-FLOATS = 2**27
 
 
 class HessianSplit(NamedTuple):
@@ -140,11 +139,10 @@ def _fill_from_structure(
     gauss_newton: Tensor,
     residual: Tensor | None,
 ) -> int:
-    size = max(1, min(SAMPLES, FLOATS // floats_per_sample(layers)))
     curved = GaussNewtonSum(layers)
     bent = ResidualSum(layers)
     samples = 0
-    for x, y in split(stream, size):
+    for x, y in split(stream, SAMPLES):
         outputs = x
         for layer in layers:
             outputs = layer.forward(outputs)

@@ -11,6 +11,7 @@ order.
 
 from __future__ import annotations
 
+from itertools import zip_longest
 from math import prod
 
 import torch
@@ -30,8 +31,8 @@ class Layer:
         self.shape = x.shape[1:]
         return self.module(x)
 
-    def push(self, tangents: Tensor) -> Tensor:
-        """J v for tangents v of the input: (n, q, *in) → (n, q, *out)."""
+    def push(self, tangents: Tensor, samples: slice) -> Tensor:
+        """J v for tangents v of the input of some samples: (n, q, *in) → (n, q, *out)."""
         return self.module(tangents.flatten(0, 1)).unflatten(0, tangents.shape[:2])
 
     def pull(self, cotangents: Tensor) -> Tensor:
@@ -50,21 +51,34 @@ class ReLU(Layer):
         self.active = (x > 0).to(x.dtype)
         return x * self.active
 
-    def push(self, tangents: Tensor) -> Tensor:
-        return tangents * self.active[:, None]
+    def push(self, tangents: Tensor, samples: slice) -> Tensor:
+        return tangents * self.active[samples, None]
 
-    pull = push
+    def pull(self, cotangents: Tensor) -> Tensor:
+        return cotangents * self.active[:, None]
 
 
 class MaxPool(Layer):
-    """The largest entry of each window; indices are into the flattened image."""
+    """The largest entry of each window, of the image or of its positive part.
+
+    A ReLU before a max-pool is taken together with it: gathering first leaves less to mask.
+
+    Args:
+        module: the pool.
+        rectified: whether a ReLU comes before it.
+    """
+
+    module: nn.MaxPool2d
+
+    def __init__(self, module: nn.MaxPool2d, *, rectified: bool) -> None:
+        super().__init__(module)
+        self.rectified = rectified
 
     def forward(self, x: Tensor) -> Tensor:
         pool = self.module
-        assert isinstance(pool, nn.MaxPool2d)
         self.shape = x.shape[1:]
         y, indices = F.max_pool2d(
-            x,
+            x.relu() if self.rectified else x,
             pool.kernel_size,
             pool.stride,
             pool.padding,
@@ -74,13 +88,17 @@ class MaxPool(Layer):
         )
         self.pooled = y.shape[2:]
         self.indices = indices.flatten(2)[:, None]
+        self.active = (y > 0).to(y.dtype)[:, None]
         return y
 
-    def push(self, tangents: Tensor) -> Tensor:
-        indices = self.indices.expand(-1, tangents.shape[1], -1, -1)
-        return tangents.flatten(3).gather(3, indices).unflatten(3, self.pooled)
+    def push(self, tangents: Tensor, samples: slice) -> Tensor:
+        indices = self.indices[samples].expand(-1, tangents.shape[1], -1, -1)
+        pooled = tangents.flatten(3).gather(3, indices).unflatten(3, self.pooled)
+        return pooled.mul_(self.active[samples]) if self.rectified else pooled
 
     def pull(self, cotangents: Tensor) -> Tensor:
+        if self.rectified:
+            cotangents = cotangents * self.active
         n, q = cotangents.shape[:2]
         flat = cotangents.new_zeros(n, q, self.shape[0], prod(self.shape[1:]))
         indices = self.indices.expand(-1, q, -1, -1)
@@ -139,14 +157,14 @@ class Linear(Affine):
     def patches(self) -> Tensor:
         return self._with_constant(self.input)
 
-    def push(self, tangents: Tensor) -> Tensor:
+    def push(self, tangents: Tensor, samples: slice) -> Tensor:
         return tangents @ self.weight.T
 
     def pull(self, cotangents: Tensor) -> Tensor:
         return cotangents @ self.weight
 
     def push_channels(self, tangents: Tensor, channels: int) -> Tensor:
-        """Tangents that live in one input channel each: (n, q, c · s) → (n, q · c, O)."""
+        """Tangents in one input channel each: (n, q, c · s) → (n, q · c, O)."""
         weight = self.weight.unflatten(1, (channels, -1))
         split = tangents.unflatten(2, (channels, -1))
         return torch.einsum("nqcs,mcs->nqcm", split, weight).flatten(1, 2)
@@ -172,35 +190,52 @@ class Conv(Affine):
         unfolded = F.unfold(self.input, self.module.kernel_size, **self._geometry())
         return self._with_constant(unfolded)
 
-    def push(self, tangents: Tensor) -> Tensor:
+    def push(self, tangents: Tensor, samples: slice) -> Tensor:
         flat = F.conv2d(tangents.flatten(0, 1), self.weight, **self._geometry())
         return flat.unflatten(0, tangents.shape[:2])
 
     def pull(self, cotangents: Tensor) -> Tensor:
         n, q = cotangents.shape[:2]
-        shape = (n * q, *self.input.shape[1:])
+        shape = (n * q, *self.shape)
         flat = conv2d_input(shape, self.weight, cotangents.flatten(0, 1), **self._geometry())
         return flat.unflatten(0, (n, q))
 
-    def push_channels(self, tangents: Tensor, channels: int) -> Tensor:
-        """Tangents that live in one input channel each: (n, q, c, h, w) → (n, q · c, O, …)."""
-        n, q = tangents.shape[:2]
-        kernels = self.weight.transpose(0, 1).flatten(0, 1)[:, None]
-        flat = F.conv2d(tangents.flatten(0, 1), kernels, groups=channels, **self._geometry())
-        return flat.reshape(n, q * channels, self.outputs, *flat.shape[2:])
-
-    def weight_gradient(self, inputs: Tensor, errors: Tensor) -> Tensor:
-        """Σₙ over positions of errors times input patches: (O, q, K of one channel each).
-
-        Args:
-            inputs: (n, q, h, w), taken as q input channels.
-            errors: (n, O, positions).
-        """
-        size = (self.outputs, inputs.shape[1], *self.module.kernel_size)
-        gradient = torch.nn.grad.conv2d_weight(
-            inputs, size, errors.unflatten(2, self.positions), **self._geometry()
+    def unfold_channels(self, tangents: Tensor) -> Tensor:
+        """Patches of each channel: (n, q, c, h, w) → (c, kernel, q, n · positions)."""
+        conv = self.module
+        (top, left), (down, right) = conv.padding, conv.stride  # type: ignore[misc]
+        padded = F.pad(tangents, (left, left, top, top))
+        n, q, c, *_ = padded.shape
+        sample, tangent, channel, row, column = padded.stride()
+        windows = padded.as_strided(
+            (c, *conv.kernel_size, q, n, *self.positions),
+            (
+                channel,
+                conv.dilation[0] * row,
+                conv.dilation[1] * column,
+                tangent,
+                sample,
+                down * row,
+                right * column,
+            ),
         )
-        return gradient.flatten(2)
+        return windows.reshape(c, -1, q, n * prod(self.positions))
+
+    def push_unfolded(self, unfolded: Tensor, n: int) -> Tensor:
+        """Tangents in one input channel each, unfolded: → (n, q · c, O, *positions)."""
+        c, size, q, _ = unfolded.shape
+        kernels = self.weight.flatten(2).transpose(0, 1)
+        images = torch.bmm(kernels, unfolded.reshape(c, size, -1))
+        images = images.view(c, self.outputs, q, n, *self.positions)
+        return images.permute(3, 2, 0, 1, 4, 5).flatten(1, 2)
+
+    def weight_gradient(self, unfolded: Tensor, errors: Tensor) -> Tensor:
+        """Σ over samples and positions of errors (n, O, positions) times unfolded tangents.
+
+        Returns:
+            (c · kernel · q, O).
+        """
+        return unfolded.flatten(0, 2) @ errors.transpose(0, 1).flatten(1).T
 
 
 @torch.no_grad()
@@ -222,8 +257,13 @@ def piecewise_linear(model: nn.Module, sample: Tensor) -> list[Layer] | None:
     start = 0
     seen: set[nn.Module] = set()
     x = sample
-    for module in modules:
-        layer = _linearise(module, x, start)
+    rectified = False
+    for module, after in zip_longest(modules, modules[1:]):
+        if isinstance(module, nn.ReLU) and isinstance(after, nn.MaxPool2d):
+            rectified = True
+            continue
+        layer = _linearise(module, x, start, rectified)
+        rectified = False
         if layer is None or (isinstance(layer, Affine) and module in seen):
             return None
         if isinstance(layer, Affine):
@@ -249,7 +289,7 @@ def _stack(module: nn.Module) -> list[nn.Module] | None:
     return None if len(list(module.children())) else [module]
 
 
-def _linearise(module: nn.Module, x: Tensor, start: int) -> Layer | None:
+def _linearise(module: nn.Module, x: Tensor, start: int, rectified: bool) -> Layer | None:
     match module:
         case nn.Linear() if type(module) is nn.Linear and x.ndim == 2:
             return Linear(module, start)
@@ -264,7 +304,7 @@ def _linearise(module: nn.Module, x: Tensor, start: int) -> Layer | None:
         case nn.ReLU():
             return ReLU(module)
         case nn.MaxPool2d() if x.ndim == 4 and not module.return_indices:
-            return MaxPool(module)
+            return MaxPool(module, rectified=rectified)
         case nn.AvgPool2d() if x.ndim == 4:
             return Layer(module)
         case nn.Flatten(start_dim=1, end_dim=-1) | nn.Identity():

@@ -32,6 +32,9 @@ from hdlib.curvature.layers import Affine, Conv, Layer, Linear
 from hdlib.curvature.losses import OutputDerivatives
 from hdlib.curvature.rank_k import RankK
 
+RESIDUAL_FLOATS = 2**22
+"""Values in an array of tangents: small enough to stay near the processor and be used again."""
+
 Block: TypeAlias = tuple[Affine, Affine, Tensor]
 """Layers i ≤ j and their block, (Oᵢ, columnsᵢ, Oⱼ, columnsⱼ or fan_inⱼ)."""
 
@@ -51,17 +54,18 @@ class GaussNewtonSum:
         """Add samples with B = `factors` (n, R, O[, positions]) and A = `patches`."""
         rows = None
         if self.convs:
-            products = [factors[conv] @ patches[conv][:, None].mT for conv in self.convs]
-            rows = torch.cat([product.flatten(2) for product in products], 2)
+            products = [factors[conv].flatten(1, 2) @ patches[conv].mT for conv in self.convs]
+            rank = factors[self.convs[0]].shape[1]
+            rows = torch.cat([product.view(len(product), rank, -1) for product in products], 2)
             self._conv_sum.add(rows.flatten(0, 1))
         for index, later in enumerate(self.linears):
             b, a = factors[later], patches[later]
             if rows is not None:
-                _add_to(self._sums, (None, later), a.T @ (b.mT @ rows).flatten(1))
+                _add_product(self._sums, (None, later), a, (b.mT @ rows).flatten(1))
             for earlier in self.linears[: index + 1]:
-                outer = patches[earlier][:, :, None] * a[:, None]
-                inner = factors[earlier].mT @ b
-                _add_to(self._sums, (earlier, later), outer.flatten(1).T @ inner.flatten(1))
+                outer = (patches[earlier][:, :, None] * a[:, None]).flatten(1)
+                inner = (factors[earlier].mT @ b).flatten(1)
+                _add_product(self._sums, (earlier, later), outer, inner)
 
     def blocks(self) -> Iterator[Block]:
         """Every block on and above the diagonal."""
@@ -85,36 +89,37 @@ class GaussNewtonSum:
 
 
 class ResidualSum:
-    """Σₙ Σ_c (∂ℓ/∂f_c) ∂²f_c/∂θ² over the samples added, by blocks of layers."""
+    """Σₙ Σ_c (∂ℓ/∂f_c) ∂²f_c/∂θ² over the samples added, by blocks of layers.
+
+    Args:
+        layers: after a forward pass of any sample, which shows the shapes.
+    """
 
     def __init__(self, layers: list[Layer]) -> None:
         self.layers = layers
         self.affine = [layer for layer in layers if isinstance(layer, Affine)]
         self._sums: dict[tuple[Affine, Affine], Tensor] = {}
+        self._piece = max(1, RESIDUAL_FLOATS // _floats_per_sample(layers))
 
     def add(self, errors: dict[Affine, Tensor], patches: dict[Affine, Tensor]) -> None:
-        """Add samples with δ = `errors` (n, O[, positions]) and A = `patches`."""
-        for source in self.affine[:-1]:
-            for layer, tangents in self._input_tangents(source, patches[source]):
-                error = errors[layer]
-                if isinstance(layer, Conv):
-                    value = layer.weight_gradient(tangents.flatten(1, 2), error)
-                elif isinstance(source, Conv):
-                    value = error.T @ tangents.flatten(1)
-                else:
-                    outer = patches[source][:, :, None] * error[:, None]
-                    value = outer.flatten(1).T @ tangents.flatten(1)
-                _add_to(self._sums, (source, layer), value)
+        """Add the samples of the last forward pass, with δ (n, O[, positions]) and A."""
+        for start in range(0, len(patches[self.affine[0]]), self._piece):
+            samples = slice(start, start + self._piece)
+            error = {layer: value[samples] for layer, value in errors.items()}
+            for source in self.affine[:-1]:
+                self._add_source(source, patches[source][samples], error, samples)
 
-    def _input_tangents(self, source: Affine, patches: Tensor) -> Iterator[tuple[Affine, Tensor]]:
-        """Tangents of the input of each later affine layer along the weights of ``source``.
+    def _add_source(
+        self, source: Affine, patches: Tensor, errors: dict[Affine, Tensor], samples: slice
+    ) -> None:
+        """Add the blocks of ``source`` with every later layer.
 
-        Weight (o, k) moves output channel o alone, until a later affine layer mixes channels; so up
-        to that layer one array (n, k, *activation) holds the tangents of all o, and beyond it they
-        are (n, k · o, *activation). For a linear source a[k] is a common factor and left out: k
-        has length 1.
+        Tangents of activations along the weights of the source are pushed forward. Weight (o, k)
+        moves output channel o alone, until a later affine layer mixes channels; so up to that layer
+        one array (n, k, *activation) holds the tangents of all o, and beyond it they are
+        (n, k · o, *activation). For a linear source a[k] is a common factor and left out: k has
+        length 1.
         """
-        later = self.layers[self.layers.index(source) + 1 :]
         last = self.affine[-1]
         mixed = False
         if isinstance(source, Conv):
@@ -122,30 +127,46 @@ class ResidualSum:
             tangents = tangents.unflatten(3, source.positions)
         else:
             tangents = patches.new_ones(len(patches), 1, source.outputs)
-        for layer in later:
-            if not isinstance(layer, (Conv, Linear)):
-                tangents = layer.push(tangents)
-                continue
-            yield layer, tangents
+        for layer in self.layers[self.layers.index(source) + 1 :]:
+            unfolded = None
+            if isinstance(layer, Conv):
+                unfolded = layer.unfold_channels(tangents)
+                value = layer.weight_gradient(unfolded, errors[layer])
+                _add_to(self._sums, (source, layer), value)
+            elif isinstance(layer, Linear):
+                left, right = tangents.flatten(1), errors[layer]
+                if isinstance(source, Linear):
+                    left, right = (patches[:, :, None] * right[:, None]).flatten(1), left
+                _add_product(self._sums, (source, layer), left, right)
             if layer is last:
                 return
-            if mixed:
-                tangents = layer.push(tangents)
-            else:
+            if mixed or not isinstance(layer, (Conv, Linear)):
+                tangents = layer.push(tangents, samples)
+                continue
+            mixed = True
+            if isinstance(layer, Linear):
                 tangents = layer.push_channels(tangents, source.outputs)
-                mixed = True
+            elif unfolded is not None:
+                tangents = layer.push_unfolded(unfolded, len(patches))
 
     def blocks(self) -> Iterator[Block]:
         """Every block above the diagonal; the later layer's columns leave out its bias."""
         for (source, layer), total in self._sums.items():
-            if isinstance(source, Conv):
-                block = total.reshape(layer.outputs, source.columns, source.outputs, -1)
-                block = block.permute(2, 1, 0, 3)
+            next_layer = self.affine[self.affine.index(source) + 1]
+            k, o, m = source.columns, source.outputs, layer.outputs
+            if isinstance(layer, Conv):
+                # (c, kernel, k, m) with c = o next to the source, (c, kernel, k · o, m) beyond it.
+                channels = layer.module.in_channels
+                if layer is next_layer:
+                    block = total.view(channels, -1, k, m).permute(0, 2, 3, 1)
+                else:
+                    block = total.view(channels, -1, k, o, m).permute(3, 2, 4, 0, 1).flatten(3)
+            elif isinstance(source, Conv):
+                block = total.view(k, o, -1, m).permute(1, 0, 3, 2)
             else:
-                block = total.reshape(source.columns, layer.outputs, source.outputs, -1)
-                block = block.permute(2, 0, 1, 3)
-            if layer is self.affine[self.affine.index(source) + 1]:
-                block = _one_channel_each(block, source.outputs)
+                block = total.view(k, m, o, -1).permute(2, 0, 1, 3)
+            if layer is next_layer:
+                block = _one_channel_each(block)
             yield source, layer, block
 
 
@@ -168,20 +189,28 @@ def pull_back(
     return factors, errors
 
 
-def floats_per_sample(layers: list[Layer]) -> int:
-    """A bound on the intermediate values of one sample, once one has gone forward."""
+def _floats_per_sample(layers: list[Layer]) -> int:
+    """Values in the largest array of tangents of one sample."""
     largest = 1
-    for index, layer in enumerate(layers):
-        if isinstance(layer, Affine):
-            moved = layer.size if isinstance(layer, Conv) else layer.outputs
-            widest = max(prod(later.shape) for later in layers[index:])
-            largest = max(largest, moved * widest, layer.columns**2)
+    for index, source in enumerate(layers):
+        if not isinstance(source, Affine):
+            continue
+        tangents = source.columns if isinstance(source, Conv) else 1
+        mixed = False
+        for layer in layers[index + 1 :]:
+            spread = prod(layer.shape)
+            if isinstance(layer, Conv):
+                spread = max(spread, layer.fan_in * prod(layer.positions))
+            largest = max(largest, tangents * spread)
+            if isinstance(layer, Affine) and not mixed:
+                tangents *= source.outputs
+                mixed = True
     return largest
 
 
-def _one_channel_each(block: Tensor, channels: int) -> Tensor:
+def _one_channel_each(block: Tensor) -> Tensor:
     """Put (O, k, m, s) at (o, k, m, c = o, s) of zeros: weight (o, k) moves channel o alone."""
-    full = block.new_zeros(*block.shape[:3], channels, block.shape[3])
+    full = block.new_zeros(*block.shape[:3], len(block), block.shape[3])
     full.diagonal(dim1=0, dim2=3).copy_(block.permute(1, 2, 3, 0))
     return full.flatten(3)
 
@@ -191,3 +220,11 @@ def _add_to(sums: dict, key: tuple, value: Tensor) -> None:
         sums[key] += value
     else:
         sums[key] = value
+
+
+def _add_product(sums: dict, key: tuple, left: Tensor, right: Tensor) -> None:
+    """Add leftᵀ right, in place once there is a sum."""
+    if key in sums:
+        sums[key].addmm_(left.T, right)
+    else:
+        sums[key] = left.T @ right
