@@ -1,0 +1,1 @@
+"""Watch circuits form in neural networks through the curvature of the loss."""

@@ -40,7 +40,9 @@ class Config(BaseModel):
             name = ".".join(map(str, fault["loc"])) or cls.experiment
             if fault["type"] == "extra_forbidden":
                 known = ", ".join(cls.model_fields)
-                sentences.append(f"{name}={fault['input']!r}: unknown; {cls.experiment} has {known}")
+                sentences.append(
+                    f"{name}={fault['input']!r}: unknown; {cls.experiment} has {known}"
+                )
             elif fault["loc"]:
                 sentences.append(f"{name}={fault['input']!r}: {fault['msg']}")
             else:

@@ -38,9 +38,7 @@ def batches(data: Data, like: nn.Module) -> Iterator[tuple[Tensor, Tensor]]:
         raise ValueError("data is empty: curvature is a mean over at least one sample")
 
 
-def split(
-    stream: Iterable[tuple[Tensor, Tensor]], size: int
-) -> Iterator[tuple[Tensor, Tensor]]:
+def split(stream: Iterable[tuple[Tensor, Tensor]], size: int) -> Iterator[tuple[Tensor, Tensor]]:
     """Pieces of at most ``size`` samples."""
     for inputs, targets in stream:
         yield from zip(inputs.split(size), targets.split(size), strict=True)

@@ -83,7 +83,7 @@ def spectrum(matrix: Tensor, *, vectors: int = 50) -> Spectrum:
     n = len(matrix)
     matrix = matrix.detach()
     pairs = None
-    if 0 < vectors and 2 * vectors <= n // KRYLOV_FRACTION // 2:
+    if vectors > 0 and 2 * vectors <= n // KRYLOV_FRACTION // 2:
         pairs = extreme_eigenpairs(
             lambda block: matrix @ block,
             n,

@@ -78,7 +78,9 @@ def train(
     progress = tqdm(total=n_steps, initial=step, desc="training", unit="step", disable=None)
     while True:
         if step in wanted and (not rows or rows[-1]["step"] < step):
-            rows.append(_measure(model, loss, optimizer, train_data, test_data, step, steps_per_epoch))
+            rows.append(
+                _measure(model, loss, optimizer, train_data, test_data, step, steps_per_epoch)
+            )
             run.write_table(HISTORY, {key: np.array([row[key] for row in rows]) for key in rows[0]})
             if step in checkpoints:
                 run.write_tensors(checkpoint_name(step), model.state_dict())

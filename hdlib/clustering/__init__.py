@@ -1,0 +1,5 @@
+"""How curvature groups."""
+
+from hdlib.clustering.dendrogram import Dendrogram, Gap, dendrogram
+
+__all__ = ["Dendrogram", "Gap", "dendrogram"]

@@ -1,0 +1,1 @@
+"""One module a chapter: its config, and the recipe from config to run."""

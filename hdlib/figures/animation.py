@@ -1,0 +1,92 @@
+"""The dendrogram through training as a moving picture."""
+
+from __future__ import annotations
+
+from io import BytesIO
+from typing import TYPE_CHECKING
+
+import matplotlib.pyplot as plt
+import numpy as np
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.colors import to_rgb
+from numpy.typing import ArrayLike
+from PIL import Image as Picture
+
+from hdlib.figures.dendrogram import LEAF_AXIS, draw_tree
+from hdlib.figures.style import BLUE, INK, MUTED, VERMILLION, WIDTH, style
+from hdlib.figures.tree import build_tree, height_limits
+from hdlib.figures.validation import checked_trajectory, require_positive
+
+if TYPE_CHECKING:
+    from IPython.core.display import Image
+
+FRAME_DPI = 110
+SHADES = 12
+
+
+@style()
+def dendrogram_animation(
+    steps: ArrayLike, eigenvalues: ArrayLike, *, merges: int = 30, frame_ms: int = 600
+) -> Image:
+    """The dendrogram of each checkpoint in turn, as an animated PNG on fixed axes.
+
+    Needs IPython. Trees are drawn as `hdlib.figures.dendrograms` draws them.
+
+    Args:
+        steps: (T,) training steps, ascending.
+        eigenvalues: (T, n) spectrum at each step.
+        merges: how many merges to draw in each frame.
+        frame_ms: how long a frame shows, in milliseconds.
+
+    Returns:
+        An image of type image/png with T frames, which loops.
+
+    Raises:
+        ValueError: for arrays that are not finite or do not fit, or a number that is not positive.
+    """
+    from IPython.core.display import Image
+
+    steps, eigenvalues = checked_trajectory(steps, eigenvalues)
+    require_positive("merges", merges)
+    require_positive("frame_ms", frame_ms)
+    limits = height_limits(list(eigenvalues), merges=merges)
+
+    # A layout that followed the labels would make the axes jump from frame to frame.
+    fig = plt.figure(figsize=(WIDTH, 4.6), dpi=FRAME_DPI, layout="none")
+    canvas = FigureCanvasAgg(fig)
+    ax = fig.add_axes((0.09, 0.37, 0.9, 0.56))
+    fig.text(0.54, 0.015, LEAF_AXIS, ha="center", size=10)
+    frames: list[Picture.Image] = []
+    for step, values in zip(steps, eigenvalues, strict=True):
+        ax.clear()
+        draw_tree(ax, build_tree(values, merges=merges, floor=limits[0]), limits)
+        ax.set_xlim(-0.8, min(merges, len(values) - 1) + 0.8)
+        ax.set_title(f"step {step} ({len(values)} eigenvalues)")
+        canvas.draw()
+        frames.append(Picture.fromarray(np.asarray(canvas.buffer_rgba())).convert("RGB"))
+
+    palette = _palette()
+    first, *others = (
+        frame.quantize(palette=palette, dither=Picture.Dither.NONE) for frame in frames
+    )
+    buffer = BytesIO()
+    first.save(
+        buffer,
+        format="PNG",
+        save_all=True,
+        append_images=others,
+        duration=frame_ms,
+        loop=0,
+        optimize=True,
+    )
+    return Image(data=buffer.getvalue(), format="png")
+
+
+def _palette() -> Picture.Image:
+    """Shades of the colours of a tree, from the colour itself to white, as smooth lines need."""
+    inks = np.array([to_rgb(colour) for colour in (INK, BLUE, VERMILLION, MUTED)])
+    towards_white = np.linspace(0, 1, SHADES)[:, None, None]
+    shades = inks * (1 - towards_white) + towards_white
+    palette = Picture.new("P", (1, 1))
+    palette.putpalette(np.round(255 * shades).astype(int).ravel().tolist())
+    return palette

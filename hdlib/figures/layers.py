@@ -1,0 +1,90 @@
+"""Which layers the leading eigenvectors live in."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import matplotlib.pyplot as plt
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from numpy.typing import ArrayLike, NDArray
+
+from hdlib.figures.style import CATEGORIES, PAPER, WIDTH, style
+from hdlib.figures.tree import number
+from hdlib.figures.validation import checked_array, require_entries
+
+
+@style()
+def layer_composition(
+    compositions: Mapping[str, tuple[ArrayLike, ArrayLike]],
+    layers: Sequence[str],
+    *,
+    parameter_share: ArrayLike,
+) -> Figure:
+    """How the squared weight of each leading eigenvector divides among the layers.
+
+    One panel a checkpoint; one stacked bar an eigenvector, labelled with its eigenvalue; and on the
+    left, apart, each layer's share of the parameters: what an eigenvector without any preference
+    would show.
+
+    Args:
+        compositions: label → (eigenvalues (k,), composition (k, L) whose rows sum to 1).
+        layers: L names, at most 10; colours follow their order.
+        parameter_share: (L,) share of the parameters in each layer, summing to 1.
+
+    Raises:
+        ValueError: if there is nothing to draw, there are too many layers, arrays do not fit, or
+            shares are negative or do not sum to 1.
+    """
+    require_entries("compositions", compositions)
+    if not 1 <= len(layers) <= len(CATEGORIES):
+        raise ValueError(f"layers must be 1 to {len(CATEGORIES)} names, got {len(layers)}")
+    null = _shares("parameter_share", parameter_share, (len(layers),))
+    rows = len(compositions)
+    fig, axes = plt.subplots(rows, 1, figsize=(WIDTH, 0.7 + 2.3 * rows), squeeze=False)
+    for ax, (label, (eigenvalues, composition)) in zip(
+        axes[:, 0], compositions.items(), strict=True
+    ):
+        values = checked_array(f"eigenvalues of {label!r}", eigenvalues, (None,))
+        shares = _shares(f"composition of {label!r}", composition, (len(values), len(layers)))
+        _stack(ax, np.arange(len(values)), shares, 0.85)
+        _stack(ax, np.array([-2.0]), null[None], 1.0)
+        every = 1 if len(values) <= 30 else 2
+        ticks = range(0, len(values), every)
+        ax.set_xticks(
+            [-2, *ticks], ["parameters", *(number(values[i]) for i in ticks)], rotation=90
+        )
+        ax.tick_params(axis="x", length=0)
+        ax.set(
+            xlim=(-2.8, len(values)), ylim=(0, 1), yticks=(0, 0.5, 1), ylabel="share", title=label
+        )
+    axes[-1, 0].set_xlabel("eigenvalue λ of each eigenvector")
+    handles, _ = axes[0, 0].get_legend_handles_labels()
+    fig.legend(handles[: len(layers)], layers, loc="outside upper center", ncols=5)
+    return fig
+
+
+def _stack(ax: Axes, x: NDArray, shares: NDArray, width: float) -> None:
+    bottoms = np.cumsum(shares, axis=1) - shares
+    for layer, colour in zip(range(shares.shape[1]), CATEGORIES, strict=False):
+        ax.bar(
+            x,
+            shares[:, layer],
+            bottom=bottoms[:, layer],
+            width=width,
+            color=colour,
+            edgecolor=PAPER,
+            linewidth=0.4,
+            label=str(layer),
+        )
+
+
+def _shares(name: str, values: ArrayLike, shape: tuple[int, ...]) -> NDArray[np.float64]:
+    shares = checked_array(name, values, shape)
+    if shares.min() < 0 or np.abs(shares.sum(axis=-1) - 1).max() > 1e-3:
+        raise ValueError(
+            f"{name} must be ≥ 0 and sum to 1 over layers, got a minimum of {shares.min():g} and "
+            f"sums from {shares.sum(axis=-1).min():g} to {shares.sum(axis=-1).max():g}"
+        )
+    return shares

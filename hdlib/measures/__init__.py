@@ -1,0 +1,12 @@
+"""Everything else that is measured at a checkpoint."""
+
+from hdlib.measures.spectral import SpectralSummary, outlier_gap, spectral_summary
+from hdlib.measures.subspaces import squared_cosines, subspace_overlap
+
+__all__ = [
+    "SpectralSummary",
+    "outlier_gap",
+    "spectral_summary",
+    "squared_cosines",
+    "subspace_overlap",
+]
