@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import json
-from typing import Any, ClassVar
+from collections.abc import Mapping
+from typing import Any, ClassVar, Self
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
@@ -32,6 +33,23 @@ class Config(BaseModel):
             super().__init__(**fields)
         except ValidationError as error:
             raise ConfigError(self._explain(error)) from None
+
+    @classmethod
+    def from_namespace(cls, namespace: Mapping[str, Any]) -> Self:
+        """Config of all plain values in a notebook's ``globals()``, right after its parameters.
+
+        Every number, string, boolean, list or None under a public name is taken for a parameter, so
+        one that is misspelt or unknown is an error and not ignored.
+        """
+        plain = (bool, int, float, str, list, tuple, dict, type(None))
+        ipython = ("In", "Out")
+        return cls(
+            **{
+                name: value
+                for name, value in namespace.items()
+                if type(value) in plain and not name.startswith("_") and name not in ipython
+            }
+        )
 
     @classmethod
     def _explain(cls, error: ValidationError) -> str:

@@ -41,7 +41,7 @@ PUBLISHED = Path(__file__).parent.parent / "data"
 TEMPORARY = ".tmp-"
 
 
-class DamagedRun(Exception):
+class DamagedRunError(Exception):
     """Files of a run do not have the sha256 that its manifest gives, or are missing."""
 
 
@@ -105,7 +105,7 @@ class Run(Generic[C]):
         """Read a safetensors file.
 
         Raises:
-            DamagedRun: if the file is missing or altered.
+            DamagedRunError: if the file is missing or altered.
         """
         return safetensors.torch.load(self._read(name))
 
@@ -120,7 +120,9 @@ class Run(Generic[C]):
 
     def _read(self, name: str) -> bytes:
         if not self.has(name):
-            raise DamagedRun(f"{self.path / name} is missing or altered; run it again to repair it")
+            raise DamagedRunError(
+                f"{self.path / name} is missing or altered; run it again to repair it"
+            )
         return (self.path / name).read_bytes()
 
     def write_tensors(self, name: str, tensors: Mapping[str, Tensor]) -> None:
@@ -222,8 +224,8 @@ def _write_atomically(path: Path, content: bytes) -> None:
             file.write(content)
             file.flush()
             os.fsync(file.fileno())
-        os.chmod(temporary, 0o644)
-        os.replace(temporary, path)
+        Path(temporary).chmod(0o644)
+        Path(temporary).replace(path)
     except BaseException as error:
         Path(temporary).unlink(missing_ok=True)
         if isinstance(error, OSError) and error.errno == errno.ENOSPC:

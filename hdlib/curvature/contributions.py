@@ -10,7 +10,7 @@ from hdlib.curvature.data import Data, batches, double, split
 from hdlib.curvature.losses import Loss
 from hdlib.curvature.products import trained
 
-SAMPLES = 250
+SAMPLES = 25
 
 
 @torch.no_grad()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Iterable, Iterator
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 import torch
 from torch import Tensor, nn
@@ -21,12 +21,12 @@ def batches(data: Data, like: nn.Module) -> Iterator[tuple[Tensor, Tensor]]:
         TypeError: if a batch is not a pair of tensors.
     """
     reference = next(like.parameters())
-    one = isinstance(data, (tuple, list)) and len(data) == 2 and isinstance(data[0], Tensor)
+    stream: Iterable[Any] = [data] if _is_pair(data) else data
     empty = True
-    for batch in [data] if one else data:
-        if len(batch) != 2 or not all(isinstance(part, Tensor) for part in batch):
+    for batch in stream:
+        if not _is_pair(batch):
             raise TypeError(
-                f"data must be a pair of tensors (inputs, targets) or batches of them, got {batch}"
+                f"data must be a pair of tensors (inputs, targets) or batches of them, got {type(batch)}"
             )
         inputs, targets = batch
         if len(inputs) != len(targets):
@@ -42,6 +42,11 @@ def split(stream: Iterable[tuple[Tensor, Tensor]], size: int) -> Iterator[tuple[
     """Pieces of at most ``size`` samples."""
     for inputs, targets in stream:
         yield from zip(inputs.split(size), targets.split(size), strict=True)
+
+
+def _is_pair(value: Any) -> bool:
+    sequence = isinstance(value, (tuple, list)) and len(value) == 2
+    return sequence and all(isinstance(part, Tensor) for part in value)
 
 
 def _cast(tensor: Tensor, reference: Tensor) -> Tensor:

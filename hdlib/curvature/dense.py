@@ -90,7 +90,7 @@ def hessian_split(model: nn.Module, loss: Loss, data: Data) -> HessianSplit:
 
 def _matrices(model: nn.Module, count: int) -> list[Tensor]:
     """Zero matrices for the results, if they and as much again for the sums fit into memory."""
-    device = next(model.parameters()).device
+    device = next((p.device for p in model.parameters()), torch.device("cpu"))
     size = sum(parameter.numel() for parameter in trained(model).values())
     needed = (count + 1) * size**2 * 8
     if device.type == "cuda":

@@ -8,7 +8,7 @@ from torch import Tensor, nn
 from hdlib.curvature.data import Data, batches, double, split
 from hdlib.curvature.losses import Loss
 
-SAMPLES = 1_000
+SAMPLES = 100
 
 
 def gradient(model: nn.Module, loss: Loss, data: Data) -> Tensor:

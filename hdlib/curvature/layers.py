@@ -19,6 +19,17 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.nn.grad import conv2d_input
 
+RECOGNISED = (
+    nn.Linear,
+    nn.Conv2d,
+    nn.ReLU,
+    nn.MaxPool2d,
+    nn.AvgPool2d,
+    nn.Flatten,
+    nn.Identity,
+)
+"""Exactly these: a subclass may compute something else."""
+
 
 class Layer:
     """A layer without parameters; the base class of all others."""
@@ -39,8 +50,8 @@ class Layer:
         """Jᵀu for cotangents u of the output: (n, q, *out) → (n, q, *in)."""
         flat = cotangents.flatten(0, 1)
         zeros = flat.new_zeros(len(flat), *self.shape)
-        _, vjp = torch.func.vjp(self.module, zeros)
-        return vjp(flat)[0].unflatten(0, cotangents.shape[:2])
+        transpose = torch.func.vjp(self.module, zeros)[1]
+        return transpose(flat)[0].unflatten(0, cotangents.shape[:2])
 
 
 class ReLU(Layer):
@@ -68,14 +79,13 @@ class MaxPool(Layer):
         rectified: whether a ReLU comes before it.
     """
 
-    module: nn.MaxPool2d
-
     def __init__(self, module: nn.MaxPool2d, *, rectified: bool) -> None:
         super().__init__(module)
+        self.settings = module
         self.rectified = rectified
 
     def forward(self, x: Tensor) -> Tensor:
-        pool = self.module
+        pool = self.settings
         self.shape = x.shape[1:]
         y, indices = F.max_pool2d(
             x.relu() if self.rectified else x,
@@ -116,8 +126,6 @@ class Affine(Layer):
         fan_in: number K of weights for each of them, without the bias.
         start: where its weight begins in the vector of all parameters.
     """
-
-    module: nn.Linear | nn.Conv2d
 
     def __init__(self, module: nn.Linear | nn.Conv2d, start: int) -> None:
         super().__init__(module)
@@ -173,11 +181,17 @@ class Linear(Affine):
 class Conv(Affine):
     """Convolution with zero padding; its patches are (n, columns, positions)."""
 
-    module: nn.Conv2d
+    def __init__(self, module: nn.Conv2d, start: int) -> None:
+        super().__init__(module, start)
+        assert not isinstance(module.padding, str)
+        self.channels = module.in_channels
+        self.kernel = module.kernel_size
+        self.stride = module.stride
+        self.padding = module.padding
+        self.dilation = module.dilation
 
     def _geometry(self) -> dict:
-        conv = self.module
-        return {"stride": conv.stride, "padding": conv.padding, "dilation": conv.dilation}
+        return {"stride": self.stride, "padding": self.padding, "dilation": self.dilation}
 
     def forward(self, x: Tensor) -> Tensor:
         self.shape = x.shape[1:]
@@ -187,7 +201,7 @@ class Conv(Affine):
         return y
 
     def patches(self) -> Tensor:
-        unfolded = F.unfold(self.input, self.module.kernel_size, **self._geometry())
+        unfolded = F.unfold(self.input, self.kernel, **self._geometry())
         return self._with_constant(unfolded)
 
     def push(self, tangents: Tensor, samples: slice) -> Tensor:
@@ -202,17 +216,16 @@ class Conv(Affine):
 
     def unfold_channels(self, tangents: Tensor) -> Tensor:
         """Patches of each channel: (n, q, c, h, w) → (c, kernel, q, n · positions)."""
-        conv = self.module
-        (top, left), (down, right) = conv.padding, conv.stride  # type: ignore[misc]
+        (top, left), (down, right) = self.padding, self.stride
         padded = F.pad(tangents, (left, left, top, top))
         n, q, c, *_ = padded.shape
         sample, tangent, channel, row, column = padded.stride()
         windows = padded.as_strided(
-            (c, *conv.kernel_size, q, n, *self.positions),
+            (c, *self.kernel, q, n, *self.positions),
             (
                 channel,
-                conv.dilation[0] * row,
-                conv.dilation[1] * column,
+                self.dilation[0] * row,
+                self.dilation[1] * column,
                 tangent,
                 sample,
                 down * row,
@@ -243,8 +256,8 @@ def piecewise_linear(model: nn.Module, sample: Tensor) -> list[Layer] | None:
     """The layers of ``model`` linearised, or None where it is not such a stack.
 
     Recognised are `nn.Sequential`s, nested as one likes, of Linear (on vectors), Conv2d (zero
-    padding, one group), ReLU, MaxPool2d, AvgPool2d, Flatten and Identity, each parameter used once
-    and trained, that end in a vector of outputs.
+    padding, one group), ReLU, MaxPool2d, AvgPool2d, Flatten and Identity, without hooks, each
+    parameter used once and trained, that end in a vector of outputs.
 
     Args:
         model: float64.
@@ -259,7 +272,7 @@ def piecewise_linear(model: nn.Module, sample: Tensor) -> list[Layer] | None:
     x = sample
     rectified = False
     for module, after in zip_longest(modules, modules[1:]):
-        if isinstance(module, nn.ReLU) and isinstance(after, nn.MaxPool2d):
+        if type(module) is nn.ReLU and type(after) is nn.MaxPool2d:
             rectified = True
             continue
         layer = _linearise(module, x, start, rectified)
@@ -279,6 +292,8 @@ def piecewise_linear(model: nn.Module, sample: Tensor) -> list[Layer] | None:
 
 def _stack(module: nn.Module) -> list[nn.Module] | None:
     """Leaf modules in order; None where a container computes something of its own."""
+    if module._forward_hooks or module._forward_pre_hooks:
+        return None
     if isinstance(module, nn.Sequential):
         if type(module).forward is not nn.Sequential.forward:
             return None
@@ -290,12 +305,13 @@ def _stack(module: nn.Module) -> list[nn.Module] | None:
 
 
 def _linearise(module: nn.Module, x: Tensor, start: int, rectified: bool) -> Layer | None:
+    if type(module) not in RECOGNISED:
+        return None
     match module:
-        case nn.Linear() if type(module) is nn.Linear and x.ndim == 2:
+        case nn.Linear() if x.ndim == 2:
             return Linear(module, start)
         case nn.Conv2d() if (
-            type(module) is nn.Conv2d
-            and x.ndim == 4
+            x.ndim == 4
             and module.groups == 1
             and module.padding_mode == "zeros"
             and not isinstance(module.padding, str)

@@ -32,14 +32,17 @@ def output_derivatives(loss: Loss) -> Callable[[Tensor, Tensor], OutputDerivativ
     modules with default settings.
     """
     if loss is F.cross_entropy or (
-        type(loss) is nn.CrossEntropyLoss
+        isinstance(loss, nn.CrossEntropyLoss)
+        and type(loss) is nn.CrossEntropyLoss
         and loss.weight is None
         and loss.reduction == "mean"
         and loss.label_smoothing == 0
         and loss.ignore_index == -100
     ):
         return cross_entropy
-    if loss is F.mse_loss or (type(loss) is nn.MSELoss and loss.reduction == "mean"):
+    if loss is F.mse_loss or (
+        isinstance(loss, nn.MSELoss) and type(loss) is nn.MSELoss and loss.reduction == "mean"
+    ):
         return mean_squared_error
     return None
 

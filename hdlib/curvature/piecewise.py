@@ -156,7 +156,7 @@ class ResidualSum:
             k, o, m = source.columns, source.outputs, layer.outputs
             if isinstance(layer, Conv):
                 # (c, kernel, k, m) with c = o next to the source, (c, kernel, k · o, m) beyond it.
-                channels = layer.module.in_channels
+                channels = layer.channels
                 if layer is next_layer:
                     block = total.view(channels, -1, k, m).permute(0, 2, 3, 1)
                 else:

@@ -36,12 +36,12 @@ def add_hessian(total: Tensor, model: nn.Module, loss: Loss, x: Tensor, y: Tenso
         return grad(objective)(moving[name])
 
     for name, moving in _suffixes(parameters):
-        _, pull = vjp(lambda moving, name=name: gradient(name, moving), moving)
+        pull = vjp(lambda moving, name=name: gradient(name, moving), moving)[1]
         _add_rows(total, moving, lambda v, pull=pull: pull(v)[0], parameters[name])
 
 
 def add_gauss_newton(total: Tensor, model: nn.Module, loss: Loss, x: Tensor, y: Tensor) -> None:
-    """Add Jᵀ(∂²ℓ/∂f²)J to the lower triangle of ``total``, (P, P), likewise by parameter tensors."""
+    """Add Jᵀ(∂²ℓ/∂f²)J to the lower triangle of ``total``, (P, P), by parameter tensors."""
     parameters = trained(model)
 
     def outputs(tensors: dict[str, Tensor]) -> Tensor:
@@ -49,9 +49,9 @@ def add_gauss_newton(total: Tensor, model: nn.Module, loss: Loss, x: Tensor, y: 
 
     with torch.no_grad():
         f = outputs({})
-    _, curve = vjp(grad(lambda f: loss(f, y)), f)
+    curve = vjp(grad(lambda f: loss(f, y)), f)[1]
     for name, moving in _suffixes(parameters):
-        _, pull = vjp(outputs, moving)
+        pull = vjp(outputs, moving)[1]
 
         def row(v: Tensor, name: str = name, pull: Callable = pull) -> dict[str, Tensor]:
             tangent = jvp(lambda p: outputs({name: p}), (parameters[name],), (v,))[1]
@@ -81,5 +81,5 @@ def _add_rows(
         basis = parameter.new_zeros(count, size)
         basis[:, offset : offset + count].fill_diagonal_(1)
         rows = vmap(row)(basis.view(count, *parameter.shape))
-        flat = torch.cat([tensor.flatten(1) for tensor in rows.values()], 1)
+        flat = torch.cat([tensor.reshape(count, -1) for tensor in rows.values()], 1)
         total[start:, start + offset : start + offset + count] += flat.T

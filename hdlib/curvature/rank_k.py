@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import numpy as np
 import torch
-from scipy.linalg.blas import dsyrk
+from scipy.linalg import get_blas_funcs
 from torch import Tensor
+
+(syrk,) = get_blas_funcs(("syrk",), dtype=np.float64)
 
 
 def mirror(matrix: Tensor, *, block: int = 512) -> Tensor:
@@ -32,9 +35,8 @@ class RankK:
             self.sum.addmm_(rows.T, rows)
             return
         # Fortran sees both row-major arrays transposed: its upper triangle is our lower one.
-        c = self.sum.numpy().T
-        updated = dsyrk(1.0, rows.numpy().T, beta=1.0, c=c, lower=0, overwrite_c=1)
-        assert updated.base is c or updated is c or updated.ctypes.data == c.ctypes.data
+        total = self.sum.numpy().T
+        syrk(1.0, rows.numpy().T, beta=1.0, c=total, lower=0, overwrite_c=1)
 
     def matrix(self) -> Tensor:
         """The full symmetric sum; nothing may be added afterwards."""

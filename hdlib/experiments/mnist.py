@@ -14,7 +14,6 @@ import torch
 import torch.nn.functional as F
 from numpy.typing import NDArray
 from pydantic import Field, model_validator
-from scipy.linalg.blas import dsyrk
 from torch import Tensor
 from tqdm import tqdm
 
@@ -27,6 +26,7 @@ from hdlib.curvature import (
     sample_curvature,
     spectrum,
 )
+from hdlib.curvature.rank_k import RankK
 from hdlib.device import resolve_device
 from hdlib.measures import squared_cosines
 from hdlib.models import LeNetTiny
@@ -92,7 +92,7 @@ class MnistConfig(Config):
 
     @property
     def sweep_steps(self) -> list[int]:
-        """Checkpoints of the sample sweep, evenly spaced in their list, first and last among them."""
+        """Checkpoints of the sample sweep, evenly spaced in their list from first to last."""
         last = len(self.checkpoints) - 1
         positions = np.linspace(0, last, self.sweep_checkpoints).round().astype(int)
         if self.sweep_checkpoints == 1:
@@ -164,6 +164,19 @@ def eigenpairs(run: Run[MnistConfig], step: int, *, vectors: int) -> Spectrum:
     train = load_images(run.config.dataset).train
     data = hessian_data(run.config, train, run.config.hessian_samples)
     return spectrum(hessian(model_at(run, step), F.cross_entropy, data), vectors=vectors)
+
+
+def spectrum_error(run: Run[MnistConfig], step: int) -> float:
+    """Largest |Δλ| / max|λ| between the stored spectrum and one recomputed from the weights.
+
+    Raises:
+        ValueError: if ``step`` is not a checkpoint of the run.
+    """
+    if step not in run.config.checkpoints:
+        raise ValueError(f"step={step}: the checkpoints are {run.config.checkpoints}")
+    stored = run.arrays(spectrum_name(step))["eigenvalues"]
+    recomputed = eigenpairs(run, step, vectors=0).eigenvalues
+    return float(np.abs(stored - recomputed).max() / np.abs(stored).max())
 
 
 class _Recipe:
@@ -280,11 +293,12 @@ def syrk_seconds(n: int, rows: int) -> float:
 
     One block of at most 10,000 rows is timed, and scaled.
     """
-    block = np.random.default_rng(0).standard_normal((min(rows, 10_000), n))
-    total = np.zeros((n, n)).T
-    dsyrk(1.0, block[:n].T, beta=1.0, c=total, overwrite_c=1)
+    generator = torch.Generator().manual_seed(0)
+    block = torch.randn(min(rows, 10_000), n, generator=generator, dtype=torch.float64)
+    total = RankK(n, block.device)
+    total.add(block[:n])
     started = time.monotonic()
-    dsyrk(1.0, block.T, beta=1.0, c=total, overwrite_c=1)
+    total.add(block)
     return (time.monotonic() - started) * rows / len(block)
 
 

@@ -7,7 +7,7 @@ from torch import Tensor, nn
 
 from hdlib.curvature.losses import Loss
 
-SAMPLES = 1_000
+SAMPLES = 250
 
 
 def evaluate(

@@ -121,13 +121,13 @@ def _measure(
     train_data: tuple[Tensor, Tensor],
     test_data: tuple[Tensor, Tensor],
     step: int,
-    steps_per_epoch: int,
+    epochs: float,
 ) -> dict[str, Any]:
     on_train = evaluate(model, loss, *train_data, gradient=True)
     on_test = evaluate(model, loss, *test_data)
     return {
         "step": step,
-        "epoch": step / steps_per_epoch,
+        "epoch": epochs,
         "train_loss": on_train["loss"],
         "test_loss": on_test["loss"],
         "train_accuracy": on_train["accuracy"],

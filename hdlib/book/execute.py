@@ -1,0 +1,41 @@
+"""Executing chapters, so that they are stored with fresh outputs."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from hdlib.book.errors import BookError
+from hdlib.book.site import find_root, page_paths, read_outline
+
+NOISE = ("execution", "papermill", "widgets")
+
+
+def execute_chapters(root: Path | None = None) -> None:
+    """Execute every chapter in place, and strip the noise of the run: timestamps, not outputs.
+
+    Args:
+        root: the book's folder; found from the current one where it is not given.
+
+    Raises:
+        BookError: if a cell fails.
+    """
+    import nbformat
+    from nbclient import NotebookClient
+    from nbclient.exceptions import CellExecutionError
+
+    root = find_root() if root is None else root.resolve()
+    for page in page_paths(read_outline(root)):
+        path = root / page
+        if path.suffix != ".ipynb":
+            continue
+        print(f"executing {page}")
+        notebook = nbformat.read(path, as_version=4)
+        resources = {"metadata": {"path": str(path.parent)}}
+        try:
+            NotebookClient(notebook, timeout=None, resources=resources).execute()
+        except CellExecutionError as error:
+            raise BookError(f"{page} fails: {error}") from error
+        for metadata in (notebook.metadata, *(cell.metadata for cell in notebook.cells)):
+            for key in NOISE:
+                metadata.pop(key, None)
+        nbformat.write(notebook, path)

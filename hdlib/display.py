@@ -1,0 +1,35 @@
+"""Text that a notebook shows as Markdown."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+
+class Markdown(str):
+    """A string that a notebook renders as Markdown."""
+
+    __slots__ = ()
+
+    def _repr_markdown_(self) -> str:
+        return str(self)
+
+
+def table(header: Sequence[str], rows: Iterable[Sequence[object]]) -> Markdown:
+    """A pipe table, first column left-aligned, the others right-aligned; bars in cells escaped.
+
+    Raises:
+        ValueError: if a row does not have as many cells as the header.
+
+    Example:
+        >>> print(table(["step", "λ"], [[0, 1.5]]))
+        | step | λ |
+        | :--- | ---: |
+        | 0 | 1.5 |
+    """
+    lines = [list(map(str, header)), [":---"] + ["---:"] * (len(header) - 1)]
+    for row in rows:
+        if len(row) != len(header):
+            raise ValueError(f"a row of {len(header)} cells is needed, got {len(row)}: {row}")
+        lines.append(list(map(str, row)))
+    escaped = [[cell.replace("|", r"\|") for cell in line] for line in lines]
+    return Markdown("\n".join(f"| {' | '.join(line)} |" for line in escaped))
