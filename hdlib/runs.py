@@ -85,7 +85,13 @@ class Run(Generic[C]):
         """What is known of the run: file sums, environment, wall times; empty for a new run."""
         if not self._manifest_path.is_file():
             return {}
-        return json.loads(self._manifest_path.read_text())
+        try:
+            return json.loads(self._manifest_path.read_text())
+        except ValueError as error:
+            raise DamagedRunError(
+                f"{self._manifest_path} is unreadable: {error}; delete it, and the run is computed "
+                "anew"
+            ) from error
 
     @property
     def files(self) -> dict[str, str]:
@@ -187,7 +193,7 @@ class Run(Generic[C]):
             for leftover in self.path.rglob(f"{TEMPORARY}*"):
                 leftover.unlink()
             manifest = {"format": FORMAT, "experiment": self.config.experiment} | self.manifest
-            self._write_manifest(manifest | {"environment": environment(device)})
+            self._write_manifest(manifest | {"environment": environment(device), "complete": False})
             config = json.dumps(self.config.model_dump(), indent=2) + "\n"
             self._write("config.json", config.encode())
             yield

@@ -138,7 +138,8 @@ class Dendrogram:
         if len(heights) == 1:
             around[:, window] = 0.0
         rounding = len(self.eigenvalues) * np.finfo(float).eps * np.abs(self.eigenvalues).max()
-        return heights / np.maximum(np.nanmedian(around, axis=1), rounding)
+        floor = max(rounding, np.finfo(float).tiny)
+        return heights / np.maximum(np.nanmedian(around, axis=1), floor)
 
     def gaps(self, k: int, *, relative: bool = False, window: int = 5) -> list[Gap]:
         """The k largest gaps, largest first.

@@ -26,7 +26,7 @@ def batches(data: Data, like: nn.Module) -> Iterator[tuple[Tensor, Tensor]]:
     for batch in stream:
         if not _is_pair(batch):
             raise TypeError(
-                f"data must be a pair of tensors (inputs, targets) or batches of them, got {type(batch)}"
+                f"data must be (inputs, targets) tensors or batches of them, got {type(batch)}"
             )
         inputs, targets = batch
         if len(inputs) != len(targets):

@@ -52,7 +52,10 @@ class MnistResults:
     Attributes:
         run: the run.
         steps: (T,) int64.
+        quoted: the original work's headline.
     """
+
+    quoted = QUOTED
 
     def __init__(self, run: Run[MnistConfig]) -> None:
         self.run = run
@@ -75,8 +78,10 @@ class MnistResults:
 
     @property
     def chosen(self) -> dict[str, int]:
-        """A few checkpoints from first to last: label → position among the checkpoints."""
-        positions = np.unique(np.linspace(0, len(self.steps) - 1, CHOSEN).round().astype(int))
+        """Four checkpoints, evenly in log(1 + step): label → position among the checkpoints."""
+        scale = np.log1p(self.steps)
+        targets = np.linspace(0, scale[-1], CHOSEN)
+        positions = np.unique(np.abs(scale[:, None] - targets).argmin(0))
         return {f"step {self.steps[i]:,}": int(i) for i in positions}
 
     @property

@@ -66,7 +66,8 @@ def train(
         FloatingPointError: if the loss is not finite; everything written before it is kept.
     """
     wanted = sorted(set(checkpoints) | set(log_steps))
-    if all(run.has(checkpoint_name(step)) for step in checkpoints) and run.has(HISTORY):
+    if _finished(run, checkpoints, wanted[-1]):
+        run.remove(RESUME)
         return
     inputs, targets = train_data
     batch_size = batch_size or len(inputs)
@@ -78,9 +79,8 @@ def train(
     progress = tqdm(total=n_steps, initial=step, desc="training", unit="step", disable=None)
     while True:
         if step in wanted and (not rows or rows[-1]["step"] < step):
-            rows.append(
-                _measure(model, loss, optimizer, train_data, test_data, step, steps_per_epoch)
-            )
+            epochs = step / steps_per_epoch
+            rows.append(_measure(model, loss, optimizer, train_data, test_data, step, epochs))
             run.write_table(HISTORY, {key: np.array([row[key] for row in rows]) for key in rows[0]})
             if step in checkpoints:
                 run.write_tensors(checkpoint_name(step), model.state_dict())
@@ -107,6 +107,12 @@ def train(
         progress.update()
     progress.close()
     run.remove(RESUME)
+
+
+def _finished(run: Run, checkpoints: Collection[int], last_step: int) -> bool:
+    """Whether all checkpoints and the last row of the history are there."""
+    kept = all(run.has(checkpoint_name(step)) for step in checkpoints) and run.has(HISTORY)
+    return kept and int(run.table(HISTORY)["step"][-1]) == last_step
 
 
 def _permutation(size: int, seed: int, epoch: int) -> Tensor:

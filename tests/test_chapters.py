@@ -1,0 +1,75 @@
+"""Chapters executed from nothing with small parameters, and with impossible ones."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import nbformat
+import papermill
+import pytest
+from papermill.exceptions import PapermillExecutionError
+
+CHAPTERS = Path(__file__).parent.parent / "chapters"
+SMALL = {
+    "mnist": {
+        "dataset": "digits",
+        "n_epochs": 1,
+        "width": 2,
+        "hessian_samples": 100,
+        "sweep_checkpoints": 1,
+        "draws": 1,
+    }
+}
+
+pytestmark = pytest.mark.filterwarnings("default")
+
+
+def execute(chapter: str, folder: Path, **parameters: object) -> nbformat.NotebookNode:
+    return papermill.execute_notebook(
+        CHAPTERS / f"{chapter}.ipynb",
+        folder / "out.ipynb",
+        parameters=parameters,
+        cwd=folder,
+        progress_bar=False,
+    )
+
+
+def test_every_chapter_has_small_parameters():
+    assert {path.stem for path in CHAPTERS.glob("*.ipynb")} == set(SMALL)
+
+
+@pytest.mark.parametrize("chapter", SMALL)
+def test_chapter_from_nothing(chapter: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setenv("HDLIB_HOME", str(tmp_path / "home"))
+
+    done = execute(chapter, tmp_path, **SMALL[chapter])
+
+    assert len(list((tmp_path / "home").glob(f"runs/{chapter}/*/manifest.json"))) == 1
+    code = [cell for cell in done.cells if cell.cell_type == "code"]
+    figures = [cell for cell in code if "#| label: fig-" in cell.source]
+    assert figures
+    for cell in figures:
+        shown = {kind for output in cell.outputs for kind in output.get("data", {})}
+        assert shown & {"image/png", "text/html"}, cell.source
+
+
+@pytest.mark.parametrize(
+    ("parameters", "sentence"),
+    [
+        ({"n_epoch": 3}, "n_epoch=3: unknown; mnist has dataset, n_epochs"),
+        ({"n_epochs": 0}, "n_epochs=0: Input should be greater than or equal to 1"),
+        ({"lr": "fast"}, "lr='fast': Input should be a valid number"),
+        ({"dataset": "letters"}, "dataset='letters': Input should be 'mnist' or 'digits'"),
+        ({"hessian_samples": 60_001}, "hessian_samples=60001: at most 60000 for mnist"),
+    ],
+)
+def test_impossible_parameter_fails_with_a_sentence(
+    parameters: dict[str, object], sentence: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setenv("HDLIB_HOME", str(tmp_path / "home"))
+
+    with pytest.raises(PapermillExecutionError) as failure:
+        execute("mnist", tmp_path, **parameters)
+
+    assert sentence in str(failure.value)
+    assert not (tmp_path / "home").exists()
