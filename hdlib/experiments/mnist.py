@@ -92,18 +92,21 @@ class MnistConfig(Config):
 
     @property
     def sweep_steps(self) -> list[int]:
-        """Checkpoints of the sample sweep, evenly spaced in their list from first to last."""
-        last = len(self.checkpoints) - 1
-        positions = np.linspace(0, last, self.sweep_checkpoints).round().astype(int)
-        if self.sweep_checkpoints == 1:
-            positions = np.array([last])
-        return [self.checkpoints[i] for i in np.unique(positions)]
+        """Checkpoints of the sample sweep, evenly in log(1 + step), the last among them."""
+        return log_spaced(self.checkpoints, self.sweep_checkpoints + 1)[1:]
 
     @property
     def sweep_sizes(self) -> list[int]:
         """Numbers of Hessian samples of the sweep, up to the whole training set."""
         size = TRAIN_SIZE[self.dataset]
         return [n for n in SWEEP_SIZES if n < size] + [size]
+
+
+def log_spaced(steps: list[int], count: int) -> list[int]:
+    """At most ``count`` of ascending steps, the nearest to evenly spaced ones in log(1 + step)."""
+    scale = np.log1p(steps)
+    targets = np.linspace(scale[0], scale[-1], count)
+    return [steps[i] for i in np.unique(np.abs(scale[:, None] - targets).argmin(0))]
 
 
 def spectrum_name(step: int) -> str:

@@ -14,11 +14,18 @@ from hdlib.experiments.mnist import (
     DRAW_SIZE,
     MnistConfig,
     draws_name,
+    log_spaced,
     model_at,
     spectrum_name,
     sweep_name,
 )
-from hdlib.measures import outlier_gap, spectral_summary, subspace_overlap
+from hdlib.measures import (
+    outlier_gap,
+    spectral_summary,
+    subspace_overlap,
+    tail_scores,
+    tail_threshold,
+)
 from hdlib.runs import Run
 from hdlib.training import HISTORY, checkpoint_name
 
@@ -42,6 +49,13 @@ def headline(eigenvalues: Array) -> dict[str, float]:
         GAP: float(eigenvalues[-1] - eigenvalues[-2]),
         SMALL: spectral_summary(eigenvalues).n_small,
     }
+
+
+def scored_outliers(eigenvalues: Array) -> tuple[int, float]:
+    """Number of outliers, and the score of the gap below them."""
+    scores = tail_scores(eigenvalues)
+    count = outlier_gap(eigenvalues, search=len(scores)).rank
+    return count, float(scores[count - 1])
 
 
 class MnistResults:
@@ -79,10 +93,8 @@ class MnistResults:
     @property
     def chosen(self) -> dict[str, int]:
         """Four checkpoints, evenly in log(1 + step): label → position among the checkpoints."""
-        scale = np.log1p(self.steps)
-        targets = np.linspace(0, scale[-1], CHOSEN)
-        positions = np.unique(np.abs(scale[:, None] - targets).argmin(0))
-        return {f"step {self.steps[i]:,}": int(i) for i in positions}
+        steps = self.run.config.checkpoints
+        return {f"step {step:,}": steps.index(step) for step in log_spaced(steps, CHOSEN)}
 
     @property
     def chosen_spectra(self) -> dict[str, Array]:
@@ -139,9 +151,14 @@ class MnistResults:
 
     @cached_property
     def outliers(self) -> tuple[NDArray[np.int64], Array]:
-        """Number of outliers and the relative gap that sets them off, (T,) each."""
-        gaps = [outlier_gap(eigenvalues) for eigenvalues in self.eigenvalues]
-        return np.array([gap.rank for gap in gaps]), np.array([gap.relative for gap in gaps])
+        """Number of outliers and the score of the gap that sets them off, (T,) each."""
+        found = [scored_outliers(eigenvalues) for eigenvalues in self.eigenvalues]
+        return np.array([count for count, _ in found]), np.array([score for _, score in found])
+
+    @property
+    def threshold(self) -> float:
+        """Score above which a gap stands out from a featureless tail."""
+        return tail_threshold()
 
     @cached_property
     def gradient_fractions(self) -> dict[str, Array]:
@@ -179,15 +196,14 @@ class MnistResults:
     @cached_property
     def sweep_measures(self) -> dict[str, Array]:
         """Headline numbers and outliers against the number of samples, (sweep steps, sizes)."""
-        names = [*QUOTED, "outliers", "their relative gap", "samples that carry λ₁"]
+        names = [*QUOTED, "outliers", "score of their gap", "images that carry λ"]
         values = []
         for row in self._sweep:
             for entry in row:
-                gap = outlier_gap(entry["eigenvalues"])
+                eigenvalues = entry["eigenvalues"]
                 carry = float(entry["effective_samples"])
-                values.append(
-                    [*headline(entry["eigenvalues"]).values(), gap.rank, gap.relative, carry]
-                )
+                numbers = headline(eigenvalues).values()
+                values.append([*numbers, *scored_outliers(eigenvalues), carry])
         shape = len(self._sweep), len(self._sweep[0]), len(names)
         return dict(zip(names, np.moveaxis(np.reshape(values, shape), 2, 0), strict=True))
 
@@ -217,7 +233,7 @@ class MnistResults:
     def summary_table(self) -> Markdown:
         """The chosen checkpoints at a glance."""
         history, measures = self.history, self.measures
-        outliers, ratios = self.outliers
+        outliers, scores = self.outliers
         rows = []
         for i in self.chosen.values():
             row = int(np.flatnonzero(history["step"] == self.steps[i])[0])
@@ -229,7 +245,7 @@ class MnistResults:
                     f"{measures['smallest_eigenvalue'][i]:.2g}",
                     f"{measures['n_negative'][i]:,.0f}",
                     f"{measures['n_small'][i]:,.0f}",
-                    f"{outliers[i]} ({ratios[i]:.1f})",
+                    f"{outliers[i]} ({scores[i]:.1f})",
                     f"{self.gradient_fractions['all training data'][i]:.0%}",
                 )
             )
@@ -240,18 +256,18 @@ class MnistResults:
             "smallest λ",
             "λ < 0",
             "|λ| < 0.01",
-            "outliers (relative gap)",
+            "outliers (score)",
             "gradient in top 10",
         )
         return table(header, rows)
 
     def gap_table(self, k: int = 5) -> Markdown:
-        """Ranks and sizes of the largest relative gaps among the top 150 at chosen checkpoints."""
+        """The k highest scores among the top 150 gaps at the chosen checkpoints, and their ranks."""
         rows = []
         for label, eigenvalues in self.chosen_spectra.items():
-            gaps = dendrogram(eigenvalues).gaps(len(eigenvalues), relative=True)
-            top = [gap for gap in gaps if gap.rank <= TOP_GAPS][:k]
-            rows.append((label, *(f"{gap.rank} ({gap.relative:.1f})" for gap in top)))
+            scores = tail_scores(eigenvalues, search=TOP_GAPS)
+            ranks = np.argsort(-scores)[:k]
+            rows.append((label, *(f"{rank + 1} ({scores[rank]:.1f})" for rank in ranks)))
         return table(("checkpoint", *(f"#{i + 1}" for i in range(k))), rows)
 
     def headline_table(self) -> Markdown:

@@ -30,24 +30,25 @@ from hdlib.figures.validation import (
 
 @style()
 def outlier_counts(
-    steps: ArrayLike, counts: ArrayLike, gap_ratios: ArrayLike, *, n_classes: int
+    steps: ArrayLike, counts: ArrayLike, scores: ArrayLike, *, n_classes: int, threshold: float
 ) -> Figure:
-    """How many eigenvalues lie above the largest relative gap, and how large that gap is.
+    """How many eigenvalues lie above the largest relative gap, and whether it stands out.
 
     A vertical axis is logarithmic where its values are positive and span more than a factor 30.
 
     Args:
         steps: (T,) training steps, ascending.
         counts: (T,) numbers of eigenvalues above the gap.
-        gap_ratios: (T,) the gap over the local spacing of eigenvalues.
+        scores: (T,) the gap in units of those of a featureless tail.
         n_classes: number of classes, drawn for comparison.
+        threshold: the score above which a gap stands out.
 
     Raises:
         ValueError: for arrays that are not finite or do not fit, or ``n_classes`` not positive.
     """
     steps = checked_steps(steps)
     counts = checked_array("counts", counts, (len(steps),))
-    ratios = checked_array("gap_ratios", gap_ratios, (len(steps),))
+    scores = checked_array("scores", scores, (len(steps),))
     require_positive("n_classes", n_classes)
 
     fig, (above, below) = plt.subplots(2, 1, figsize=(WIDTH, 4.8), sharex=True)
@@ -56,10 +57,11 @@ def outlier_counts(
     above.set_ylabel("eigenvalues above the gap")
     above.yaxis.set_major_locator(MaxNLocator(integer=True))
     wide_range_axis(above, counts)
-    fig.legend(loc="outside upper left")
-    below.plot(steps, ratios, color=BLUE, marker="o", ms=4)
-    below.set_ylabel("gap / local spacing")
-    wide_range_axis(below, ratios)
+    below.axhline(threshold, color=MUTED, ls=":", label="95% of featureless tails stay below")
+    below.plot(steps, scores, color=BLUE, marker="o", ms=4)
+    below.set_ylabel("score of the gap")
+    below.set_ylim(bottom=0)
+    fig.legend(loc="outside upper left", ncols=2)
     for ax in (above, below):
         ax.grid(axis="y")
         step_axis(ax, steps)

@@ -1,6 +1,7 @@
 """Everything else that is measured at a checkpoint."""
 
-from hdlib.measures.spectral import SpectralSummary, outlier_gap, spectral_summary
+from hdlib.measures.outliers import outlier_gap, tail_scores, tail_threshold
+from hdlib.measures.spectral import SpectralSummary, spectral_summary
 from hdlib.measures.subspaces import squared_cosines, subspace_overlap
 
 __all__ = [
@@ -9,4 +10,6 @@ __all__ = [
     "spectral_summary",
     "squared_cosines",
     "subspace_overlap",
+    "tail_scores",
+    "tail_threshold",
 ]

@@ -7,10 +7,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from hdlib.clustering import Gap, dendrogram
-
 SMALL = 0.01
-OUTLIER_SEARCH = 100
 
 
 class SpectralSummary(NamedTuple):
@@ -52,23 +49,3 @@ def spectral_summary(eigenvalues: NDArray[np.float64]) -> SpectralSummary:
         n_negative=int((eigenvalues < -rounding).sum()),
         n_small=int((sizes < SMALL).sum()),
     )
-
-
-def outlier_gap(eigenvalues: NDArray[np.float64], *, search: int = OUTLIER_SEARCH) -> Gap:
-    """The gap that sets the outliers off: the largest *relative* one below a top eigenvalue.
-
-    Its rank is the number of outliers. Absolute gaps would not do: among the largest eigenvalues
-    every gap is wide, and the widest is nearly always the first.
-
-    Args:
-        eigenvalues: (n,), n ≥ 2.
-        search: how many of the top gaps may be it.
-
-    Raises:
-        ValueError: if there is no gap.
-    """
-    tree = dendrogram(eigenvalues)
-    candidates = [g for g in tree.gaps(len(eigenvalues), relative=True) if g.rank <= search]
-    if not candidates:
-        raise ValueError(f"outliers need at least 2 eigenvalues, got {len(eigenvalues)}")
-    return candidates[0]

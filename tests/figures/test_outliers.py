@@ -18,10 +18,10 @@ from .drawn import bars, png, xs, ys
 @pytest.mark.parametrize("count", [1, 3, 25])
 def test_curves_over_steps_hold_the_input(steps, count):
     rng, steps = np.random.default_rng(count), steps[:count]
-    counts, ratios, part = rng.integers(1, 12, count), rng.uniform(2, 90, count), rng.random(count)
-    above, below = outlier_counts(steps, counts, ratios, n_classes=10).axes
+    counts, scores, part = rng.integers(1, 12, count), rng.uniform(2, 90, count), rng.random(count)
+    above, below = outlier_counts(steps, counts, scores, n_classes=10, threshold=7.6).axes
     np.testing.assert_array_equal(ys(above.lines[1]), counts)
-    np.testing.assert_array_equal(ys(below.lines[0]), ratios)
+    np.testing.assert_array_equal(ys(below.lines[1]), scores)
     assert set(ys(above.lines[0])) == {10}
     fig = gradient_fraction(steps, {"top 10": part}, chance=0.1)
     np.testing.assert_array_equal(ys(fig.axes[0].lines[0]), part)
@@ -33,15 +33,15 @@ def test_curves_over_steps_hold_the_input(steps, count):
 
 
 def test_counts_over_a_wide_range_are_logarithmic():
-    above, _ = outlier_counts([0, 1], [10, 5993], [2.0, 3.0], n_classes=10).axes
+    above, _ = outlier_counts([0, 1], [10, 5993], [2.0, 3.0], n_classes=10, threshold=7.6).axes
     assert above.get_yscale() == "log"
 
 
 def test_outlier_figures_refuse():
     with pytest.raises(ValueError, match="n_classes must be positive, got 0"):
-        outlier_counts([0], [1], [1.0], n_classes=0)
-    with pytest.raises(ValueError, match=r"gap_ratios must have shape \(1\)"):
-        outlier_counts([0], [1], [1.0, 2.0], n_classes=10)
+        outlier_counts([0], [1], [1.0], n_classes=0, threshold=7.6)
+    with pytest.raises(ValueError, match=r"scores must have shape \(1\)"):
+        outlier_counts([0], [1], [1.0, 2.0], n_classes=10, threshold=7.6)
     with pytest.raises(ValueError, match=r"fractions\['a'\] must lie in \[0, 1\], got 1.5"):
         gradient_fraction([0], {"a": [1.5]}, chance=0.1)
     with pytest.raises(ValueError, match=r"chance must lie in \[0, 1\]"):

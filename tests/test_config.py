@@ -1,0 +1,103 @@
+from __future__ import annotations
+
+import hashlib
+from typing import Annotated, ClassVar, Literal
+
+import pytest
+from pydantic import Field
+
+import hdlib.config
+from hdlib.config import Config, ConfigError
+from hdlib.experiments.mnist import MnistConfig
+
+
+class Tiny(Config):
+    experiment: ClassVar[str] = "tiny"
+
+    n_epochs: Annotated[int, Field(ge=1)] = 3
+    lr: Annotated[float, Field(gt=0)] = 0.01
+    dataset: Literal["mnist", "digits"] = "digits"
+
+
+def test_key_is_stable():
+    assert Tiny().key == "56ea260af400d8fa"
+    text = '{"config":{"dataset":"digits","lr":0.01,"n_epochs":3},"experiment":"tiny","format":1}'
+    assert Tiny().key == hashlib.sha256(text.encode()).hexdigest()[:16]
+    assert Tiny(lr=0.01, n_epochs=3).key == Tiny().key
+
+
+@pytest.mark.parametrize("change", [{"n_epochs": 4}, {"lr": 0.02}, {"dataset": "mnist"}])
+def test_key_changes_with_each_field(change):
+    assert Tiny(**change).key != Tiny().key
+
+
+def test_key_changes_with_each_field_of_mnist():
+    base = MnistConfig(dataset="digits")
+    changes = {
+        name: value - 1 if isinstance(value, int) else value / 2
+        for name, value in base.model_dump().items()
+        if not isinstance(value, str)
+    } | {"dataset": "mnist", "device": "cpu"}
+    assert changes.keys() == MnistConfig.model_fields.keys()
+    keys = {MnistConfig(**{"dataset": "digits", name: v}).key for name, v in changes.items()}
+    assert len(keys | {base.key}) == len(changes) + 1
+
+
+def test_key_changes_with_the_format_and_the_experiment(monkeypatch):
+    class Other(Tiny):
+        experiment: ClassVar[str] = "other"
+
+    before = Tiny().key
+    assert Other().key != before
+    monkeypatch.setattr(hdlib.config, "FORMAT", hdlib.config.FORMAT + 1)
+    assert Tiny().key != before
+
+
+def test_numbers_as_strings():
+    config = Tiny(**{"lr": "1e-3", "n_epochs": "7"})
+    assert config.lr == 1e-3
+    assert type(config.n_epochs) is int
+    assert config.key == Tiny(lr=0.001, n_epochs=7).key
+    assert Tiny(lr=1).key == Tiny(lr=1.0).key
+
+
+@pytest.mark.parametrize(
+    ("fields", "words"),
+    [
+        ({"epochs": 3}, ["epochs=3", "unknown", "n_epochs, lr, dataset"]),
+        ({"n_epochs": 0}, ["n_epochs=0", "greater than or equal to 1"]),
+        ({"n_epochs": 2.5}, ["n_epochs=2.5", "integer"]),
+        ({"n_epochs": "many"}, ["n_epochs='many'", "integer"]),
+        ({"n_epochs": None}, ["n_epochs=None", "integer"]),
+        ({"lr": -1.0}, ["lr=-1.0", "greater than 0"]),
+        ({"lr": float("nan")}, ["lr=nan"]),
+        ({"lr": float("inf")}, ["lr=inf", "finite"]),
+        ({"lr": [0.1]}, ["lr=[0.1]", "number"]),
+        ({"dataset": "fashion"}, ["dataset='fashion'", "'mnist' or 'digits'"]),
+        ({"lr": 0, "n_epochs": 0}, ["lr=0", "; ", "n_epochs=0"]),
+    ],
+)
+def test_what_is_wrong_is_said(fields, words):
+    with pytest.raises(ConfigError) as error:
+        Tiny(**fields)
+    for word in words:
+        assert word in str(error.value)
+
+
+@pytest.mark.parametrize(
+    ("fields", "words"),
+    [
+        ({"hessian_samples": 1438}, "hessian_samples=1438: at most 1437 for digits"),
+        ({"batch_size": 2000}, "batch_size=2000: at most 1437 for digits"),
+        ({"draws": 29}, "draws=29: at most 28 for digits"),
+        ({"vectors": 10, "stored_vectors": 11}, "stored_vectors=11: at most 10 for digits"),
+    ],
+)
+def test_fields_that_do_not_fit_each_other(fields, words):
+    with pytest.raises(ConfigError, match=words):
+        MnistConfig(dataset="digits", **fields)
+
+
+def test_configs_are_frozen():
+    with pytest.raises(ValueError, match="frozen"):
+        Tiny().lr = 1.0  # type: ignore[misc]
