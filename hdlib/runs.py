@@ -157,7 +157,7 @@ class Run(Generic[C]):
         """Add to the wall time of a stage."""
         manifest = self.manifest
         times = manifest.setdefault("seconds", {})
-        times[stage] = round(times.get(stage, 0.0) + seconds, 1)
+        times[stage] = round(times.get(stage, 0.0) + seconds, 3)
         self._write_manifest(manifest)
 
     def record_seconds(self, what: str, seconds: float) -> None:

@@ -262,12 +262,14 @@ class MnistResults:
         return table(header, rows)
 
     def gap_table(self, k: int = 5) -> Markdown:
-        """The k highest scores among the top 150 gaps at the chosen checkpoints, and their ranks."""
+        """The k highest scores among the top 150 gaps at the chosen checkpoints, with ranks."""
         rows = []
         for label, eigenvalues in self.chosen_spectra.items():
             scores = tail_scores(eigenvalues, search=TOP_GAPS)
             ranks = np.argsort(-scores)[:k]
             rows.append((label, *(f"{rank + 1} ({scores[rank]:.1f})" for rank in ranks)))
+        threshold = f"({tail_threshold(search=TOP_GAPS):.1f})"
+        rows.append(("95% of featureless tails stay below", threshold, *[""] * (k - 1)))
         return table(("checkpoint", *(f"#{i + 1}" for i in range(k))), rows)
 
     def headline_table(self) -> Markdown:

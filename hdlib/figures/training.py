@@ -7,6 +7,7 @@ from collections.abc import Mapping
 import matplotlib.pyplot as plt
 import numpy as np
 from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
 from numpy.typing import ArrayLike
 
 from hdlib.figures.style import BLUE, ORANGE, WIDTH, step_axis, style, wide_range_axis
@@ -61,6 +62,7 @@ def summary_panel(history: Mapping[str, ArrayLike], measures: Mapping[str, Array
         ax.plot(steps, values, color=BLUE, marker=".")
         wide_range_axis(ax, values)
         ax.set_title(title)
+    axes[1, 2].yaxis.set_major_locator(MaxNLocator(nbins=5, integer=True))
     for ax in axes.flat:
         ax.grid(axis="y")
         step_axis(ax, everything)
