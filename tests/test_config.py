@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 import hashlib
-from typing import Annotated, ClassVar, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
 import pytest
 from pydantic import Field
@@ -54,7 +54,8 @@ def test_key_changes_with_the_format_and_the_experiment(monkeypatch):
 
 
 def test_numbers_as_strings():
-    config = Tiny(**{"lr": "1e-3", "n_epochs": "7"})
+    typed: dict[str, Any] = {"lr": "1e-3", "n_epochs": "7"}
+    config = Tiny(**typed)
     assert config.lr == 1e-3
     assert type(config.n_epochs) is int
     assert config.key == Tiny(lr=0.001, n_epochs=7).key

@@ -1,0 +1,209 @@
+"""The table of speeds: `pytest tests/benchmarks -s`, with nothing else running on the machine.
+
+Both sides of a row run in one process with all threads; each time is the best of a few after a
+warm-up. Errors are asserted, times only printed.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from typing import NamedTuple
+
+import numpy as np
+import pytest
+import torch
+import torch.nn.functional as F
+from numpy.typing import NDArray
+from scipy.cluster.hierarchy import fcluster, linkage
+from torch import Tensor
+from torch.func import functional_call, grad, jvp, vmap
+
+from hdlib.clustering import dendrogram
+from hdlib.curvature import hessian, spectrum
+from hdlib.experiments.mnist import syrk_seconds
+from hdlib.models import LeNetTiny
+from hdlib.tasks import load_images
+
+WIDTH, SAMPLES, VECTORS, RESOLUTIONS = 8, 1_000, 50, 200
+DIRECTIONS, TIMED_DIRECTIONS = 64, 128
+
+
+class Row(NamedTuple):
+    """A line of the table; ``target`` is the least ratio, or the most where it says so."""
+
+    work: str
+    against: str
+    seconds: float
+    baseline: float
+    ratio: float
+    target: str
+    error: float
+
+
+class Setting(NamedTuple):
+    """A network that has learned a little, samples, and its Hessian."""
+
+    model: LeNetTiny
+    x: Tensor
+    y: Tensor
+    matrix: Tensor
+
+
+def best_of(repeats: int, work: Callable[[], object], *, warm: bool = True) -> float:
+    """The shortest wall time."""
+    if warm:
+        work()
+    times = []
+    for _ in range(repeats):
+        started = time.perf_counter()
+        work()
+        times.append(time.perf_counter() - started)
+    return min(times)
+
+
+def trained_setting(width: int, samples: int) -> Setting:
+    inputs, targets = load_images("digits").train
+    torch.manual_seed(0)
+    model = LeNetTiny(width)
+    optimizer = torch.optim.SGD(model.parameters(), lr=0.01, momentum=0.9)
+    for _ in range(3):
+        for batch in torch.randperm(len(inputs)).split(128):
+            optimizer.zero_grad()
+            F.cross_entropy(model(inputs[batch]), targets[batch]).backward()
+            optimizer.step()
+    x, y = inputs[:samples].double(), targets[:samples]
+    model.double()
+    return Setting(model, x, y, hessian(model, F.cross_entropy, (x, y)))
+
+
+def products(setting: Setting, columns: Tensor) -> Tensor:
+    """HV by vmap(jvp(grad)), 64 directions at a time."""
+    parameters = {name: p.detach() for name, p in setting.model.named_parameters()}
+    sizes = [p.numel() for p in parameters.values()]
+
+    def objective(tensors: dict[str, Tensor]) -> Tensor:
+        return F.cross_entropy(functional_call(setting.model, tensors, (setting.x,)), setting.y)
+
+    def product(v: Tensor) -> Tensor:
+        pieces = zip(parameters.items(), v.split(sizes), strict=True)
+        tangent = {name: piece.view_as(p) for (name, p), piece in pieces}
+        image = jvp(grad(objective), (parameters,), (tangent,))[1]
+        return torch.cat([part.flatten() for part in image.values()])
+
+    blocks = [vmap(product)(block) for block in columns.T.split(DIRECTIONS)]
+    return torch.cat(blocks).T
+
+
+def hessian_rows(setting: Setting, timed: int, repeats: int = 3) -> list[Row]:
+    """The exact Hessian against products with every basis vector, and against one `dsyrk`."""
+    n = len(setting.matrix)
+    chosen = torch.randperm(n, generator=torch.Generator().manual_seed(0))[:timed]
+    unit = torch.zeros(n, timed, dtype=torch.float64)
+    unit[chosen, torch.arange(timed)] = 1
+    data = (setting.x, setting.y)
+    seconds = best_of(repeats, lambda: hessian(setting.model, F.cross_entropy, data))
+    columns = products(setting, unit)
+    some = best_of(1, lambda: products(setting, unit), warm=False)
+    floor = min(syrk_seconds(n, 10 * len(setting.x)) for _ in range(repeats))
+    error = ((setting.matrix[:, chosen] - columns).norm() / columns.norm()).item()
+    work = f"exact Hessian, P = {n:,}, N = {len(setting.x):,}"
+    scaled = some * n / timed
+    products_name = f"vmap(jvp(grad)), {timed} of {n:,} columns timed, scaled"
+    return [
+        Row(work, products_name, seconds, scaled, scaled / seconds, "≥ 150", error),
+        Row(work, "its dsyrk floor", seconds, floor, seconds / floor, "≤ 2.5", error),
+    ]
+
+
+def spectrum_row(matrix: Tensor, vectors: int, repeats: int = 2) -> Row:
+    """All eigenvalues and some vectors at both ends against all vectors."""
+    result = spectrum(matrix, vectors=vectors)
+    expected = torch.linalg.eigh(matrix)[0].numpy()
+    seconds = best_of(repeats, lambda: spectrum(matrix, vectors=vectors), warm=False)
+    baseline = best_of(repeats, lambda: torch.linalg.eigh(matrix), warm=False)
+    error = np.abs(result.eigenvalues - expected).max() / np.abs(expected).max()
+    work = f"spectrum, n = {len(matrix):,}, {vectors} vectors at each end"
+    return Row(
+        work, "torch.linalg.eigh", seconds, baseline, baseline / seconds, "≥ 3", float(error)
+    )
+
+
+def clusters_row(eigenvalues: NDArray[np.float64], resolutions: int, repeats: int = 3) -> Row:
+    """n(ε) against SciPy's linkage and cuts; the error is the largest difference of counts."""
+    gaps = np.diff(eigenvalues)
+    eps = np.geomspace(gaps[gaps > 0].min(), gaps.max(), resolutions)
+
+    def counts_of_scipy() -> NDArray[np.int64]:
+        tree = linkage(eigenvalues[:, None], "single")
+        return np.array([fcluster(tree, e, "distance").max() for e in eps])
+
+    counts = dendrogram(eigenvalues).n_clusters(eps)
+    error = np.abs(counts - counts_of_scipy()).max()
+    seconds = best_of(repeats, lambda: dendrogram(eigenvalues).n_clusters(eps))
+    baseline = best_of(repeats, counts_of_scipy, warm=False)
+    work = f"n(ε) at {resolutions} resolutions, n = {len(eigenvalues):,}"
+    return Row(
+        work,
+        "SciPy linkage, fcluster in a loop",
+        seconds,
+        baseline,
+        baseline / seconds,
+        "≥ 300",
+        float(error),
+    )
+
+
+def table(rows: list[Row]) -> str:
+    """The rows as aligned columns."""
+    lines = [("work", "against", "seconds", "against", "ratio", "target", "error")]
+    lines += [
+        (
+            row.work,
+            row.against,
+            f"{row.seconds:.4g}",
+            f"{row.baseline:.4g}",
+            f"{row.ratio:.4g}",
+            row.target,
+            f"{row.error:.1e}",
+        )
+        for row in rows
+    ]
+    widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
+    numbers = range(2, 7)
+    return "\n".join(
+        "  ".join(
+            cell.rjust(width) if i in numbers else cell.ljust(width)
+            for i, (cell, width) in enumerate(zip(line, widths, strict=True))
+        )
+        for line in lines
+    )
+
+
+@pytest.fixture(scope="module")
+def setting() -> Setting:
+    return trained_setting(WIDTH, SAMPLES)
+
+
+@pytest.fixture(scope="module")
+def rows():
+    """Where the tests leave their rows; the table is printed at the end."""
+    kept: list[Row] = []
+    yield kept
+    print(f"\n\n{torch.get_num_threads()} threads\n{table(kept)}")
+
+
+def test_exact_hessian(setting, rows):
+    rows += hessian_rows(setting, TIMED_DIRECTIONS)
+    assert rows[-1].error < 1e-12
+
+
+def test_spectrum(setting, rows):
+    rows.append(spectrum_row(setting.matrix, VECTORS))
+    assert rows[-1].error < 1e-12
+
+
+def test_clusters(setting, rows):
+    eigenvalues = spectrum(setting.matrix, vectors=0).eigenvalues
+    rows.append(clusters_row(eigenvalues, RESOLUTIONS))
+    assert rows[-1].error == 0
