@@ -296,6 +296,18 @@ class MnistResults:
         )
         return table(header, rows)
 
+    def gradient_table(self) -> Markdown:
+        """Fraction of the full gradient in the top-10 eigenspace against the number of samples."""
+        config = self.run.config
+        rows = [
+            (
+                f"step {step:,}",
+                *(f"{entry['gradient_cosines'][-CLASSES:].sum():.0%}" for entry in row),
+            )
+            for step, row in zip(config.sweep_steps, self._sweep, strict=True)
+        ]
+        return table(("checkpoint", *(f"N = {size:,}" for size in config.sweep_sizes)), rows)
+
     def certificate_table(self) -> Markdown:
         """The worst errors over all checkpoints."""
         largest = np.abs(self.eigenvalues).max(1)

@@ -98,3 +98,24 @@ def test_few_images_decide_the_late_sharpness(results: MnistResults):
     carry = results.sweep_measures["images that carry λ"]
     assert carry[-1, 0] < 1.1
     assert carry[0, -1] > 1_000
+
+
+def test_early_samples_agree_and_late_ones_do_not(results: MnistResults):
+    measures = results.sweep_measures
+    assert (measures["outliers"][0] == 9).all()
+    assert np.ptp(measures[LARGEST][0]) < 0.15 * measures[LARGEST][0, -1]
+    assert measures[LARGEST][-1, 2] > 1.8 * measures[LARGEST][-1, -1]
+    assert measures["images that carry λ"][-1, 2] < 5
+    assert 100 < measures["images that carry λ"][-1, -1] < 1_000
+    assert results.quoted[LARGEST] > 10 * measures[LARGEST][-1, -1]
+
+
+def test_more_samples_bring_the_literature_back(results: MnistResults):
+    counts, scores = (results.sweep_measures[key] for key in ("outliers", "score of their gap"))
+    assert counts[1, -1] == 9
+    assert results.threshold > scores[1, -1] > 4
+    assert counts[2, -1] == 10
+    assert (scores[1:] < results.threshold).all()
+    assert results._sweep[-1][-1]["gradient_cosines"][-10:].sum() > 0.9
+    last = results.sweep_shares
+    assert last["N = 50"][0] > 0.99
