@@ -7,7 +7,7 @@ import pytest
 
 from hdlib.clustering import dendrogram
 from hdlib.experiments.mnist import MnistConfig
-from hdlib.experiments.mnist_results import LARGEST, MnistResults
+from hdlib.experiments.mnist_results import GAP, LARGEST, SMALL, MnistResults
 from hdlib.measures import tail_scores, tail_threshold
 from hdlib.runs import PUBLISHED, Run
 
@@ -95,6 +95,9 @@ def test_few_images_decide_the_late_sharpness(results: MnistResults):
     draws = results.draw_headlines[LARGEST]
     assert draws.max() > 100 * draws.min()
     assert draws.min() < results.quoted[LARGEST] < draws.max()
+    gaps, small = results.draw_headlines[GAP], results.draw_headlines[SMALL]
+    assert gaps.min() < results.quoted[GAP] < gaps.max()
+    assert 0.9 * small.min() < results.quoted[SMALL] < small.min()
     carry = results.sweep_measures["images that carry λ"]
     assert carry[-1, 0] < 1.1
     assert carry[0, -1] > 1_000
@@ -103,6 +106,7 @@ def test_few_images_decide_the_late_sharpness(results: MnistResults):
 def test_early_samples_agree_and_late_ones_do_not(results: MnistResults):
     measures = results.sweep_measures
     assert (measures["outliers"][0] == 9).all()
+    assert (measures["score of their gap"][0, 2:] > results.threshold).all()
     assert np.ptp(measures[LARGEST][0]) < 0.15 * measures[LARGEST][0, -1]
     assert measures[LARGEST][-1, 2] > 1.8 * measures[LARGEST][-1, -1]
     assert measures["images that carry λ"][-1, 2] < 5
@@ -117,5 +121,6 @@ def test_more_samples_bring_the_literature_back(results: MnistResults):
     assert counts[2, -1] == 10
     assert (scores[1:] < results.threshold).all()
     assert results._sweep[-1][-1]["gradient_cosines"][-10:].sum() > 0.9
-    last = results.sweep_shares
-    assert last["N = 50"][0] > 0.99
+    shares = results.sweep_shares
+    assert shares["N = 50"][0] > 0.99
+    assert shares["N = 60,000"][-1] == pytest.approx(0.25, abs=0.05)
