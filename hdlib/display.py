@@ -14,8 +14,15 @@ class Markdown(str):
         return str(self)
 
 
-def table(header: Sequence[str], rows: Iterable[Sequence[object]]) -> Markdown:
-    """A pipe table, first column left-aligned, the others right-aligned; bars in cells escaped.
+def table(
+    header: Sequence[str], rows: Iterable[Sequence[object]], *, numbers: bool = True
+) -> Markdown:
+    """A pipe table; bars in cells are escaped.
+
+    Args:
+        header: of each column.
+        rows: cells of each row.
+        numbers: whether all columns but the first hold numbers, which are aligned to the right.
 
     Raises:
         ValueError: if a row does not have as many cells as the header.
@@ -26,7 +33,7 @@ def table(header: Sequence[str], rows: Iterable[Sequence[object]]) -> Markdown:
         | :--- | ---: |
         | 0 | 1.5 |
     """
-    lines = [list(map(str, header)), [":---"] + ["---:"] * (len(header) - 1)]
+    lines = [list(map(str, header)), [":---"] + ["---:" if numbers else ":---"] * (len(header) - 1)]
     for row in rows:
         if len(row) != len(header):
             raise ValueError(f"a row of {len(header)} cells is needed, got {len(row)}: {row}")

@@ -32,7 +32,7 @@ def provenance(run: Run, chapter: str) -> Markdown:
     command = f"```bash\npapermill {chapter} out.ipynb {parameters}\n```"
     check = f"```bash\nhdlib verify {run.config.key}\n```"
     return Markdown(
-        f"{table(['', 'provenance'], facts)}\n\n"
+        f"{table(['of the run', ''], facts, numbers=False)}\n\n"
         f"The same chapter again, from the stored run or, where there is none, from nothing:\n\n"
         f"{command}\n\nThe stored run checked, file by file, and a spectrum recomputed from its "
         f"weights:\n\n{check}"

@@ -55,6 +55,11 @@ def cell_options(source: str) -> tuple[dict[str, Any], str]:
     return _yaml(lines, "cell options"), source[len(head) :].lstrip("\n")
 
 
+def cell_caption(options: dict[str, Any]) -> str:
+    """The caption of a cell's figure or table; empty where it has none."""
+    return str(options.get("fig-cap") or options.get("tbl-cap") or "")
+
+
 def labels(notebook: nbformat.NotebookNode) -> Iterator[str]:
     """Every label that a page defines, in order, repetitions included."""
     for cell in notebook.cells:
@@ -71,7 +76,7 @@ def references(notebook: nbformat.NotebookNode) -> Iterator[str]:
     for cell in notebook.cells:
         prose = ""
         if cell.cell_type == "code":
-            prose = str(cell_options(cell.source)[0].get("fig-cap", ""))
+            prose = cell_caption(cell_options(cell.source)[0])
         elif cell.cell_type == "markdown":
             prose = cell.source
         yield from REFERENCE.findall(CODE.sub("", prose))

@@ -24,6 +24,7 @@ from hdlib.book.pages import (
     HEADING,
     IMAGE,
     LABEL,
+    cell_caption,
     cell_options,
     labels,
     read_bibliography,
@@ -131,7 +132,7 @@ def _prepare_code(
     cell.metadata["hide_code"] = not (shown and options.get("echo", True))
     if not shown:
         cell.outputs = []
-    caption, label = options.get("fig-cap"), str(options.get("label", ""))
+    caption, label = cell_caption(options), str(options.get("label", ""))
     if caption:
         number = f"{targets[label].text}: " if label in targets else ""
         cell.metadata["caption"] = number + render(str(caption))
