@@ -58,7 +58,8 @@ def hessian(model: nn.Module, loss: Loss, data: Data) -> Tensor:
     Example:
         >>> model = nn.Linear(2, 1, bias=False)
         >>> x = torch.tensor([[1.0, 2.0], [3.0, 4.0]])
-        >>> hessian(model, nn.functional.mse_loss, (x, torch.zeros(2, 1)))  # 2 XᵀX / N
+        >>> H = hessian(model, nn.functional.mse_loss, (x, torch.zeros(2, 1)))  # 2 XᵀX / N
+        >>> H.round(decimals=12)
         tensor([[10., 14.],
                 [14., 20.]], dtype=torch.float64)
     """
