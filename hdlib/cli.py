@@ -25,7 +25,7 @@ def run(experiment: Annotated[Literal["mnist"], tyro.conf.Positional]) -> None:
 
 
 def show(name: Name = "") -> None:
-    """Show a run (its folder, experiment or start of key), or list all of them."""
+    """Show a run (its folder, experiment or start of its key), or list all of them."""
     if not name:
         for folder in find_runs():
             print(folder)
@@ -37,7 +37,8 @@ def verify(name: Name = "", *, step: int | None = None) -> None:
     """Check a run, or all: every file's sha256, and a spectrum recomputed from its weights.
 
     Args:
-        name: a run's folder, its experiment, or the start of its key; all runs where not given.
+        name: a run's folder, an experiment for the run of its defaults, or the start of a key; all
+            runs where not given.
         step: the checkpoint to recompute; the last where not given.
     """
     runs = [select_run(name)] if name else [open_run(folder) for folder in find_runs()]

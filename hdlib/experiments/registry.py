@@ -49,18 +49,16 @@ def open_run(folder: Path) -> Run[Any]:
 
 
 def select_run(name: str) -> Run[Any]:
-    """The run that ``name`` means: a folder, the start of a key, or the experiment of a single run.
+    """The run that ``name`` means: a folder, an experiment with its defaults, or a key's start.
 
     Raises:
         ValueError: if no run or more than one fits.
+        DamagedRunError: if the run's config cannot be read.
     """
     if Path(name, "manifest.json").is_file():
         return open_run(Path(name).resolve())
-    fitting = [
-        folder
-        for folder in find_runs()
-        if folder.name.startswith(name) or folder.parent.name == name
-    ]
+    start = EXPERIMENTS[name].config().key if name in EXPERIMENTS else name
+    fitting = [folder for folder in find_runs() if folder.name.startswith(start)]
     if len(fitting) != 1:
         known = ", ".join(f"{folder.parent.name}/{folder.name}" for folder in find_runs())
         raise ValueError(f"{name!r} fits {len(fitting)} runs; there are: {known or 'none'}")
