@@ -82,6 +82,9 @@ def spectrum(matrix: Tensor, *, vectors: int = 50) -> Spectrum:
     _check(matrix, vectors)
     n = len(matrix)
     matrix = matrix.detach()
+    indices = torch.arange(n)
+    if 2 * vectors < n:
+        indices = torch.cat([indices[:vectors], indices[n - vectors :]])
     pairs = None
     if vectors > 0 and 2 * vectors <= n // KRYLOV_FRACTION // 2:
         pairs = extreme_eigenpairs(
@@ -94,15 +97,10 @@ def spectrum(matrix: Tensor, *, vectors: int = 50) -> Spectrum:
         )
     if pairs is None and vectors > 0:
         values, full = torch.linalg.eigh(matrix)
-        low = min(vectors, n)
-        indices = torch.arange(n)
-        if 2 * vectors < n:
-            indices = torch.cat([indices[:low], indices[n - low :]])
         wanted = full[:, indices.to(full.device)]
         del full
     else:
         values = torch.linalg.eigvalsh(matrix)
-        indices = torch.cat([torch.arange(vectors), torch.arange(n - vectors, n)])
         wanted = matrix.new_empty(n, 0) if pairs is None else pairs[1]
     residuals = (matrix @ wanted - wanted * values[indices.to(values.device)]).norm(dim=0)
     trace_error = (values.sum() - matrix.trace()).abs() / values.abs().sum().clamp_min(1e-300)
