@@ -1,22 +1,37 @@
 """What the loss surface looks like at a point."""
 
 from hdlib.curvature.contributions import sample_curvature
+from hdlib.curvature.density import Density, spectral_density
 from hdlib.curvature.dense import HessianSplit, gauss_newton, hessian, hessian_split
 from hdlib.curvature.gradient import gradient
+from hdlib.curvature.lanczos import ConvergenceError, Eigenpairs, lanczos
+from hdlib.curvature.operator import HessianOperator
 from hdlib.curvature.parameters import layer_blocks, layer_weights, parameter_layers
-from hdlib.curvature.spectrum import ConvergenceError, Spectrum, spectrum
+from hdlib.curvature.preconditioned import PreconditionedOperator, adam_ceiling, adam_diagonal
+from hdlib.curvature.spectrum import Spectrum, spectrum
+from hdlib.curvature.trace import TraceEstimate, trace
 
 __all__ = [
     "ConvergenceError",
+    "Density",
+    "Eigenpairs",
+    "HessianOperator",
     "HessianSplit",
+    "PreconditionedOperator",
     "Spectrum",
+    "TraceEstimate",
+    "adam_ceiling",
+    "adam_diagonal",
     "gauss_newton",
     "gradient",
     "hessian",
     "hessian_split",
     "layer_blocks",
+    "lanczos",
     "layer_weights",
     "parameter_layers",
     "sample_curvature",
+    "spectral_density",
     "spectrum",
+    "trace",
 ]

@@ -7,12 +7,12 @@ import logging
 from collections.abc import Callable, Iterable, Iterator
 from typing import NamedTuple
 
-import psutil
 import torch
 from torch import Tensor, nn
 
 from hdlib.curvature.data import Data, batches, double, split
 from hdlib.curvature.layers import Affine, Layer, piecewise_linear
+from hdlib.curvature.memory import announce
 from hdlib.curvature.losses import Loss, OutputDerivatives, output_derivatives
 from hdlib.curvature.piecewise import GaussNewtonSum, ResidualSum, pull_back
 from hdlib.curvature.products import add_gauss_newton, add_hessian, trained
@@ -94,17 +94,8 @@ def _matrices(model: nn.Module, count: int) -> list[Tensor]:
     device = next((p.device for p in model.parameters()), torch.device("cpu"))
     size = sum(parameter.numel() for parameter in trained(model).values())
     needed = (count + 1) * size**2 * 8
-    if device.type == "cuda":
-        available = torch.cuda.mem_get_info(device)[0]
-    else:
-        available = psutil.virtual_memory().available
-    message = (
-        f"a Hessian of {size:,} parameters takes {size**2 * 8 / 1e9:.2f} GB, "
-        f"{needed / 1e9:.2f} GB while it is computed"
-    )
-    log.info(message)
-    if needed > available:
-        raise MemoryError(f"{message}; {available / 1e9:.2f} GB are available on {device}")
+    what = f"a Hessian of {size:,} parameters ({size**2 * 8 / 1e9:.2f} GB) with its sums"
+    announce(what, needed, device)
     return [torch.zeros(size, size, dtype=torch.float64, device=device) for _ in range(count)]
 
 

@@ -1,86 +1,188 @@
-"""Block Lanczos for the extreme eigenpairs of a symmetric matrix."""
+"""Block Lanczos for the extreme eigenpairs of a symmetric operator."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from dataclasses import dataclass
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
+from tqdm import tqdm
 
-BLOCK = 8
-FIRST_CHECK = 256
-GROWTH = 1.25
+from hdlib.curvature.krylov import BLOCK, Krylov
+from hdlib.curvature.memory import announce
+from hdlib.curvature.symmetric import SymmetricOperator
+
+PRODUCTS = 16
+"""Vectors at a time in the last products."""
+FIRST_CHECK, GROWTH = 2.5, 1.3
+"""Convergence is looked at when the space holds this many times the wanted pairs, and after every
+growth by this factor: a projected eigenproblem costs as much as hundreds of products."""
+SPACE = 12
+"""The space may grow to this many times the wanted pairs before it is restarted."""
+SAFETY = 0.7
+"""The search goes to this share of the tolerance: the rest is for its own rounding."""
+PATIENCE = 50
+"""Products for each wanted pair, beside n, before giving up."""
 
 
-def extreme_eigenpairs(
-    product: Callable[[Tensor], Tensor],
-    n: int,
-    k: int,
+class ConvergenceError(ArithmeticError):
+    """A decomposition does not meet its tolerance."""
+
+
+@dataclass(frozen=True)
+class Eigenpairs:
+    """Eigenpairs at both ends of the spectrum of a symmetric n × n operator A.
+
+    Attributes:
+        eigenvalues: (m,) float64, ascending: the lowest, then the highest.
+        vectors: (n, m) float64, orthonormal columns.
+        residuals: (m,) float64, ‖Av − λv‖₂.
+        bottom: how many of them are the lowest.
+        tol: the largest residual over the largest |λ| that was asked for.
+        products: how many vectors were multiplied by A.
+    """
+
+    eigenvalues: NDArray[np.float64]
+    vectors: NDArray[np.float64]
+    residuals: NDArray[np.float64]
+    bottom: int
+    tol: float
+    products: int
+
+    @property
+    def converged(self) -> NDArray[np.bool_]:
+        """(m,) whether a pair's residual is within the tolerance."""
+        return self.residuals <= self.tol * np.abs(self.eigenvalues).max()
+
+
+def lanczos(
+    operator: SymmetricOperator,
     *,
-    tol: float,
-    limit: int,
-    device: torch.device,
-) -> tuple[Tensor, Tensor] | None:
-    """The k lowest and k highest eigenpairs, by block Lanczos with full reorthogonalisation.
+    top: int,
+    bottom: int,
+    tol: float = 1e-6,
+    search: SymmetricOperator | None = None,
+    start: Tensor | None = None,
+    space: int | None = None,
+    max_products: int | None = None,
+    seed: int = 0,
+    mark: bool = False,
+) -> Eigenpairs:
+    """The highest and lowest eigenpairs, by thick-restart block Lanczos.
 
-    The Krylov space of a random block is orthogonalised twice against all of itself, so that no
-    eigenvalue appears more often than it is (Parlett 1998, section 13.8), and the matrix is
-    projected onto it explicitly; a block of width b finds multiplicities up to b from the start
-    (Golub & Underwood 1977), and higher ones through directions that replace exhausted ones.
+    The Krylov space of a random block is kept orthonormal against all of itself, so that no
+    eigenvalue appears more often than it is (Parlett 1998, section 13.8). A block finds
+    multiplicities up to its width from the start (Golub & Underwood 1977), and higher ones through
+    random directions that replace exhausted ones. When the space is full it is restarted with the
+    Ritz vectors at both ends (Wu & Simon 2000, here for blocks).
+
+    The vectors found are then multiplied by the operator once more: what is returned are the Ritz
+    pairs of *these* products, in float64, and their residuals. So the space may come from a cheaper
+    operator close to it, in single precision for example, and the pairs are no less certain.
 
     Args:
-        product: V (n, b) ↦ AV, float64, A symmetric.
-        n: size of A.
-        k: pairs at each end, 2k ≤ limit.
-        tol: largest residual ‖Av − λv‖₂ over the largest |λ|.
-        limit: largest dimension of the Krylov space, at most n.
-        device: of the vectors.
+        operator: A, n × n, symmetric, float64.
+        top: pairs at the upper end.
+        bottom: pairs at the lower end; with ``top`` at most n.
+        tol: largest residual ‖Av − λv‖₂ over the largest |λ| found.
+        search: an operator within about ``tol`` of A to build the space with; its type is that of
+            the space. A itself where None.
+        start: (n, w), vectors near the wanted ones, such as those of a nearby operator; the first
+            block mixes them with random vectors, so that none is missed.
+        space: largest dimension of the space; by default twelve times the wanted pairs.
+        max_products: products of the search after which to give up; by default 50 for each wanted
+            pair, and n.
+        seed: of the random vectors.
+        mark: return pairs that did not converge, marked in ``converged``, instead of raising.
 
-    Returns:
-        Eigenvalues (2k,), ascending, and orthonormal vectors (n, 2k); None where ``limit`` was
-        reached before all residuals fell below ``tol``.
+    Raises:
+        ValueError: if an argument is not what is allowed, or a product is not finite.
+        MemoryError: if the space would not fit into memory; what it takes is logged first.
+        ConvergenceError: if the products do not suffice.
+
+    Example:
+        >>> s = lanczos(torch.diag(torch.arange(9.0).double()), top=2, bottom=1)
+        >>> s.eigenvalues.round(6).tolist()
+        [0.0, 7.0, 8.0]
     """
-    generator = torch.Generator().manual_seed(0)
-
-    def random(columns: int) -> Tensor:
-        return torch.randn(n, columns, generator=generator, dtype=torch.float64).to(device)
-
-    # Rows of the basis are the vectors, so that the part in use is contiguous.
-    basis = torch.empty(limit, n, dtype=torch.float64, device=device)
-    projected = torch.zeros(limit, limit, dtype=torch.float64, device=device)
-    block = torch.linalg.qr(random(min(BLOCK, limit)))[0]
-    size, check = 0, max(FIRST_CHECK, 4 * k)
+    search = operator if search is None else search
+    n = operator.shape[0]
+    wanted = top + bottom
+    if top < 0 or bottom < 0 or not 0 < wanted <= n:
+        raise ValueError(f"top={top}, bottom={bottom}: together at least 1 and at most n = {n}")
+    if tol <= 0:
+        raise ValueError(f"tol={tol}: must be positive")
+    least = wanted + 3 * BLOCK
+    space = min(n, space or SPACE * wanted + least)
+    if space < min(n, least):
+        raise ValueError(f"space={space}: must be at least {least} for {wanted} pairs")
+    max_products = max_products or PATIENCE * wanted + n
+    announce(
+        f"Lanczos with up to {space:,} vectors of {n:,} numbers",
+        (2 * space * search.dtype.itemsize + 5 * wanted * 8) * n,
+        operator.device,
+    )
+    krylov = Krylov(search, space, seed)
+    if space == n:
+        krylov.fill()
+    else:
+        krylov.begin(start)
+    check = int(FIRST_CHECK * wanted)
+    progress = tqdm(desc="lanczos", unit="product", disable=None, leave=False)
     while True:
-        end = size + block.shape[1]
-        basis[size:end] = block.T
-        image = product(block)
-        known = basis[:end]
-        projected[:end, size:end] = known @ image
-        coupling, block = _orthogonal_rest(known, image, projected[:end, size:end], random)
-        size = end
-        if size >= min(check, limit):
-            check = int(size * GROWTH)
-            values, coordinates = torch.linalg.eigh(projected[:size, :size], UPLO="U")
-            ends = torch.cat([torch.arange(k), torch.arange(size - k, size)]).to(device)
-            tail = coordinates[-coupling.shape[1] :, ends]
-            if (coupling @ tail).norm(dim=0).max() <= tol * values.abs().max():
-                return values[ends], known.T @ coordinates[:, ends]
-            if size == limit:
-                return None
-        block = block[:, : limit - size]
+        if krylov.size < n:
+            krylov.extend()
+        progress.update(krylov.products - progress.n)
+        size = krylov.size
+        full = size + BLOCK > space
+        spent = krylov.products >= max_products
+        if size < check and not full and not spent:
+            continue
+        values, coordinates = torch.linalg.eigh(krylov.projected[:size, :size], UPLO="U")
+        ends = torch.cat([torch.arange(bottom), torch.arange(size - top, size)]).to(values.device)
+        largest = krylov.residual_estimates(coordinates[:, ends]).max()
+        if largest <= SAFETY * tol * values.abs().max() or spent or size == n:
+            break
+        check = int(size * GROWTH)
+        if full:
+            krylov.restart(values, coordinates, bottom, top)
+            check = 0
+    progress.close()
+    vectors = torch.linalg.qr(krylov.combine(coordinates[:, ends]).double())[0]
+    return _certified(operator, vectors, bottom, tol, krylov.products, mark)
 
 
-def _orthogonal_rest(
-    basis: Tensor, image: Tensor, coefficients: Tensor, random: Callable[[int], Tensor]
-) -> tuple[Tensor, Tensor]:
-    """Coefficients and orthonormal block of what of ``image`` is outside the basis."""
-    rest = image - basis.T @ coefficients
-    rest -= basis.T @ (basis @ rest)
-    block, coupling = torch.linalg.qr(rest)
-    exhausted = coupling.diagonal().abs() <= 1e-13 * image.norm(dim=0).max()
-    if exhausted.any():
-        block[:, exhausted] = random(int(exhausted.sum()))
-        for _ in range(2):
-            block = torch.linalg.qr(block - basis.T @ (basis @ block))[0]
-        coupling = block.T @ rest
-    return coupling, block
+def _certified(
+    operator: SymmetricOperator,
+    vectors: Tensor,
+    bottom: int,
+    tol: float,
+    products: int,
+    mark: bool,
+) -> Eigenpairs:
+    """Ritz pairs of the operator on the span of orthonormal vectors, with their residuals."""
+    images = torch.cat([operator @ block for block in vectors.split(PRODUCTS, 1)], 1)
+    projected = vectors.T @ images
+    values, rotation = torch.linalg.eigh((projected + projected.T) / 2)
+    vectors, images = vectors @ rotation, images @ rotation
+    residuals = (images - vectors * values).norm(dim=0)
+    pairs = Eigenpairs(
+        values.cpu().numpy(),
+        vectors.cpu().numpy(),
+        residuals.cpu().numpy(),
+        bottom,
+        tol,
+        products + len(values),
+    )
+    failed = ~pairs.converged
+    if failed.any() and not mark:
+        worst = int(pairs.residuals.argmax())
+        raise ConvergenceError(
+            f"{failed.sum()} of {len(failed)} eigenpairs did not converge within {products:,} "
+            f"products: that of λ = {pairs.eigenvalues[worst]:.6g} has residual "
+            f"{pairs.residuals[worst]:.2e}, allowed are "
+            f"{tol * np.abs(pairs.eigenvalues).max():.2e}"
+        )
+    return pairs

@@ -9,16 +9,12 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from hdlib.curvature.lanczos import extreme_eigenpairs
+from hdlib.curvature.lanczos import BLOCK, ConvergenceError, lanczos
 
 TOLERANCE = 1e-10
 """Largest residual of an eigenpair, and largest closure error, relative to the largest |λ|."""
 KRYLOV_FRACTION = 4
 """The Krylov space may grow to n over this; beyond it a full decomposition is as fast."""
-
-
-class ConvergenceError(ArithmeticError):
-    """A decomposition does not meet its tolerance."""
 
 
 @dataclass(frozen=True)
@@ -86,22 +82,15 @@ def spectrum(matrix: Tensor, *, vectors: int = 50) -> Spectrum:
     if 2 * vectors < n:
         indices = torch.cat([indices[:vectors], indices[n - vectors :]])
     pairs = None
-    if vectors > 0 and 2 * vectors <= n // KRYLOV_FRACTION // 2:
-        pairs = extreme_eigenpairs(
-            lambda block: matrix @ block,
-            n,
-            vectors,
-            tol=TOLERANCE / 10,
-            limit=n // KRYLOV_FRACTION,
-            device=matrix.device,
-        )
+    if vectors > 0 and 4 * vectors + 6 * BLOCK <= n // KRYLOV_FRACTION:
+        pairs = _extreme(matrix, vectors)
     if pairs is None and vectors > 0:
         values, full = torch.linalg.eigh(matrix)
         wanted = full[:, indices.to(full.device)]
         del full
     else:
         values = torch.linalg.eigvalsh(matrix)
-        wanted = matrix.new_empty(n, 0) if pairs is None else pairs[1]
+        wanted = matrix.new_empty(n, 0) if pairs is None else pairs
     residuals = (matrix @ wanted - wanted * values[indices.to(values.device)]).norm(dim=0)
     trace_error = (values.sum() - matrix.trace()).abs() / values.abs().sum().clamp_min(1e-300)
     norm = matrix.norm()
@@ -116,6 +105,23 @@ def spectrum(matrix: Tensor, *, vectors: int = 50) -> Spectrum:
     )
     _certify(result)
     return result
+
+
+def _extreme(matrix: Tensor, vectors: int) -> Tensor | None:
+    """Eigenvectors at both ends; None where they would need more products than it has rows / 4."""
+    limit = len(matrix) // KRYLOV_FRACTION
+    try:
+        pairs = lanczos(
+            matrix,
+            top=vectors,
+            bottom=vectors,
+            tol=TOLERANCE / 10,
+            space=limit,
+            max_products=limit,
+        )
+    except ConvergenceError:
+        return None
+    return torch.from_numpy(pairs.vectors).to(matrix.device)
 
 
 def _certify(result: Spectrum) -> None:

@@ -1,5 +1,16 @@
 """What is learned."""
 
 from hdlib.tasks.images import TRAIN_SIZE, Dataset, Images, Split, load_images
+from hdlib.tasks.modular import ModularTask, Operation, Pairs, modular_task
 
-__all__ = ["TRAIN_SIZE", "Dataset", "Images", "Split", "load_images"]
+__all__ = [
+    "TRAIN_SIZE",
+    "Dataset",
+    "Images",
+    "ModularTask",
+    "Operation",
+    "Pairs",
+    "Split",
+    "load_images",
+    "modular_task",
+]

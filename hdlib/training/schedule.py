@@ -33,3 +33,25 @@ def checkpoint_steps(n_epochs: int, steps_per_epoch: int) -> list[int]:
     }
     ends = {epoch * steps_per_epoch for epoch in epochs}
     return sorted(ends | {step for step in EARLY_STEPS if step <= n_epochs * steps_per_epoch})
+
+
+def grokking_steps(n_steps: int) -> list[int]:
+    """Checkpoints for a long full-batch run that may generalise at any time.
+
+    Steps 0, 10, 50, 100, 200 and 500, every 100 to 5,000, every 500 to 15,000, every 1,000 beyond,
+    and the last; those beyond the end left out.
+
+    Args:
+        n_steps: ≥ 1.
+
+    Returns:
+        Ascending steps; 73 for 17,000.
+
+    Raises:
+        ValueError: if ``n_steps`` is not positive.
+    """
+    if n_steps < 1:
+        raise ValueError(f"n_steps={n_steps}: must be at least 1")
+    regular = {*range(600, 5_000, 100), *range(5_000, 15_000, 500), *range(15_000, n_steps, 1_000)}
+    early = {*EARLY_STEPS, 500}
+    return sorted({step for step in early | regular if step < n_steps} | {n_steps})

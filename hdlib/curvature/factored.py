@@ -1,0 +1,176 @@
+"""Hessian-vector products of the factored modular-addition transformer, differentiated by hand."""
+
+from __future__ import annotations
+
+import copy
+from typing import Any, NamedTuple
+
+import torch
+from torch import Tensor, nn
+from torch.func import functional_call, jvp, vjp, vmap
+
+from hdlib.curvature.attention import Attention
+from hdlib.curvature.chain import Affine, Chain, Layer, ReLU, Residual, Saved, SoftmaxLoss
+from hdlib.curvature.losses import Loss, cross_entropy, output_derivatives
+from hdlib.models.transformer import ModularTransformer, Tables
+
+PIECE = 256
+"""Pairs in a piece: with 8 directions its tangents stay in the processor's cache."""
+
+
+def is_factored(model: nn.Module, loss: Loss) -> bool:
+    """Whether `FactoredProducts` has the Hessian of this model and loss."""
+    return (
+        isinstance(model, ModularTransformer)
+        and output_derivatives(loss) is cross_entropy
+        and all(parameter.requires_grad for parameter in model.parameters())
+    )
+
+
+class FactoredProducts:
+    """V ↦ HV for the mean cross-entropy of a `ModularTransformer` over n pairs.
+
+    The loss is a function F of the `Tables` T(θ) and of the matrices after them, so with c = ∂F/∂T
+
+        Hv = J_Tᵀ F″ (J_T v) + (Σᵢ cᵢ ∇²Tᵢ) v.
+
+    T has a few hundred rows: its part is left to automatic differentiation. F″ runs over all pairs;
+    it is the forward derivative of F's backward pass, written out (`hdlib.curvature.chain`), in
+    pieces that fit in the cache. What does not depend on the direction is computed once, in float64
+    whatever the type of the tangents: in float32 p − y would be rounding.
+
+    Args:
+        model: float64, all parameters trained.
+        tokens: (n, 3) int64.
+        targets: (n,) int64.
+        dtype: of the tangents.
+    """
+
+    def __init__(
+        self,
+        model: ModularTransformer,
+        tokens: Tensor,
+        targets: Tensor,
+        *,
+        dtype: torch.dtype = torch.float64,
+    ) -> None:
+        self._loss = SoftmaxLoss(len(tokens))
+        self._pieces: list[Saved] = []
+        with torch.no_grad():
+            tables = model.tables()
+            self._attention = Attention(tables)
+            self._after = Affine(tables.after, tables.base)
+            self._chain, self._others = _layers(model, self._after)
+            self._gradient = Tables(*map(torch.zeros_like, tables))
+            for piece, labels in zip(tokens.split(PIECE), targets.split(PIECE), strict=True):
+                saved: Saved = {}
+                z = self._attention.forward(piece[:, 0], piece[:, 1], saved)
+                logits = self._chain.forward(z, saved)
+                g = self._chain.backward(self._loss.gradient(logits, labels, saved), saved)
+                self._attention.backward(g, saved, self._gradient)
+                g_after = saved[self._after][1]
+                self._gradient.after.addmm_(z.T, g_after)
+                self._gradient.base.add_(g_after.sum(0))
+                self._pieces.append({key: _cast(kept, dtype) for key, kept in saved.items()})
+        for affine in [self._after, *(other.affine for other in self._others)]:
+            affine.to(dtype)
+        self._gradient = Tables(*(table.to(dtype) for table in self._gradient))
+        self._model = _TablesOnly(copy.deepcopy(model).to(dtype))
+        self._parameters = {
+            name: parameter.detach() for name, parameter in self._model.named_parameters()
+        }
+
+    @torch.no_grad()
+    def __call__(self, block: Tensor) -> Tensor:
+        """HV (P, b) of V (P, b)."""
+        directions = self._split(block)
+        tables = vmap(self._tables_along)(directions)
+        self._attention.along(tables)
+        self._after.along(tables.after, tables.base)
+        for other in self._others:
+            bias = None if other.bias is None else directions[other.bias]
+            other.affine.along(directions[other.weight].transpose(1, 2), bias)
+        for saved in self._pieces:
+            df = self._chain.tangent(self._attention.tangent(saved), saved)
+            dg = self._chain.tangent_backward(self._loss.tangent(df, saved), saved)
+            self._attention.tangent_backward(dg, saved)
+        after, base = self._after.derivative()
+        moved = Tables(*self._attention.derivative(), base, after)
+        products = vmap(self._pull_along)(directions, moved)
+        for other in self._others:
+            weight, bias = other.affine.derivative()
+            products[other.weight] = products[other.weight] + weight.transpose(1, 2)
+            if other.bias is not None:
+                products[other.bias] = products[other.bias] + bias
+        return torch.cat([product.flatten(1) for product in products.values()], 1).T
+
+    def _split(self, block: Tensor) -> dict[str, Tensor]:
+        pieces = block.T.split([parameter.numel() for parameter in self._parameters.values()], 1)
+        return {
+            name: piece.reshape(-1, *parameter.shape)
+            for (name, parameter), piece in zip(self._parameters.items(), pieces, strict=True)
+        }
+
+    def _tables_of(self, parameters: dict[str, Tensor]) -> Tables:
+        return functional_call(self._model, parameters, ())
+
+    def _tables_along(self, direction: dict[str, Tensor]) -> Tables:
+        return jvp(self._tables_of, (self._parameters,), (direction,))[1]
+
+    def _pull_along(self, direction: dict[str, Tensor], moved: Tables) -> dict[str, Tensor]:
+        """Derivative of θ, c ↦ J_T(θ)ᵀ c along the direction and the derivative of c."""
+
+        def pull(parameters: dict[str, Tensor], gradient: Tables) -> dict[str, Tensor]:
+            return vjp(self._tables_of, parameters)[1](gradient)[0]
+
+        return jvp(pull, (self._parameters, self._gradient), (direction, moved))[1]
+
+
+def _cast(kept: Any, dtype: torch.dtype) -> Any:
+    """Floating tensors of nested tuples in another type."""
+    if isinstance(kept, Tensor):
+        return kept.to(dtype) if kept.is_floating_point() else kept
+    cast = [_cast(part, dtype) for part in kept]
+    return type(kept)(*cast) if hasattr(kept, "_fields") else tuple(cast)
+
+
+class _TablesOnly(nn.Module):
+    """A model whose forward pass ends at its tables."""
+
+    def __init__(self, model: ModularTransformer) -> None:
+        super().__init__()
+        self.model = model
+
+    def forward(self) -> Tables:
+        return self.model.tables()
+
+
+class _Parameters(NamedTuple):
+    """An affine layer whose weight, transposed, and bias are parameters of these names."""
+
+    affine: Affine
+    weight: str
+    bias: str | None
+
+
+def _layers(model: ModularTransformer, after: Affine) -> tuple[Chain, list[_Parameters]]:
+    """The layers from z to the logits, and those that are parameters themselves."""
+    layers: list[Layer] = [after]
+    others: list[_Parameters] = []
+    if model.linear:
+        return Chain(layers), others
+
+    def affine(weight: str, bias: str | None) -> Affine:
+        tensors = dict(model.named_parameters())
+        layer = Affine(tensors[weight].T, None if bias is None else tensors[bias])
+        name = "model.{}".format
+        others.append(_Parameters(layer, name(weight), None if bias is None else name(bias)))
+        return layer
+
+    if model.activation == "relu":
+        layers.append(ReLU())
+    if model.mlp is not None:
+        into, out = (affine(f"mlp.{i}.weight", f"mlp.{i}.bias") for i in (0, 2))
+        layers.append(Residual([into, ReLU(), out]))
+    layers.append(affine("unembedding", None))
+    return Chain(layers), others

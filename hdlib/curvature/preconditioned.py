@@ -1,0 +1,75 @@
+"""The Hessian as an adaptive optimiser sees it."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from hdlib.curvature.symmetric import SymmetricOperator
+
+
+class PreconditionedOperator:
+    """D^-½ A D^-½ for a symmetric A and a positive diagonal D; its eigenvalues are those of D⁻¹A.
+
+    Args:
+        operator: A, n × n.
+        diagonal: of D, (n,), positive.
+
+    Attributes:
+        shape: (n, n).
+        device: of the operator.
+        dtype: of the operator.
+
+    Raises:
+        ValueError: if the diagonal does not fit or is not positive.
+    """
+
+    def __init__(self, operator: SymmetricOperator, diagonal: Tensor) -> None:
+        self.shape, self.device, self.dtype = operator.shape, operator.device, operator.dtype
+        if diagonal.shape != self.shape[:1]:
+            raise ValueError(f"the diagonal must be {self.shape[:1]}, got {tuple(diagonal.shape)}")
+        if not (diagonal > 0).all():
+            raise ValueError(f"the diagonal must be positive, its least entry is {diagonal.min()}")
+        self._operator = operator
+        self._scale = diagonal.to(self.device, torch.float64).rsqrt().to(self.dtype)[:, None]
+
+    def __matmul__(self, block: Tensor) -> Tensor:
+        """D^-½ A D^-½ V of V (n, b)."""
+        return self._scale * (self._operator @ (self._scale * block))
+
+
+def adam_diagonal(
+    second_moment: Tensor, *, step: int, beta1: float, beta2: float, eps: float = 1e-8
+) -> Tensor:
+    """The preconditioner of Adam after ``step`` updates.
+
+    (1 − β₁ᵗ) (√(ν / (1 − β₂ᵗ)) + ε) for the running mean ν of squared gradients: Adam is gradient
+    descent with momentum preconditioned by it (Cohen et al. 2022, section 2).
+
+    Args:
+        second_moment: ν.
+        step: t, at least 1.
+        beta1: β₁.
+        beta2: β₂.
+        eps: ε.
+
+    Raises:
+        ValueError: if ``step`` is not positive.
+    """
+    if step < 1:
+        raise ValueError(f"step={step}: must be at least 1")
+    root = (second_moment.double() / (1 - beta2**step)).sqrt()
+    return (1 - beta1**step) * (root + eps)
+
+
+def adam_ceiling(lr: float, beta1: float) -> float:
+    """Largest stable eigenvalue of D⁻¹H under Adam: (2 + 2β₁) / ((1 − β₁) η).
+
+    That of gradient descent with an exponential moving average of gradients on a quadratic; 38/η at
+    β₁ = 0.9 (Cohen et al. 2022, equation 2). Weight decay is left out.
+
+    Args:
+        lr: η.
+        beta1: β₁.
+    """
+    return (2 + 2 * beta1) / ((1 - beta1) * lr)

@@ -1,0 +1,334 @@
+"""A one-layer transformer on modular arithmetic: its spectrum through sudden generalisation."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+from typing import Annotated, ClassVar, Literal
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from numpy.typing import NDArray
+from pydantic import Field
+from torch import Tensor
+from tqdm import tqdm
+
+from hdlib.config import Config
+from hdlib.curvature import (
+    ConvergenceError,
+    Eigenpairs,
+    HessianOperator,
+    PreconditionedOperator,
+    adam_diagonal,
+    gradient,
+    lanczos,
+    spectral_density,
+)
+from hdlib.device import resolve_device
+from hdlib.experiments.grokking_measures import (
+    PROBED,
+    circuit_frequencies,
+    circuit_measures,
+    responses,
+    vector_measures,
+)
+from hdlib.measures import squared_cosines
+from hdlib.models import Activation, ModularTransformer
+from hdlib.runs import Run
+from hdlib.tasks import ModularTask, Operation, modular_task
+from hdlib.training import (
+    checkpoint_name,
+    cross_entropy_float64,
+    grokking_steps,
+    optimizer_name,
+    stored_checkpoints,
+    train,
+)
+
+log = logging.getLogger(__name__)
+
+PROBES, NODES = 4, 48
+"""Of the quadrature for the whole density."""
+ADAM_TOLERANCE = 1e-4
+RESOLUTION = 0.08
+"""A checkpoint wherever the test accuracy has moved by this much."""
+
+
+class GrokkingConfig(Config):
+    """What is trained, and how its curvature is measured."""
+
+    experiment: ClassVar[str] = "grokking"
+
+    p: Annotated[int, Field(ge=3)] = 113
+    """Modulus, a prime."""
+    operation: Operation = "add"
+    train_fraction: Annotated[float, Field(gt=0, lt=1)] = 0.4
+    width: Annotated[int, Field(ge=1)] = 128
+    n_heads: Annotated[int, Field(ge=1)] = 4
+    activation: Activation = "relu"
+    """After the attention block."""
+    mlp_width: Annotated[int, Field(ge=0)] = 0
+    equals_logit: bool = False
+    """A logit for "=", too, as Nanda et al. have."""
+    init_scale: Annotated[float, Field(gt=0)] = 1.0
+    """Factor on the standard deviation of the initial embeddings."""
+    n_steps: Annotated[int, Field(ge=1)] = 17_000
+    lr: Annotated[float, Field(gt=0)] = 1e-3
+    weight_decay: Annotated[float, Field(ge=0)] = 1.0
+    beta1: Annotated[float, Field(ge=0, lt=1)] = 0.9
+    beta2: Annotated[float, Field(ge=0, lt=1)] = 0.98
+    log_every: Annotated[int, Field(ge=1)] = 100
+    """Steps between rows of the history."""
+    seed: Annotated[int, Field(ge=0)] = 0
+    """Of the split and the initial weights."""
+    eigenpairs: Annotated[int, Field(ge=0)] = 200
+    """At each end of the spectrum; with 0 no curvature is computed."""
+    tol: Annotated[float, Field(gt=0)] = 1e-6
+    """Largest residual of an eigenpair over the largest |λ|."""
+    stored_weights: Annotated[int, Field(ge=2)] = 20
+    """Checkpoints of which the finished run keeps the weights."""
+    device: Literal["auto", "cpu", "cuda"] = "auto"
+
+    @property
+    def task(self) -> ModularTask:
+        """All pairs and their split."""
+        return modular_task(
+            self.p, self.operation, train_fraction=self.train_fraction, seed=self.seed
+        )
+
+    def model(self) -> ModularTransformer:
+        """The network at its initial weights."""
+        with torch.random.fork_rng():
+            torch.manual_seed(self.seed)
+            return ModularTransformer(
+                self.p,
+                width=self.width,
+                n_heads=self.n_heads,
+                activation=self.activation,
+                mlp_width=self.mlp_width,
+                equals_logit=self.equals_logit,
+                init_scale=self.init_scale,
+            )
+
+
+def run(config: GrokkingConfig, *, root: Path | None = None) -> Run[GrokkingConfig]:
+    """The run of ``config``: found where it is stored, else computed, or what is missing of it.
+
+    Stages: training; at every checkpoint the circuit's measures, and the certified ends of the
+    Hessian's spectrum over all training pairs with what is measured along the eigenvectors. Each
+    file is kept as soon as it is computed. At last only some of the weights are kept.
+
+    Args:
+        config: what to compute.
+        root: where to look and compute instead of the usual roots.
+
+    Raises:
+        ValueError: if the device is not there.
+        FloatingPointError: if the loss stops being finite.
+        ConvergenceError: if a spectrum cannot be certified.
+    """
+    found = Run.of(config) if root is None else Run(config, root)
+    if not found.complete:
+        device = resolve_device(config.device)
+        with found.writing(device):
+            _Recipe(found, device).compute()
+    return found
+
+
+def measures_name(step: int) -> str:
+    """File of the circuit's measures at a checkpoint."""
+    return f"measures/step_{step:06d}.safetensors"
+
+
+def spectrum_name(step: int) -> str:
+    """File of the spectrum at a checkpoint."""
+    return f"spectra/step_{step:06d}.safetensors"
+
+
+def model_at(run: Run[GrokkingConfig], step: int) -> ModularTransformer:
+    """The network at a checkpoint, on the CPU."""
+    model = run.config.model()
+    model.load_state_dict(run.tensors(checkpoint_name(step)))
+    return model
+
+
+def eigenpairs(
+    config: GrokkingConfig, model: ModularTransformer, *, start: Tensor | None = None
+) -> Eigenpairs:
+    """The ends of the Hessian's spectrum over all training pairs.
+
+    The Krylov space is built in single precision, where a product takes half the time; the pairs
+    are Ritz pairs of products in double precision, and certified by them.
+    """
+    ask = partial(
+        lanczos,
+        _hessian(config, model),
+        top=config.eigenpairs,
+        bottom=config.eigenpairs,
+        tol=config.tol,
+        start=start,
+    )
+    try:
+        return ask(search=_hessian(config, model, dtype=torch.float32))
+    except ConvergenceError as error:
+        log.warning("in single precision %s; searching again in double precision", error)
+        return ask()
+
+
+def spectrum_error(run: Run[GrokkingConfig], step: int) -> float:
+    """Largest |Δλ| / max|λ| between the stored spectrum and one recomputed from the weights.
+
+    Raises:
+        ValueError: if ``step`` is not a checkpoint with weights, or the run has no spectra.
+    """
+    stored_at = [step for step in stored_checkpoints(run) if run.has(spectrum_name(step))]
+    if step not in stored_at:
+        raise ValueError(f"step={step}: weights and a spectrum are kept at {stored_at}")
+    stored = run.arrays(spectrum_name(step))["eigenvalues"]
+    recomputed = eigenpairs(run.config, model_at(run, step)).eigenvalues
+    return float(np.abs(stored - recomputed).max() / np.abs(stored).max())
+
+
+def _hessian(
+    config: GrokkingConfig, model: ModularTransformer, dtype: torch.dtype = torch.float64
+) -> HessianOperator:
+    train = config.task.train
+    return HessianOperator(model, F.cross_entropy, (train.tokens(), train.targets), dtype=dtype)
+
+
+class _Recipe:
+    """From config to run: computes the files that are missing."""
+
+    def __init__(self, run: Run[GrokkingConfig], device: torch.device) -> None:
+        self.run = run
+        self.config = run.config
+        self.device = device
+        self.task = self.config.task
+
+    def compute(self) -> None:
+        self._train()
+        steps = stored_checkpoints(self.run)
+        frequencies = circuit_frequencies(self._model(steps[-1]), self.task)
+        for step in tqdm(steps, desc="measures", unit="checkpoint", disable=None):
+            self._keep("measures", measures_name(step), step, partial(self._measures, frequencies))
+        if self.config.eigenpairs:
+            previous = None
+            for step in tqdm(steps, desc="spectra", unit="checkpoint", disable=None):
+                compute = partial(self._spectrum, frequencies, previous)
+                self._keep("spectra", spectrum_name(step), step, compute)
+                if previous is not None:
+                    self.run.remove(vectors_name(previous))
+                previous = step
+            self.run.remove(vectors_name(steps[-1]))
+        self._thin(steps)
+        self.run.finish()
+
+    def _train(self) -> None:
+        config = self.config
+        model = config.model().to(self.device)
+        splits = [
+            (part.tokens().to(self.device), part.targets.to(self.device))
+            for part in (self.task.train, self.task.test)
+        ]
+        train(
+            self.run,
+            model,
+            cross_entropy_float64,
+            torch.optim.AdamW(
+                model.parameters(),
+                lr=config.lr,
+                betas=(config.beta1, config.beta2),
+                weight_decay=config.weight_decay,
+                fused=True,
+            ),
+            *splits,
+            n_steps=config.n_steps,
+            seed=config.seed,
+            checkpoints=grokking_steps(config.n_steps),
+            log_steps=range(0, config.n_steps + 1, config.log_every),
+            resolution=RESOLUTION,
+            keep_optimizer=True,
+        )
+
+    def _keep(
+        self, stage: str, name: str, step: int, compute: Callable[[int], dict[str, NDArray]]
+    ) -> None:
+        """Compute and write a file, unless it is there and belongs to the weights at ``step``."""
+        weights = np.frombuffer(bytes.fromhex(self.run.files[checkpoint_name(step)]), np.uint8)
+        key = "checkpoint_sha256"
+        if self.run.has(name) and np.array_equal(self.run.arrays(name)[key], weights):
+            return
+        started = time.monotonic()
+        self.run.write_arrays(name, compute(step) | {key: weights})
+        self.run.add_seconds(stage, time.monotonic() - started)
+
+    def _model(self, step: int) -> ModularTransformer:
+        return model_at(self.run, step).to(self.device)
+
+    def _measures(self, frequencies: NDArray[np.int64], step: int) -> dict[str, NDArray]:
+        measured = circuit_measures(self._model(step), self.task, frequencies)
+        return measured | {"frequencies": frequencies}
+
+    def _spectrum(
+        self, frequencies: NDArray[np.int64], previous: int | None, step: int
+    ) -> dict[str, NDArray]:
+        model = self._model(step)
+        start = None
+        if previous is not None and self.run.has(vectors_name(previous)):
+            start = self.run.tensors(vectors_name(previous))["vectors"].to(self.device)
+        pairs = eigenpairs(self.config, model, start=start)
+        vectors = torch.from_numpy(pairs.vectors)
+        self.run.write_tensors(vectors_name(step), {"vectors": vectors.float()})
+        operator = _hessian(self.config, model)
+        known = torch.from_numpy(pairs.eigenvalues).to(self.device), vectors.to(self.device)
+        density = spectral_density(operator, probes=PROBES, steps=NODES, deflate=known)
+        data = self.task.train.tokens().to(self.device), self.task.train.targets.to(self.device)
+        slope = gradient(model, F.cross_entropy, data).cpu().numpy()
+        random = np.random.default_rng(0).standard_normal((len(vectors), PROBED))
+        random /= np.linalg.norm(random, axis=0)
+        top = pairs.vectors[:, ::-1][:, :PROBED]
+        return (
+            {
+                "eigenvalues": pairs.eigenvalues,
+                "residuals": pairs.residuals,
+                "products": np.array(pairs.products),
+                "density_diagonal": density.diagonal,
+                "density_coupling": density.coupling,
+                "gradient_cosines": squared_cosines(slope, pairs.vectors),
+                "responses": responses(model, self.task, frequencies, top),
+                "random_responses": responses(model, self.task, frequencies, random),
+            }
+            | vector_measures(model, pairs.vectors)
+            | self._preconditioned(step, operator)
+        )
+
+    def _preconditioned(self, step: int, operator: HessianOperator) -> dict[str, NDArray]:
+        """Largest eigenvalue of the Hessian as Adam sees it; none before the first update."""
+        if step == 0:
+            return {}
+        state = self.run.tensors(optimizer_name(step))
+        moments = [state[f"{i}.exp_avg_sq"].flatten() for i in range(len(state) // 3)]
+        config = self.config
+        diagonal = adam_diagonal(
+            torch.cat(moments), step=step, beta1=config.beta1, beta2=config.beta2
+        )
+        seen = PreconditionedOperator(operator, diagonal.to(self.device))
+        pairs = lanczos(seen, top=1, bottom=0, tol=ADAM_TOLERANCE)
+        return {"adam_eigenvalue": pairs.eigenvalues, "adam_residual": pairs.residuals}
+
+    def _thin(self, steps: list[int]) -> None:
+        """Keep the weights of some checkpoints, evenly among them, and no optimiser's states."""
+        kept = np.linspace(0, len(steps) - 1, min(self.config.stored_weights, len(steps)))
+        for index, step in enumerate(steps):
+            self.run.remove(optimizer_name(step))
+            if index not in kept.round().astype(int):
+                self.run.remove(checkpoint_name(step))
+
+
+def vectors_name(step: int) -> str:
+    """File of the eigenvectors at a checkpoint, kept until the next one has its own."""
+    return f"vectors/step_{step:06d}.safetensors"

@@ -1,0 +1,116 @@
+"""What the grokking experiment measures at a checkpoint, beside its spectrum."""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from hdlib.measures.concentration import frequency_weights, tensor_weights
+from hdlib.measures.fourier import (
+    centred_logits,
+    explained_variance,
+    frequency_power,
+    gini,
+    key_frequencies,
+    logit_power,
+    sum_profile,
+)
+from hdlib.measures.progress import progress
+from hdlib.models.transformer import ModularTransformer
+from hdlib.tasks.modular import ModularTask
+
+PROBED = 30
+"""Top eigenvectors along which weights are moved, and as many random directions."""
+MOVE = 0.05
+"""How far, as a share of the norm of all weights."""
+
+
+@torch.no_grad()
+def grid_logits(model: ModularTransformer, task: ModularTask) -> NDArray[np.float64]:
+    """Logits of all pairs, (p, p, C) float64."""
+    device = model.embedding.device
+    logits = model.double()(task.grid.tokens().to(device))
+    return logits.view(task.grid.p, task.grid.p, -1).cpu().numpy()
+
+
+def circuit_frequencies(model: ModularTransformer, task: ModularTask) -> NDArray[np.int64]:
+    """Key frequencies of a network's logits."""
+    return key_frequencies(sum_profile(centred_logits(grid_logits(model, task))))
+
+
+def circuit_measures(
+    model: ModularTransformer, task: ModularTask, frequencies: NDArray[np.int64]
+) -> dict[str, NDArray]:
+    """Fourier spectra of embedding, unembedding and logits, and the progress measures.
+
+    Args:
+        model: at a checkpoint.
+        task: that it learns.
+        frequencies: key frequencies of the last checkpoint.
+    """
+    logits = grid_logits(model, task)
+    p = task.grid.p
+    embedding = model.embedding[:p].detach().double().cpu().numpy()
+    unembedding = model.unembedding[:p].detach().double().cpu().numpy()
+    found = progress(logits, frequencies, a=task.train.a.numpy(), b=task.train.b.numpy())
+    squares = sum(float(part.detach().double().square().sum()) for part in model.parameters())
+    return {
+        "embedding_power": frequency_power(embedding),
+        "unembedding_power": frequency_power(unembedding),
+        "logit_power": logit_power(logits),
+        "gini": np.array(gini(frequency_power(embedding))),
+        "explained_variance": np.array(explained_variance(logits, frequencies)),
+        "restricted_loss": np.array(found.restricted),
+        "excluded_loss": np.array(found.excluded),
+        "restricted_by_frequency": found.restricted_by_frequency,
+        "excluded_by_frequency": found.excluded_by_frequency,
+        "weight_norm": np.array(squares**0.5),
+    }
+
+
+def vector_measures(
+    model: ModularTransformer, vectors: NDArray[np.float64]
+) -> dict[str, NDArray[np.float64]]:
+    """Where eigenvectors lie: tensors, and frequencies of embedding and unembedding."""
+    return {"tensor_weights": tensor_weights(vectors, model)} | {
+        f"{tensor}_frequencies": frequency_weights(vectors, model, tensor=tensor, p=model.p)
+        for tensor in ("embedding", "unembedding")
+    }
+
+
+def responses(
+    model: ModularTransformer,
+    task: ModularTask,
+    frequencies: NDArray[np.int64],
+    directions: NDArray[np.float64],
+) -> NDArray[np.float64]:
+    """Change of the restricted loss of each frequency as the weights move along directions.
+
+    The mean over both signs of L_k(θ ± δ) − L_k(θ), ‖δ‖ = 0.05 ‖θ‖, with L_k the loss of the logits
+    restricted to frequency k alone.
+
+    Args:
+        model: at a checkpoint.
+        task: that it learns.
+        frequencies: k.
+        directions: (P, m), unit columns.
+
+    Returns:
+        (m, frequencies).
+    """
+    model = model.double()
+    parameters = list(model.parameters())
+    theta = torch.nn.utils.parameters_to_vector(parameters).detach().clone()
+    a, b = task.train.a.numpy(), task.train.b.numpy()
+
+    def losses(weights: Tensor) -> NDArray[np.float64]:
+        torch.nn.utils.vector_to_parameters(weights, parameters)
+        return progress(grid_logits(model, task), frequencies, a=a, b=b).restricted_by_frequency
+
+    origin = losses(theta)
+    steps = torch.from_numpy(directions.T.copy()).to(theta) * (MOVE * theta.norm())
+    changes = [(losses(theta + step) + losses(theta - step)) / 2 - origin for step in steps]
+    torch.nn.utils.vector_to_parameters(theta, parameters)
+    return np.stack(changes)

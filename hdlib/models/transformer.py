@@ -1,0 +1,206 @@
+"""A one-layer transformer for modular arithmetic, with its forward pass in factored form."""
+
+from __future__ import annotations
+
+from math import inf
+from typing import Literal, NamedTuple, TypeAlias, get_args
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+Activation: TypeAlias = Literal["none", "relu"]
+
+
+class Tables(NamedTuple):
+    """Scores and values by token and position, and what follows: y = base + z · after.
+
+    A pair's z = value_last + Σₕ wₕ₀ values_a[a] + wₕ₁ values_b[b] in head h's columns, its weights
+    the softmax over the scores of a, b and the last position.
+
+    Attributes:
+        scores_a: (p, H) of the first token.
+        scores_b: (p, H) of the second.
+        score_last: (H,) of "=".
+        values_a: (p, d), less ``value_last``.
+        values_b: (p, d), less ``value_last``.
+        value_last: (d,) of "=".
+        base: (d,) the last position's input, or (C,) its logits where the model is linear.
+        after: (d, d) the output matrix, or (d, C) followed by the unembedding where it is linear.
+    """
+
+    scores_a: Tensor
+    scores_b: Tensor
+    score_last: Tensor
+    values_a: Tensor
+    values_b: Tensor
+    value_last: Tensor
+    base: Tensor
+    after: Tensor
+
+
+class ModularTransformer(nn.Module):
+    """One attention layer over [a, b, =], read at the last position; no layer norm.
+
+    With x₀ = E[a] + P₀, x₁ = E[b] + P₁ and x₂ = E[=] + P₂ the last position's residual stream is
+
+        r = φ(x₂ + Σₕ Σᵢ wₕᵢ xᵢ Vₕ Oₕ),   wₕ = softmaxᵢ(⟨x₂ Qₕ, xᵢ Kₕ⟩ / √(d/H)),
+
+    φ the identity or ReLU; then r ← r + W_out ReLU(W_in r + b_in) + b_out where there is an MLP,
+    and the logits are r Uᵀ. (Nanda et al. 2023 with an MLP of 512 and a logit for "=".)
+
+    Only the last position is read, and its query is the same for all pairs; so scores and values
+    depend on token and position alone, 2p + 1 rows for any number of pairs, and a pair's r is a
+    weighted sum of three rows. This is the same function as attention over all three positions
+    (`PlainTransformer`), up to rounding.
+
+    Args:
+        p: modulus; tokens are 0 … p − 1 and p for "=".
+        width: d.
+        n_heads: H, a divisor of d.
+        activation: φ.
+        mlp_width: neurons of the MLP; none where 0.
+        equals_logit: a logit for "=", too, so p + 1 in all.
+        init_scale: factor on the standard deviation d^-½ of token and positional embeddings; all
+            other matrices are drawn with d^-½, biases are 0.
+
+    Raises:
+        ValueError: if an argument is not what is allowed.
+    """
+
+    def __init__(
+        self,
+        p: int,
+        *,
+        width: int = 128,
+        n_heads: int = 4,
+        activation: Activation = "none",
+        mlp_width: int = 0,
+        equals_logit: bool = False,
+        init_scale: float = 1.0,
+    ) -> None:
+        super().__init__()
+        if p < 2:
+            raise ValueError(f"p={p}: must be at least 2")
+        if width < 1:
+            raise ValueError(f"width={width}: must be at least 1")
+        if n_heads < 1 or width % n_heads:
+            raise ValueError(f"n_heads={n_heads}: must be a divisor of the width, which is {width}")
+        if activation not in get_args(Activation):
+            allowed = ", ".join(get_args(Activation))
+            raise ValueError(f"activation is {activation!r}; allowed are {allowed}")
+        if mlp_width < 0:
+            raise ValueError(f"mlp_width={mlp_width}: must not be negative")
+        if not 0 < init_scale < inf:
+            raise ValueError(f"init_scale={init_scale}: must be positive and finite")
+        self.p = p
+        self.n_heads = n_heads
+        self.activation = activation
+
+        def matrix(rows: int, columns: int, scale: float = 1.0) -> nn.Parameter:
+            return nn.Parameter(torch.randn(rows, columns) * (scale * width**-0.5))
+
+        self.embedding = matrix(p + 1, width, init_scale)
+        self.position = matrix(3, width, init_scale)
+        self.query = matrix(width, width)
+        self.key = matrix(width, width)
+        self.value = matrix(width, width)
+        self.output = matrix(width, width)
+        self.mlp = None
+        if mlp_width:
+            self.mlp = nn.Sequential(
+                nn.Linear(width, mlp_width), nn.ReLU(), nn.Linear(mlp_width, width)
+            )
+            for layer in (self.mlp[0], self.mlp[2]):
+                nn.init.normal_(layer.weight, std=width**-0.5)
+                nn.init.zeros_(layer.bias)
+        self.unembedding = matrix(p + equals_logit, width)
+
+    @property
+    def linear(self) -> bool:
+        """Whether nothing but matrices follows the attention weights."""
+        return self.activation == "none" and self.mlp is None
+
+    def tables(self) -> Tables:
+        """What the forward pass needs of attention, for any pairs."""
+        x0 = self.embedding[: self.p] + self.position[0]
+        x1 = self.embedding[: self.p] + self.position[1]
+        x2 = self.embedding[self.p] + self.position[2]
+        heads = (self.n_heads, -1)
+        query = (x2 @ self.query).view(heads) / (len(x2) // self.n_heads) ** 0.5
+        # (d, H): the scores of a row x in all heads are x @ keys.
+        keys = torch.einsum("dhe,he->dh", self.key.view(len(x2), *heads), query)
+        # Weights sum to 1, so the last position's value is added once and subtracted from the rows.
+        common = x2 @ self.value
+        base, after = x2, self.output
+        if self.linear:
+            # One product over the pairs instead of two.
+            base, after = x2 @ self.unembedding.T, self.output @ self.unembedding.T
+        return Tables(
+            x0 @ keys,
+            x1 @ keys,
+            x2 @ keys,
+            x0 @ self.value - common,
+            x1 @ self.value - common,
+            common,
+            base,
+            after,
+        )
+
+    def forward(self, tokens: Tensor) -> Tensor:
+        """Logits (n, C) at the last position of sequences [a, b, =].
+
+        Args:
+            tokens: (n, 3) integers; the last column is taken to be "=".
+
+        Returns:
+            One logit for each residue, and a last one for "=" where the model has it.
+
+        Raises:
+            ValueError: if the sequences do not have three tokens.
+        """
+        _check(tokens)
+        tables = self.tables()
+        a, b = tokens[:, 0], tokens[:, 1]
+        scores = torch.stack(
+            [
+                F.embedding(a, tables.scores_a),
+                F.embedding(b, tables.scores_b),
+                tables.score_last.expand(len(a), -1),
+            ]
+        )
+        weights = torch.softmax(scores, 0)[..., None]
+        heads = (self.n_heads, -1)
+        z = weights[0] * F.embedding(a, tables.values_a).unflatten(1, heads) + weights[
+            1
+        ] * F.embedding(b, tables.values_b).unflatten(1, heads)
+        residual = tables.base + (tables.value_last + z.flatten(1)) @ tables.after
+        return residual if self.linear else self.read_out(residual)
+
+    def read_out(self, residual: Tensor) -> Tensor:
+        """Logits (…, C) from the residual stream (…, d) after attention, before φ."""
+        if self.activation == "relu":
+            residual = torch.relu(residual)
+        if self.mlp is not None:
+            residual = residual + self.mlp(residual)
+        return residual @ self.unembedding.T
+
+
+class PlainTransformer(ModularTransformer):
+    """The same model, parameters and function, computed position by position for every pair."""
+
+    def forward(self, tokens: Tensor) -> Tensor:
+        """Logits (n, C) at the last position of sequences [a, b, =] (n, 3)."""
+        _check(tokens)
+        x = F.embedding(tokens, self.embedding) + self.position
+        q, k, v = (
+            (x @ weight).unflatten(2, (self.n_heads, -1)).transpose(1, 2)
+            for weight in (self.query, self.key, self.value)
+        )
+        attended = F.softmax(q @ k.transpose(2, 3) / q.shape[-1] ** 0.5, 3) @ v
+        return self.read_out(x + attended.transpose(1, 2).flatten(2) @ self.output)[:, -1]
+
+
+def _check(tokens: Tensor) -> None:
+    if tokens.shape[1:] != (3,):
+        raise ValueError(f"tokens have shape {tuple(tokens.shape)}, expected (n, 3)")

@@ -1,0 +1,99 @@
+"""Modular arithmetic: all pairs of residues, and what an operation makes of them."""
+
+from __future__ import annotations
+
+from math import isqrt
+from typing import Literal, NamedTuple, TypeAlias, get_args
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+Operation: TypeAlias = Literal["add", "multiply"]
+
+
+class Pairs(NamedTuple):
+    """Pairs of residues and the result of the operation on them, and their encodings.
+
+    Attributes:
+        a: (n,) int64 in 0 … p − 1.
+        b: (n,) int64 in 0 … p − 1.
+        targets: (n,) int64, a + b or a · b mod p.
+        p: the modulus.
+    """
+
+    a: Tensor
+    b: Tensor
+    targets: Tensor
+    p: int
+
+    def tokens(self) -> Tensor:
+        """(n, 3) int64 sequences [a, b, =], with token p for "="."""
+        return torch.stack([self.a, self.b, torch.full_like(self.a, self.p)], 1)
+
+    def tokens_with_operation(self) -> Tensor:
+        """(n, 4) int64 sequences [a, op, b, =], with token p for "=" and p + 1 for "op".
+
+        The token is the same for each operation, since a task has only one (Power et al. 2022).
+        """
+        equals = torch.full_like(self.a, self.p)
+        return torch.stack([self.a, equals + 1, self.b, equals], 1)
+
+    def one_hot(self) -> Tensor:
+        """(n, 2p) float32: the one-hot vector of a, then that of b."""
+        return torch.cat([F.one_hot(self.a, self.p), F.one_hot(self.b, self.p)], 1).float()
+
+    def scalars(self) -> Tensor:
+        """(n, 2) float32: a and b, standardised over all residues to mean 0 and variance 1."""
+        mean, deviation = (self.p - 1) / 2, ((self.p**2 - 1) / 12) ** 0.5
+        return (torch.stack([self.a, self.b], 1).float() - mean) / deviation
+
+
+class ModularTask(NamedTuple):
+    """All pairs of residues, split and whole; each in the order of a·p + b.
+
+    Attributes:
+        train: a random part.
+        test: the rest.
+        grid: all p² pairs; (a, b) is number a·p + b.
+    """
+
+    train: Pairs
+    test: Pairs
+    grid: Pairs
+
+
+def modular_task(
+    p: int, operation: Operation = "add", *, train_fraction: float, seed: int
+) -> ModularTask:
+    """All p² pairs (a, b) of an operation mod p, a random part of them to train on.
+
+    Args:
+        p: a prime, so that multiplication has inverses and every nonzero frequency a full period.
+        operation: "add" or "multiply".
+        train_fraction: share of the training pairs, in (0, 1); their number is rounded down.
+        seed: of the split, ≥ 0.
+
+    Raises:
+        ValueError: if an argument is not what is allowed, or a split would be empty.
+    """
+    if p < 2 or any(p % divisor == 0 for divisor in range(2, isqrt(p) + 1)):
+        raise ValueError(f"p={p}: must be a prime")
+    if operation not in get_args(Operation):
+        raise ValueError(
+            f"operation is {operation!r}; allowed are {', '.join(get_args(Operation))}"
+        )
+    if not 1 <= train_fraction * p**2 < p**2:
+        raise ValueError(
+            f"train_fraction={train_fraction}: must be below 1 and at least 1/{p**2}, one pair"
+        )
+    size = int(train_fraction * p**2)
+    a, b = torch.arange(p).repeat_interleave(p), torch.arange(p).repeat(p)
+    targets = (a + b if operation == "add" else a * b) % p
+    order = torch.from_numpy(np.random.default_rng(seed).permutation(p**2))
+    # In order within each split: neighbouring pairs share rows of the look-up tables.
+    train, test = order[:size].sort().values, order[size:].sort().values
+    return ModularTask(
+        *(Pairs(a[part], b[part], targets[part], p) for part in (train, test, torch.arange(p**2)))
+    )
