@@ -1,8 +1,8 @@
 """What the loss surface looks like at a point."""
 
 from hdlib.curvature.contributions import sample_curvature
-from hdlib.curvature.density import Density, spectral_density
 from hdlib.curvature.dense import HessianSplit, gauss_newton, hessian, hessian_split
+from hdlib.curvature.density import Density, spectral_density
 from hdlib.curvature.gradient import gradient
 from hdlib.curvature.lanczos import ConvergenceError, Eigenpairs, lanczos
 from hdlib.curvature.operator import HessianOperator
@@ -26,8 +26,8 @@ __all__ = [
     "gradient",
     "hessian",
     "hessian_split",
-    "layer_blocks",
     "lanczos",
+    "layer_blocks",
     "layer_weights",
     "parameter_layers",
     "sample_curvature",

@@ -168,7 +168,7 @@ class SoftmaxLoss:
         return c / self.total
 
     def tangent(self, df: Tensor, saved: Saved) -> Tensor:
-        """dc = p ∘ (df − ⟨p, df⟩) / total.
+        """Dc = p ∘ (df − ⟨p, df⟩) / total.
 
         The target's entry is minus the sum of the others: where p is nearly 1 its own difference
         would cancel.

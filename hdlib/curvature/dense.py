@@ -12,8 +12,8 @@ from torch import Tensor, nn
 
 from hdlib.curvature.data import Data, batches, double, split
 from hdlib.curvature.layers import Affine, Layer, piecewise_linear
-from hdlib.curvature.memory import announce
 from hdlib.curvature.losses import Loss, OutputDerivatives, output_derivatives
+from hdlib.curvature.memory import announce
 from hdlib.curvature.piecewise import GaussNewtonSum, ResidualSum, pull_back
 from hdlib.curvature.products import add_gauss_newton, add_hessian, trained
 from hdlib.curvature.rank_k import mirror

@@ -14,7 +14,6 @@ import torch
 import torch.nn.functional as F
 from numpy.typing import NDArray
 from pydantic import Field
-from torch import Tensor
 from tqdm import tqdm
 
 from hdlib.config import Config
@@ -89,8 +88,8 @@ class GrokkingConfig(Config):
     """At each end of the spectrum; with 0 no curvature is computed."""
     tol: Annotated[float, Field(gt=0)] = 1e-6
     """Largest residual of an eigenpair over the largest |λ|."""
-    stored_weights: Annotated[int, Field(ge=2)] = 20
-    """Checkpoints of which the finished run keeps the weights."""
+    stored_weights: Annotated[int, Field(ge=1)] = 20
+    """Checkpoints of which the finished run keeps the weights, the last among them."""
     device: Literal["auto", "cpu", "cuda"] = "auto"
 
     @property
@@ -149,6 +148,19 @@ def spectrum_name(step: int) -> str:
     return f"spectra/step_{step:06d}.safetensors"
 
 
+def coarse_to_fine(steps: list[int]) -> list[int]:
+    """The last, the first, and then always the middle of what is left between two, widest first.
+
+    So a run that is cut short has spectra from all of training.
+    """
+    order = [len(steps) - 1, 0][: len(steps)]
+    while len(order) < len(steps):
+        known = np.sort(order)
+        widest = int(np.diff(known).argmax())
+        order.append(int(known[widest] + known[widest + 1]) // 2)
+    return [steps[index] for index in order]
+
+
 def model_at(run: Run[GrokkingConfig], step: int) -> ModularTransformer:
     """The network at a checkpoint, on the CPU."""
     model = run.config.model()
@@ -156,9 +168,7 @@ def model_at(run: Run[GrokkingConfig], step: int) -> ModularTransformer:
     return model
 
 
-def eigenpairs(
-    config: GrokkingConfig, model: ModularTransformer, *, start: Tensor | None = None
-) -> Eigenpairs:
+def eigenpairs(config: GrokkingConfig, model: ModularTransformer) -> Eigenpairs:
     """The ends of the Hessian's spectrum over all training pairs.
 
     The Krylov space is built in single precision, where a product takes half the time; the pairs
@@ -170,7 +180,6 @@ def eigenpairs(
         top=config.eigenpairs,
         bottom=config.eigenpairs,
         tol=config.tol,
-        start=start,
     )
     try:
         return ask(search=_hessian(config, model, dtype=torch.float32))
@@ -212,18 +221,14 @@ class _Recipe:
     def compute(self) -> None:
         self._train()
         steps = stored_checkpoints(self.run)
-        frequencies = circuit_frequencies(self._model(steps[-1]), self.task)
+        frequencies = circuit_frequencies(self._model(steps[-1]))
         for step in tqdm(steps, desc="measures", unit="checkpoint", disable=None):
             self._keep("measures", measures_name(step), step, partial(self._measures, frequencies))
         if self.config.eigenpairs:
-            previous = None
-            for step in tqdm(steps, desc="spectra", unit="checkpoint", disable=None):
-                compute = partial(self._spectrum, frequencies, previous)
+            order = coarse_to_fine(steps)
+            for step in tqdm(order, desc="spectra", unit="checkpoint", disable=None):
+                compute = partial(self._spectrum, frequencies)
                 self._keep("spectra", spectrum_name(step), step, compute)
-                if previous is not None:
-                    self.run.remove(vectors_name(previous))
-                previous = step
-            self.run.remove(vectors_name(steps[-1]))
         self._thin(steps)
         self.run.finish()
 
@@ -273,16 +278,10 @@ class _Recipe:
         measured = circuit_measures(self._model(step), self.task, frequencies)
         return measured | {"frequencies": frequencies}
 
-    def _spectrum(
-        self, frequencies: NDArray[np.int64], previous: int | None, step: int
-    ) -> dict[str, NDArray]:
+    def _spectrum(self, frequencies: NDArray[np.int64], step: int) -> dict[str, NDArray]:
         model = self._model(step)
-        start = None
-        if previous is not None and self.run.has(vectors_name(previous)):
-            start = self.run.tensors(vectors_name(previous))["vectors"].to(self.device)
-        pairs = eigenpairs(self.config, model, start=start)
+        pairs = eigenpairs(self.config, model)
         vectors = torch.from_numpy(pairs.vectors)
-        self.run.write_tensors(vectors_name(step), {"vectors": vectors.float()})
         operator = _hessian(self.config, model)
         known = torch.from_numpy(pairs.eigenvalues).to(self.device), vectors.to(self.device)
         density = spectral_density(operator, probes=PROBES, steps=NODES, deflate=known)
@@ -302,7 +301,7 @@ class _Recipe:
                 "responses": responses(model, self.task, frequencies, top),
                 "random_responses": responses(model, self.task, frequencies, random),
             }
-            | vector_measures(model, pairs.vectors)
+            | vector_measures(model, pairs.vectors, frequencies)
             | self._preconditioned(step, operator)
         )
 
@@ -322,13 +321,8 @@ class _Recipe:
 
     def _thin(self, steps: list[int]) -> None:
         """Keep the weights of some checkpoints, evenly among them, and no optimiser's states."""
-        kept = np.linspace(0, len(steps) - 1, min(self.config.stored_weights, len(steps)))
+        evenly = np.linspace(len(steps) - 1, 0, min(self.config.stored_weights, len(steps)))
         for index, step in enumerate(steps):
             self.run.remove(optimizer_name(step))
-            if index not in kept.round().astype(int):
+            if index not in evenly.round().astype(int):
                 self.run.remove(checkpoint_name(step))
-
-
-def vectors_name(step: int) -> str:
-    """File of the eigenvectors at a checkpoint, kept until the next one has its own."""
-    return f"vectors/step_{step:06d}.safetensors"

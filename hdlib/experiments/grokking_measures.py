@@ -9,13 +9,11 @@ from torch import Tensor
 
 from hdlib.measures.concentration import frequency_weights, tensor_weights
 from hdlib.measures.fourier import (
-    centred_logits,
     explained_variance,
     frequency_power,
     gini,
     key_frequencies,
     logit_power,
-    sum_profile,
 )
 from hdlib.measures.progress import progress
 from hdlib.models.transformer import ModularTransformer
@@ -35,9 +33,13 @@ def grid_logits(model: ModularTransformer, task: ModularTask) -> NDArray[np.floa
     return logits.view(task.grid.p, task.grid.p, -1).cpu().numpy()
 
 
-def circuit_frequencies(model: ModularTransformer, task: ModularTask) -> NDArray[np.int64]:
-    """Key frequencies of a network's logits."""
-    return key_frequencies(sum_profile(centred_logits(grid_logits(model, task))))
+def circuit_frequencies(model: ModularTransformer) -> NDArray[np.int64]:
+    """Key frequencies of a network's unembedding: those that its logits are read off with."""
+    return key_frequencies(_residues(model.unembedding, model.p))
+
+
+def _residues(tensor: Tensor, p: int) -> NDArray[np.float64]:
+    return tensor[:p].detach().double().cpu().numpy()
 
 
 def circuit_measures(
@@ -52,8 +54,9 @@ def circuit_measures(
     """
     logits = grid_logits(model, task)
     p = task.grid.p
-    embedding = model.embedding[:p].detach().double().cpu().numpy()
-    unembedding = model.unembedding[:p].detach().double().cpu().numpy()
+    embedding, unembedding = (
+        _residues(tensor, p) for tensor in (model.embedding, model.unembedding)
+    )
     found = progress(logits, frequencies, a=task.train.a.numpy(), b=task.train.b.numpy())
     squares = sum(float(part.detach().double().square().sum()) for part in model.parameters())
     return {
@@ -71,13 +74,21 @@ def circuit_measures(
 
 
 def vector_measures(
-    model: ModularTransformer, vectors: NDArray[np.float64]
-) -> dict[str, NDArray[np.float64]]:
-    """Where eigenvectors lie: tensors, and frequencies of embedding and unembedding."""
-    return {"tensor_weights": tensor_weights(vectors, model)} | {
-        f"{tensor}_frequencies": frequency_weights(vectors, model, tensor=tensor, p=model.p)
-        for tensor in ("embedding", "unembedding")
-    }
+    model: ModularTransformer, vectors: NDArray[np.float64], frequencies: NDArray[np.int64]
+) -> dict[str, NDArray[np.float32]]:
+    """Where eigenvectors lie: tensors, and key frequencies of embedding and unembedding.
+
+    Returns:
+        ``tensor_weights`` (m, tensors); ``embedding_frequencies`` and ``unembedding_frequencies``
+        (m, 2 + key frequencies): the constant, each key frequency, all others together.
+    """
+    found = {"tensor_weights": tensor_weights(vectors, model)}
+    for tensor in ("embedding", "unembedding"):
+        weights = frequency_weights(vectors, model, tensor=tensor, p=model.p)
+        others = np.delete(weights, [0, *frequencies], axis=1).sum(1)
+        columns = [weights[:, 0], *weights[:, frequencies].T, others]
+        found[f"{tensor}_frequencies"] = np.column_stack(columns)
+    return {name: weights.astype(np.float32) for name, weights in found.items()}
 
 
 def responses(

@@ -22,9 +22,7 @@ def tensor_weights(vectors: NDArray[np.float64], model: nn.Module) -> NDArray[np
     Raises:
         ValueError: if the vectors do not have P entries.
     """
-    return np.column_stack(
-        [(part**2).sum(axis=(0, 1)) for part in _parts(vectors, model).values()]
-    )
+    return np.column_stack([(part**2).sum(axis=(0, 1)) for part in _parts(vectors, model).values()])
 
 
 def frequency_weights(

@@ -59,9 +59,7 @@ class Progress(NamedTuple):
     excluded_by_frequency: FloatArray
 
 
-def progress(
-    logits: FloatArray, frequencies: IntArray, *, a: IntArray, b: IntArray
-) -> Progress:
+def progress(logits: FloatArray, frequencies: IntArray, *, a: IntArray, b: IntArray) -> Progress:
     """Restricted and excluded cross-entropy on (a + b) mod p, together and frequency by frequency.
 
     Over a run the frequencies are those of its end: the question is when *that* circuit came.
