@@ -1,4 +1,4 @@
-"""Derivatives of attention over three positions with one query, by hand, in the style of `chain`."""
+"""Derivatives of attention over three positions with one query, by hand, as those in `chain`."""
 
 from __future__ import annotations
 

@@ -1,9 +1,9 @@
 """Derivatives of a chain of affine maps and ReLUs, along many directions at once, by hand.
 
-Each layer has four passes over a piece of n samples: forward and backward give values and gradients,
-`tangent` and `tangent_backward` their derivatives along k directions of the layer's own weights
-(Pearlmutter 1994). Tangents are (n, k, size): then all products with weights, and with directions
-of weights, are single matrix products.
+Each layer has four passes over a piece of n samples: forward and backward give values and
+gradients, `tangent` and `tangent_backward` their derivatives along k directions of the layer's own
+weights (Pearlmutter 1994). Tangents are (n, k, size): then all products with weights, and with
+directions of weights, are single matrix products.
 """
 
 from __future__ import annotations

@@ -7,7 +7,7 @@ from torch import Tensor
 
 from hdlib.curvature.symmetric import SymmetricOperator
 
-BLOCK = 16
+BLOCK = 8
 """Vectors at a time: fewer need fewer products in all, more make each of them cheaper."""
 
 
@@ -55,7 +55,8 @@ class Krylov:
         self._basis.fill_diagonal_(1).tril_().triu_()
         images = self._multiply(self._basis).double()
         self.projected.copy_((images + images.T) / 2)
-        self.size = self.products = len(self._basis)
+        # No block is left that could couple to what is outside.
+        self.size = self.last = self.products = len(self._basis)
 
     def extend(self) -> None:
         """Append the next block, and find the one after it."""
@@ -85,7 +86,7 @@ class Krylov:
         return (self._coupling @ coordinates[self.last :]).norm(dim=0)
 
     def combine(self, coordinates: Tensor) -> Tensor:
-        """Vectors (n, m) of coordinates (size, m)."""
+        """Vectors (n, m) of coordinates (size, m), in the type of the basis."""
         return self._basis[: self.size].T @ coordinates.to(self._basis.dtype)
 
     def restart(self, values: Tensor, coordinates: Tensor, bottom: int, top: int) -> None:

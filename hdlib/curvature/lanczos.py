@@ -23,6 +23,9 @@ SPACE = 12
 """The space may grow to this many times the wanted pairs before it is restarted."""
 SAFETY = 0.7
 """The search goes to this share of the tolerance: the rest is for its own rounding."""
+POLISH, FEW = 3, 8
+"""Up to so many times residuals are added, and only if no more than one pair in so many has one
+above the tolerance."""
 PATIENCE = 50
 """Products for each wanted pair, beside n, before giving up."""
 
@@ -116,6 +119,9 @@ def lanczos(
         raise ValueError(f"tol={tol}: must be positive")
     least = wanted + 3 * BLOCK
     space = min(n, space or SPACE * wanted + least)
+    if space > n - BLOCK:
+        # The next block would not be orthogonal to all before it.
+        space = n
     if space < min(n, least):
         raise ValueError(f"space={space}: must be at least {least} for {wanted} pairs")
     max_products = max_products or PATIENCE * wanted + n
@@ -162,19 +168,39 @@ def _certified(
     products: int,
     mark: bool,
 ) -> Eigenpairs:
-    """Ritz pairs of the operator on the span of orthonormal vectors, with their residuals."""
-    images = torch.cat([operator @ block for block in vectors.split(PRODUCTS, 1)], 1)
-    projected = vectors.T @ images
-    values, rotation = torch.linalg.eigh((projected + projected.T) / 2)
-    vectors, images = vectors @ rotation, images @ rotation
-    residuals = (images - vectors * values).norm(dim=0)
+    """Ritz pairs of the operator on the span of orthonormal vectors, with their residuals.
+
+    Where the search's rounding left a few pairs above the tolerance, their residuals are added to
+    the span: for a pair apart from the bulk one such step is as good as many products.
+    """
+    wanted = vectors.shape[1]
+    images = _multiply(operator, vectors)
+    products += wanted
+    for polish in range(POLISH + 1):
+        projected = vectors.T @ images
+        values, rotation = torch.linalg.eigh((projected + projected.T) / 2)
+        size = len(values)
+        ends = torch.cat([torch.arange(bottom), torch.arange(size - wanted + bottom, size)])
+        values, rotation = values[ends.to(values.device)], rotation[:, ends.to(values.device)]
+        vectors, images = vectors @ rotation, images @ rotation
+        rest = images - vectors * values
+        residuals = rest.norm(dim=0)
+        failed = residuals > tol * values.abs().max()
+        if polish == POLISH or not 0 < failed.sum() <= max(1, wanted // FEW):
+            break
+        more = rest[:, failed]
+        for _ in range(2):
+            more = torch.linalg.qr(more - vectors @ (vectors.T @ more))[0]
+        vectors = torch.cat([vectors, more], 1)
+        images = torch.cat([images, _multiply(operator, more)], 1)
+        products += more.shape[1]
     pairs = Eigenpairs(
         values.cpu().numpy(),
         vectors.cpu().numpy(),
         residuals.cpu().numpy(),
         bottom,
         tol,
-        products + len(values),
+        products,
     )
     failed = ~pairs.converged
     if failed.any() and not mark:
@@ -186,3 +212,7 @@ def _certified(
             f"{tol * np.abs(pairs.eigenvalues).max():.2e}"
         )
     return pairs
+
+
+def _multiply(operator: SymmetricOperator, vectors: Tensor) -> Tensor:
+    return torch.cat([operator @ block for block in vectors.split(PRODUCTS, 1)], 1)

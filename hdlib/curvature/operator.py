@@ -22,8 +22,8 @@ class HessianOperator:
     Hv is the derivative of ⟨∇L, v⟩ (Pearlmutter 1994, in reverse mode). The data are streamed in
     pieces, each with the weight of its number of samples, so a smaller last batch counts for what
     it holds; the gradient of a piece is linearised once for all vectors of a block, and memory does
-    not grow with the data. For a `ModularTransformer` under cross-entropy the gradient is linearised
-    once for all products (`hdlib.curvature.factored`), the same function up to rounding.
+    not grow with the data. For a `ModularTransformer` under cross-entropy the gradient is
+    linearised once for all products (`hdlib.curvature.factored`), the same function up to rounding.
 
     Args:
         model: its parameters that require grad, in the order of `named_parameters`, are θ; copied

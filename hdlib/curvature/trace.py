@@ -42,12 +42,13 @@ def trace(operator: SymmetricOperator, *, products: int, seed: int = 0) -> Trace
     and is zero up to rounding where the rank of A is at most m/3.
 
     Args:
-        operator: A, (n, n); it gives products with (n, b) float64 blocks.
+        operator: A, n × n, symmetric, float64.
         products: m, at least 4.
         seed: of the signs, drawn on the CPU, so the same on every device.
 
     Raises:
-        ValueError: if the operator is not square, ``products`` too small, or a product not finite.
+        ValueError: if the operator is not square and float64, ``products`` is too small, or a
+            product is not finite.
 
     Example:
         >>> ones = torch.ones(50, 50, dtype=torch.float64)
@@ -57,6 +58,8 @@ def trace(operator: SymmetricOperator, *, products: int, seed: int = 0) -> Trace
     n = operator.shape[0]
     if n == 0 or tuple(operator.shape) != (n, n):
         raise ValueError(f"a square operator is needed, got shape {tuple(operator.shape)}")
+    if operator.dtype != torch.float64:
+        raise ValueError(f"a float64 operator is needed, got {operator.dtype}")
     if products < LEAST:
         raise ValueError(f"products must be at least {LEAST}, got {products}")
     generator = torch.Generator().manual_seed(seed)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import time
 from collections.abc import Callable
 from functools import partial
@@ -18,7 +17,6 @@ from tqdm import tqdm
 
 from hdlib.config import Config
 from hdlib.curvature import (
-    ConvergenceError,
     Eigenpairs,
     HessianOperator,
     PreconditionedOperator,
@@ -47,8 +45,6 @@ from hdlib.training import (
     stored_checkpoints,
     train,
 )
-
-log = logging.getLogger(__name__)
 
 PROBES, NODES = 4, 48
 """Of the quadrature for the whole density."""
@@ -84,8 +80,12 @@ class GrokkingConfig(Config):
     """Steps between rows of the history."""
     seed: Annotated[int, Field(ge=0)] = 0
     """Of the split and the initial weights."""
-    eigenpairs: Annotated[int, Field(ge=0)] = 200
-    """At each end of the spectrum; with 0 no curvature is computed."""
+    spectra: Annotated[int, Field(ge=0)] = 33
+    """Checkpoints at which the spectrum is computed, coarse to fine."""
+    eigenpairs: Annotated[int, Field(ge=PROBED)] = 200
+    """At each end of the spectrum."""
+    max_products: Annotated[int, Field(ge=1)] = 1_200
+    """Hessian-vector products of a search; pairs for which they do not suffice are marked."""
     tol: Annotated[float, Field(gt=0)] = 1e-6
     """Largest residual of an eigenpair over the largest |λ|."""
     stored_weights: Annotated[int, Field(ge=1)] = 20
@@ -128,7 +128,6 @@ def run(config: GrokkingConfig, *, root: Path | None = None) -> Run[GrokkingConf
     Raises:
         ValueError: if the device is not there.
         FloatingPointError: if the loss stops being finite.
-        ConvergenceError: if a spectrum cannot be certified.
     """
     found = Run.of(config) if root is None else Run(config, root)
     if not found.complete:
@@ -172,24 +171,21 @@ def eigenpairs(config: GrokkingConfig, model: ModularTransformer) -> Eigenpairs:
     """The ends of the Hessian's spectrum over all training pairs.
 
     The Krylov space is built in single precision, where a product takes half the time; the pairs
-    are Ritz pairs of products in double precision, and certified by them.
+    are Ritz pairs of products in double precision, and certified by them, or marked.
     """
-    ask = partial(
-        lanczos,
+    return lanczos(
         _hessian(config, model),
+        search=_hessian(config, model, dtype=torch.float32),
         top=config.eigenpairs,
         bottom=config.eigenpairs,
         tol=config.tol,
+        max_products=config.max_products,
+        mark=True,
     )
-    try:
-        return ask(search=_hessian(config, model, dtype=torch.float32))
-    except ConvergenceError as error:
-        log.warning("in single precision %s; searching again in double precision", error)
-        return ask()
 
 
 def spectrum_error(run: Run[GrokkingConfig], step: int) -> float:
-    """Largest |Δλ| / max|λ| between the stored spectrum and one recomputed from the weights.
+    """Largest |Δλ| / max|λ| between stored and recomputed eigenvalues, over the certified pairs.
 
     Raises:
         ValueError: if ``step`` is not a checkpoint with weights, or the run has no spectra.
@@ -197,9 +193,11 @@ def spectrum_error(run: Run[GrokkingConfig], step: int) -> float:
     stored_at = [step for step in stored_checkpoints(run) if run.has(spectrum_name(step))]
     if step not in stored_at:
         raise ValueError(f"step={step}: weights and a spectrum are kept at {stored_at}")
-    stored = run.arrays(spectrum_name(step))["eigenvalues"]
-    recomputed = eigenpairs(run.config, model_at(run, step)).eigenvalues
-    return float(np.abs(stored - recomputed).max() / np.abs(stored).max())
+    stored = run.arrays(spectrum_name(step))
+    recomputed = eigenpairs(run.config, model_at(run, step))
+    both = stored["converged"] & recomputed.converged
+    error = np.abs(stored["eigenvalues"] - recomputed.eigenvalues)[both].max(initial=0)
+    return float(error / np.abs(stored["eigenvalues"]).max())
 
 
 def _hessian(
@@ -224,11 +222,10 @@ class _Recipe:
         frequencies = circuit_frequencies(self._model(steps[-1]))
         for step in tqdm(steps, desc="measures", unit="checkpoint", disable=None):
             self._keep("measures", measures_name(step), step, partial(self._measures, frequencies))
-        if self.config.eigenpairs:
-            order = coarse_to_fine(steps)
-            for step in tqdm(order, desc="spectra", unit="checkpoint", disable=None):
-                compute = partial(self._spectrum, frequencies)
-                self._keep("spectra", spectrum_name(step), step, compute)
+        order = coarse_to_fine(steps)[: self.config.spectra]
+        for step in tqdm(order, desc="spectra", unit="checkpoint", disable=None):
+            compute = partial(self._spectrum, frequencies)
+            self._keep("spectra", spectrum_name(step), step, compute)
         self._thin(steps)
         self.run.finish()
 
@@ -283,7 +280,11 @@ class _Recipe:
         pairs = eigenpairs(self.config, model)
         vectors = torch.from_numpy(pairs.vectors)
         operator = _hessian(self.config, model)
-        known = torch.from_numpy(pairs.eigenvalues).to(self.device), vectors.to(self.device)
+        sure = torch.from_numpy(pairs.converged)
+        known = (
+            torch.from_numpy(pairs.eigenvalues)[sure].to(self.device),
+            vectors[:, sure].to(self.device),
+        )
         density = spectral_density(operator, probes=PROBES, steps=NODES, deflate=known)
         data = self.task.train.tokens().to(self.device), self.task.train.targets.to(self.device)
         slope = gradient(model, F.cross_entropy, data).cpu().numpy()
@@ -294,6 +295,7 @@ class _Recipe:
             {
                 "eigenvalues": pairs.eigenvalues,
                 "residuals": pairs.residuals,
+                "converged": pairs.converged,
                 "products": np.array(pairs.products),
                 "density_diagonal": density.diagonal,
                 "density_coupling": density.coupling,

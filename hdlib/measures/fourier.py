@@ -91,12 +91,14 @@ def key_frequencies(matrix: FloatArray, *, level: float = 0.01) -> IntArray:
 
     A key frequency dominates: permuting keeps the singular values, so power is judged against the
     whole, and weaker frequencies, real as they may be, are not key beside a few strong ones. In a
-    Gaussian matrix of p = 113 and high rank about 1.4 times the mean power is needed, in one of
+    Gaussian matrix of p = 113 and high rank about 1.3 times the mean power is needed, in one of
     rank 10 about 2.4 times. For p ≤ 5 no frequency can be key: there are too few permutations.
 
     Args:
         matrix: (p, m), a row for each residue, p odd: token embeddings without that of "=", the
-            unembedding, or `sum_profile` of `centred_logits`.
+            unembedding, or the logits with a row for each class, `centred_logits(logits)
+            .reshape(-1, p).T`. (Not `sum_profile`: before training its rows are no random order,
+            as sums share their residues, and many frequencies would be key.)
         level: in (0, 1), family-wise.
 
     Returns:

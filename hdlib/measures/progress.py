@@ -6,12 +6,20 @@ from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.ndimage import median_filter
 from scipy.special import log_softmax
 
 from hdlib.measures.fourier import fourier_basis, modulus, sum_profile, wave_rows
 
 FloatArray = NDArray[np.float64]
 IntArray = NDArray[np.int64]
+
+MEDIAN_OF = 5
+"""Checkpoints in a running median: single spikes of the optimiser are not seen."""
+RISE = 3.0
+"""Factor by which the excluded loss must have risen at the end."""
+FLAT = 0.5
+"""A plateau of the test loss falls at most at this part of the rate before it."""
 
 
 def restricted_logits(logits: FloatArray, frequencies: IntArray) -> FloatArray:
@@ -94,6 +102,94 @@ def progress(logits: FloatArray, frequencies: IntArray, *, a: IntArray, b: IntAr
         restricted_by_frequency=np.array([restricted(k) for k in every[:, None]]),
         excluded_by_frequency=np.array([excluded(k) for k in every[:, None]]),
     )
+
+
+class Phases(NamedTuple):
+    """Where the phases of grokking end, as training steps; None for what did not end.
+
+    Attributes:
+        memorised: end of memorisation, beginning of circuit formation.
+        formed: end of circuit formation, beginning of clean-up.
+        cleaned: end of clean-up.
+    """
+
+    memorised: int | None
+    formed: int | None
+    cleaned: int | None
+
+
+def phases(
+    steps: IntArray,
+    *,
+    train_loss: FloatArray,
+    test_loss: FloatArray,
+    excluded_loss: FloatArray,
+    chance: float,
+) -> Phases:
+    """Find memorisation, circuit formation and clean-up (Nanda et al. 2023, section 5.2).
+
+    All curves are smoothed by a running median of five checkpoints. Then
+
+    - memorisation ends at the minimum of the excluded loss, if at the last checkpoint both this
+      loss and its ratio to the training loss are at least 3 times what they were there: what the
+      circuit does for the training pairs has replaced what was memorised, and it is not only that
+      the training loss has risen;
+    - circuit formation ends at the first checkpoint after that whose test loss is below ``chance``;
+    - clean-up ends at the knee of the test loss: where its logarithm is farthest below the straight
+      line, over the steps, from the end of circuit formation to the last checkpoint, if its mean
+      rate of fall afterwards is at most half of that before.
+
+    Each needs the one before. Nanda et al. place them by eye at 1.4k, 9.4k and 14k steps.
+
+    Args:
+        steps: (n,), of the checkpoints, ascending.
+        train_loss: (n,), positive.
+        test_loss: (n,), positive.
+        excluded_loss: (n,), positive, of the key frequencies of the last checkpoint.
+        chance: loss of uniform guessing, log p.
+
+    Raises:
+        ValueError: if lengths differ, there is no checkpoint, steps do not ascend, or a loss is not
+            positive and finite.
+    """
+    steps = np.asarray(steps)
+    curves = {"train_loss": train_loss, "test_loss": test_loss, "excluded_loss": excluded_loss}
+    if steps.ndim != 1 or not steps.size or (np.diff(steps) <= 0).any():
+        raise ValueError(f"steps {steps.tolist()}: must be at least one, ascending")
+    for name, curve in curves.items():
+        if np.shape(curve) != steps.shape:
+            raise ValueError(f"{name} of shape {np.shape(curve)}: must be {steps.shape} as steps")
+        if not (np.isfinite(curve).all() and np.min(curve) > 0):
+            raise ValueError(f"{name}: must be positive and finite at every checkpoint")
+    train, test, excluded = (
+        np.log(median_filter(np.asarray(curve, np.float64), MEDIAN_OF, mode="nearest"))
+        for curve in curves.values()
+    )
+
+    first = int(excluded.argmin())
+    rise = min(excluded[-1] - excluded[first], (excluded - train)[-1] - (excluded - train)[first])
+    if rise < np.log(RISE):
+        return Phases(None, None, None)
+    memorised = int(steps[first])
+    below = np.flatnonzero(test[first:] < np.log(chance))
+    if not below.size:
+        return Phases(memorised, None, None)
+    start = first + int(below[0])
+    knee = _knee(steps[start:], test[start:])
+    return Phases(memorised, int(steps[start]), None if knee is None else int(steps[start + knee]))
+
+
+def _knee(x: IntArray, y: FloatArray) -> int | None:
+    """Index where y is farthest below its chord, if it falls much more slowly from there on."""
+    if len(x) < 3:
+        return None
+    chord = y[0] + (y[-1] - y[0]) * (x - x[0]) / (x[-1] - x[0])
+    knee = int((y - chord).argmin())
+    if knee in (0, len(x) - 1):
+        return None
+    before = (y[0] - y[knee]) / (x[knee] - x[0])
+    after = (y[knee] - y[-1]) / (x[-1] - x[knee])
+    return knee if after <= FLAT * before else None
 
 
 def _waves(profile: FloatArray, frequencies: IntArray) -> FloatArray:

@@ -108,12 +108,11 @@ class ModularTransformer(nn.Module):
         self.output = matrix(width, width)
         self.mlp = None
         if mlp_width:
-            self.mlp = nn.Sequential(
-                nn.Linear(width, mlp_width), nn.ReLU(), nn.Linear(mlp_width, width)
-            )
-            for layer in (self.mlp[0], self.mlp[2]):
+            into, out = nn.Linear(width, mlp_width), nn.Linear(mlp_width, width)
+            for layer in (into, out):
                 nn.init.normal_(layer.weight, std=width**-0.5)
                 nn.init.zeros_(layer.bias)
+            self.mlp = nn.Sequential(into, nn.ReLU(), out)
         self.unembedding = matrix(p + equals_logit, width)
 
     @property

@@ -16,17 +16,19 @@ import torch
 import torch.nn.functional as F
 from numpy.typing import NDArray
 from scipy.cluster.hierarchy import fcluster, linkage
-from torch import Tensor
+from torch import Tensor, nn
 from torch.func import functional_call, grad, jvp, vmap
 
 from hdlib.clustering import dendrogram
-from hdlib.curvature import hessian, spectrum
+from hdlib.curvature import HessianOperator, hessian, spectrum
 from hdlib.experiments.mnist import syrk_seconds
-from hdlib.models import LeNetTiny
-from hdlib.tasks import load_images
+from hdlib.models import LeNetTiny, ModularTransformer, PlainTransformer
+from hdlib.tasks import load_images, modular_task
+from hdlib.training import cross_entropy_float64
 
 WIDTH, SAMPLES, VECTORS, RESOLUTIONS = 8, 1_000, 50, 200
 DIRECTIONS, TIMED_DIRECTIONS = 64, 128
+BLOCK = 16
 
 
 class Row(NamedTuple):
@@ -79,18 +81,7 @@ def trained_setting(width: int, samples: int) -> Setting:
 
 def products(setting: Setting, columns: Tensor) -> Tensor:
     """HV by vmap(jvp(grad)), 64 directions at a time."""
-    parameters = {name: p.detach() for name, p in setting.model.named_parameters()}
-    sizes = [p.numel() for p in parameters.values()]
-
-    def objective(tensors: dict[str, Tensor]) -> Tensor:
-        return F.cross_entropy(functional_call(setting.model, tensors, (setting.x,)), setting.y)
-
-    def product(v: Tensor) -> Tensor:
-        pieces = zip(parameters.items(), v.split(sizes), strict=True)
-        tangent = {name: piece.view_as(p) for (name, p), piece in pieces}
-        image = jvp(grad(objective), (parameters,), (tangent,))[1]
-        return torch.cat([part.flatten() for part in image.values()])
-
+    product = product_one_by_one(setting.model, setting.x, setting.y)
     blocks = [vmap(product)(block) for block in columns.T.split(DIRECTIONS)]
     return torch.cat(blocks).T
 
@@ -154,6 +145,69 @@ def clusters_row(eigenvalues: NDArray[np.float64], resolutions: int, repeats: in
     )
 
 
+def transformer_rows(p: int, train_fraction: float, width: int, repeats: int = 3) -> list[Row]:
+    """A training step and Hessian-vector products against attention over all three positions."""
+    train = modular_task(p, train_fraction=train_fraction, seed=0).train
+    data = train.tokens(), train.targets
+    torch.manual_seed(0)
+    fast, plain = ModularTransformer(p, width=width), PlainTransformer(p, width=width)
+    plain.load_state_dict(fast.state_dict())
+    size = sum(parameter.numel() for parameter in fast.parameters())
+    name = f"P = {size:,}, {len(train.targets):,} pairs"
+
+    def gradients(model: ModularTransformer) -> Tensor:
+        loss = cross_entropy_float64(model(data[0]), data[1])
+        return torch.cat([g.flatten() for g in torch.autograd.grad(loss, [*model.parameters()])])
+
+    expected = gradients(plain.double())
+    error = ((gradients(fast.double()) - expected).norm() / expected.norm()).item()
+    steps = [training_step(model.float(), *data) for model in (fast, plain)]
+    seconds, baseline = best_of(10 * repeats, steps[0]), best_of(repeats, steps[1])
+    work, against = f"training step, {name}", "three positions"
+    rows = [Row(work, against, seconds, baseline, baseline / seconds, "≥ 12", error)]
+    block = torch.randn(size, BLOCK, generator=torch.Generator().manual_seed(0)).double()
+    plain.load_state_dict(fast.state_dict())
+    operator = HessianOperator(fast, F.cross_entropy, data)
+    seconds = best_of(repeats, lambda: operator @ block) / BLOCK
+    one = product_one_by_one(plain.double(), *data)
+    baseline = best_of(repeats, lambda: one(block[:, 0]))
+    expected = torch.stack([one(v) for v in block.T], 1)
+    error = ((operator @ block - expected).norm() / expected.norm()).item()
+    work, against = f"Hessian-vector product, {name}", "three positions, jvp(grad), one by one"
+    return [*rows, Row(work, against, seconds, baseline, baseline / seconds, "≥ 20", error)]
+
+
+def training_step(model: ModularTransformer, tokens: Tensor, targets: Tensor) -> Callable[[], None]:
+    """One update by AdamW on the full batch."""
+    optimizer = torch.optim.AdamW(model.parameters(), fused=True)
+
+    def step() -> None:
+        optimizer.zero_grad()
+        cross_entropy_float64(model(tokens), targets).backward()
+        optimizer.step()
+
+    return step
+
+
+def product_one_by_one(
+    model: nn.Module, inputs: Tensor, targets: Tensor
+) -> Callable[[Tensor], Tensor]:
+    """Hv by jvp(grad)."""
+    parameters = {name: p.detach() for name, p in model.named_parameters()}
+    sizes = [p.numel() for p in parameters.values()]
+
+    def objective(tensors: dict[str, Tensor]) -> Tensor:
+        return F.cross_entropy(functional_call(model, tensors, (inputs,)), targets)
+
+    def product(v: Tensor) -> Tensor:
+        pieces = zip(parameters.items(), v.split(sizes), strict=True)
+        tangent = {name: piece.view_as(p) for (name, p), piece in pieces}
+        image = jvp(grad(objective), (parameters,), (tangent,))[1]
+        return torch.cat([part.flatten() for part in image.values()])
+
+    return product
+
+
 def table(rows: list[Row]) -> str:
     """The rows as aligned columns."""
     lines = [("work", "against", "seconds", "against", "ratio", "target", "error")]
@@ -207,3 +261,8 @@ def test_clusters(setting, rows):
     eigenvalues = spectrum(setting.matrix, vectors=0).eigenvalues
     rows.append(clusters_row(eigenvalues, RESOLUTIONS))
     assert rows[-1].error == 0
+
+
+def test_transformer(rows):
+    rows += transformer_rows(113, 0.3, 128)
+    assert max(row.error for row in rows[-2:]) < 1e-12

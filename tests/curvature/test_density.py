@@ -46,7 +46,7 @@ class Counted:
     def __init__(self, matrix: torch.Tensor) -> None:
         self.matrix = matrix
         self.shape = tuple(matrix.shape)
-        self.device = matrix.device
+        self.device, self.dtype = matrix.device, matrix.dtype
         self.blocks: list[tuple[int, ...]] = []
 
     def __matmul__(self, block: torch.Tensor) -> torch.Tensor:
@@ -103,8 +103,10 @@ def test_full_quadrature_is_the_dense_density(name):
     mean, error = result.density(grid, width=0.05 * scale)
     dense = norm.pdf(grid[:, None], values, 0.05 * scale).mean(axis=1)
     assert np.trapezoid(mean, grid) == pytest.approx(1, rel=1e-9)
-    assert (np.abs(mean - dense) <= 5 * error + 1e-9 / scale).all()
-    assert error.max() < 0.2 * dense.max()
+    common = dense > 0.05 * dense.max()
+    assert (np.abs(mean - dense) <= 5 * error)[common].all()
+    assert (np.abs(mean - dense) <= 2 * error)[common].mean() > 0.8
+    assert np.abs(mean - dense).max() < 0.15 * dense.max()
     for k in range(5):
         moment = result.moment(k)
         assert abs(moment.value - (values**k).mean()) <= 4 * moment.standard_error + 1e-12
@@ -182,42 +184,42 @@ def test_multiplicities():
 
 @pytest.mark.parametrize("name", ["bulk", "outliers", "decades"])
 def test_standard_errors_are_honest(name):
-    """Over 150 seeds: t with 9 degrees of freedom is within 2 in 92%, within 3 in 98.5%."""
+    """Over 80 seeds: t with 7 degrees of freedom is within 2 in 91%, within 3 in 98%."""
     values = SPECTRA[name]
     matrix = torch.diag(torch.as_tensor(values))
     expected = values.sum(), (values**2).mean(), spectral_summary(values).spectral_entropy
     scores = []
-    for seed in range(150):
-        result = spectral_density(matrix, probes=10, steps=20, seed=seed)
-        estimates = result.trace(), result.moment(2), result.entropy()
-        scores.append([(e.value - t) / e.standard_error for e, t in zip(estimates, expected)])
-    sizes = np.abs(np.array(scores))
-    print(f"\n{name}: within 2 and 3 errors", (sizes < 2).mean(axis=0), (sizes < 3).mean(axis=0))
-    assert ((sizes < 2).mean(axis=0) > 0.8).all()
-    assert ((sizes < 2).mean(axis=0) < 0.99).all()
-    assert ((sizes < 3).mean(axis=0) > 0.93).all()
+    for seed in range(80):
+        result = spectral_density(matrix, probes=8, steps=40, seed=seed)
+        for estimate, truth in zip(
+            (result.trace(), result.moment(2), result.entropy()), expected, strict=True
+        ):
+            scores.append((estimate.value - truth) / estimate.standard_error)
+    sizes = np.abs(scores).reshape(80, 3)
+    within = (sizes < 2).mean(axis=0), (sizes < 3).mean(axis=0)
+    print(f"\n{name}, trace, second moment, entropy: within 2 and 3 errors", *within)
+    assert (within[0] > 0.8).all()
+    assert (within[0] < 1).all()
+    assert (within[1] > 0.9).all()
 
 
 def test_deflation_reduces_the_errors():
     values = SPECTRA["outliers"]
     expected = spectral_summary(values)
-    errors = np.array(
-        [
-            [
-                (result.trace().value - expected.trace, result.trace().standard_error)
-                for result in (plain(values, seed=seed), without(10, values, seed=seed))
-            ]
-            for seed in range(20)
-        ]
-    )
-    spread = np.sqrt((errors**2).mean(axis=0))
+    errors = []
+    for seed in range(8):
+        settings = {"seed": seed, "steps": 20}
+        for result in (plain(values, **settings), without(10, values, **settings)):
+            trace = result.trace()
+            errors.append((trace.value - expected.trace, trace.standard_error))
+    spread = np.sqrt((np.array(errors).reshape(8, 2, 2) ** 2).mean(axis=0))
     print("\ntrace without and with deflation, error and standard error\n", spread)
     assert (spread[1] < spread[0] / 20).all()
     result = without(10, values)
     np.testing.assert_array_equal(result.known, np.sort(values)[-10:])
     np.testing.assert_allclose(result.weights.sum(axis=1), (N - 10) / N, rtol=1e-12)
     entropy = result.entropy()
-    assert entropy.standard_error < plain(values).entropy().standard_error / 10
+    assert entropy.standard_error < plain(values).entropy().standard_error / 4
     assert abs(entropy.value - expected.spectral_entropy) < 4 * entropy.standard_error
     assert result.moment(0) == pytest.approx((1, 0), abs=1e-14)
 
@@ -253,12 +255,12 @@ def test_rank_one():
     matrix = torch.outer(v, v)
     result = spectral_density(matrix, probes=5, steps=100)
     for nodes, weights in zip(result.nodes, result.weights, strict=True):
-        np.testing.assert_allclose(nodes[weights > 1e-12], [0, v @ v], atol=1e-8)
+        np.testing.assert_allclose(nodes[weights > 1e-12], [0, (v @ v).item()], atol=1e-8)
     known = (v @ v).reshape(1), (v / v.norm()).reshape(-1, 1)
     exact = spectral_density(matrix, steps=3, deflate=known)
     assert exact.trace() == pytest.approx(((v @ v).item(), 0), rel=1e-12, abs=1e-9)
     assert exact.entropy() == pytest.approx((0, 0), abs=1e-9)
-    assert exact.count(1, np.inf) == (1, 0, 1, 1)
+    assert exact.count(1, np.inf) == pytest.approx((1, 0, 1, 1), abs=1e-12)
 
 
 @pytest.mark.parametrize("n", [1, 2, 7])
@@ -303,6 +305,7 @@ EYE = torch.eye(4, dtype=torch.float64)
         (EYE[:3], {}, r"square operator is needed, got shape \(3, 4\)"),
         (EYE[:0, :0], {}, r"square operator is needed, got shape \(0, 0\)"),
         (EYE[0], {}, r"square operator is needed, got shape \(4,\)"),
+        (EYE.float(), {}, r"float64 operator is needed, got torch\.float32"),
         (EYE, {"probes": 1}, "probes must be at least 2, got 1"),
         (EYE, {"steps": 0}, "steps must be at least 1, got 0"),
         (EYE * float("nan"), {}, "product in Lanczos step 1 is not finite"),
@@ -318,6 +321,12 @@ EYE = torch.eye(4, dtype=torch.float64)
 def test_errors(matrix, settings, words):
     with pytest.raises(ValueError, match=words):
         spectral_density(matrix, **settings)
+
+
+def test_too_large_for_memory():
+    zero = torch.zeros(1, 1, dtype=torch.float64).expand(10**8, 10**8)
+    with pytest.raises(MemoryError, match=r"6,000 vectors of 100,000,000 numbers takes 4800\.00"):
+        spectral_density(zero, probes=2, steps=3000)
 
 
 def test_questions_that_make_no_sense():

@@ -90,7 +90,7 @@ class Counted:
     def __init__(self, matrix: torch.Tensor) -> None:
         self.matrix = matrix
         self.shape = tuple(matrix.shape)
-        self.device = matrix.device
+        self.device, self.dtype = matrix.device, matrix.dtype
         self.columns = 0
 
     def __matmul__(self, block: torch.Tensor) -> torch.Tensor:
@@ -113,6 +113,7 @@ def test_products_are_counted_and_the_seed_decides(n, products, used):
         (torch.zeros(2, 3), 9, r"square operator is needed, got shape \(2, 3\)"),
         (torch.zeros(0, 0), 9, r"square operator is needed, got shape \(0, 0\)"),
         (torch.zeros(5), 9, r"square operator is needed, got shape \(5,\)"),
+        (torch.eye(5), 9, r"float64 operator is needed, got torch\.float32"),
         (torch.eye(5).double(), 3, "products must be at least 4, got 3"),
         (torch.eye(5).double() * float("inf"), 9, "product with the operator is not finite"),
     ],

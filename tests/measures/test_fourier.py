@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+import torch
 
 from hdlib.measures.fourier import (
     centred_logits,
@@ -13,6 +14,7 @@ from hdlib.measures.fourier import (
     logit_power,
     sum_profile,
 )
+from hdlib.models.transformer import ModularTransformer
 
 RNG = np.random.default_rng(0)
 
@@ -91,7 +93,9 @@ def shuffled_waves(rng):
 
 
 @pytest.mark.parametrize(
-    "draw", [isotropic, dominated_by_one_column, heavy_tailed, shuffled_waves], ids=lambda f: f.__name__
+    "draw",
+    [isotropic, dominated_by_one_column, heavy_tailed, shuffled_waves],
+    ids=lambda f: f.__name__,
 )
 def test_random_matrices_have_no_key_frequency_but_at_the_stated_rate(draw, monkeypatch):
     """At a level of 0.2, 60 of 300 on average; 5 standard deviations of 6.9 to either side."""
@@ -111,7 +115,7 @@ def test_no_key_frequency_in_initial_embeddings():
 def fourier_multiplication(p: int, weights: dict[int, float]):
     a = np.arange(p)
     d = a[:, None, None] + a[:, None] - a
-    return sum(w * np.cos(2 * np.pi * k * d / p) for k, w in weights.items())
+    return np.sum([w * np.cos(2 * np.pi * k * d / p) for k, w in weights.items()], axis=0)
 
 
 def test_sum_profile_is_the_projection_on_functions_of_the_sum():
@@ -133,7 +137,30 @@ def test_logit_power_of_fourier_multiplication():
         )
         assert explained_variance(given, np.array([5])) == pytest.approx(16 / 25, rel=1e-12)
         assert explained_variance(given, np.array([5, 2])) == pytest.approx(1, rel=1e-12)
-        assert key_frequencies(sum_profile(centred_logits(given))).tolist() == [2, 5]
+
+
+def test_key_frequencies_of_logits():
+    logits = fourier_multiplication(23, {2: 3.0, 9: 4.0}) + RNG.standard_normal((23, 23, 23))
+    assert key_frequencies(centred_logits(logits).reshape(-1, 23).T).tolist() == [2, 9]
+
+
+def test_untrained_transformers_have_key_frequencies_at_the_stated_rate(monkeypatch):
+    """Of 60 at a level of 0.1, 6 on average; 20 is 6 standard deviations more."""
+    monkeypatch.setattr("hdlib.measures.fourier.RELABELLINGS", 99)
+    p, found = 11, np.zeros(2, int)
+    grid = torch.cartesian_prod(torch.arange(p), torch.arange(p))
+    tokens = torch.cat([grid, torch.full((p * p, 1), p)], 1)
+    for seed in range(60):
+        torch.manual_seed(seed)
+        model = ModularTransformer(p, width=16, n_heads=2, activation="relu").double()
+        with torch.no_grad():
+            logits = model(tokens).view(p, p, p).numpy()
+        matrices = (
+            model.embedding[:p].detach().numpy(),
+            centred_logits(logits).reshape(-1, p).T,
+        )
+        found += [key_frequencies(matrix, level=0.1).size > 0 for matrix in matrices]
+    assert (found < 20).all()
 
 
 def test_logit_power_against_explicit_directions():

@@ -40,10 +40,10 @@ def models(p: int, seed: int = 0, **options) -> tuple[ModularTransformer, PlainT
     """Both kinds with the same weights, in float64."""
     torch.manual_seed(seed)
     plain = PlainTransformer(p, **options).double()
-    if plain.mlp is not None:
+    for name, parameter in plain.named_parameters():
         # Biases start at 0, where a forgotten one would not be seen.
-        for layer in (plain.mlp[0], plain.mlp[2]):
-            nn.init.normal_(layer.bias)
+        if name.endswith("bias"):
+            nn.init.normal_(parameter)
     factored = ModularTransformer(p, **options).double()
     factored.load_state_dict(plain.state_dict())
     return factored, plain
@@ -66,10 +66,11 @@ def by_pytorch(model: ModularTransformer, tokens: Tensor) -> Tensor:
     r = (x + attention(x, x, x, need_weights=False)[0])[:, 2]
     if model.activation == "relu":
         r = r.clamp(min=0)
-    if model.mlp is not None:
-        first, _, second = model.mlp
-        hidden = torch.einsum("hd,nd->nh", first.weight, r) + first.bias
-        r = r + torch.einsum("dh,nh->nd", second.weight, hidden.clamp(min=0)) + second.bias
+    weights = model.state_dict()
+    if "mlp.0.weight" in weights:
+        hidden = torch.einsum("hd,nd->nh", weights["mlp.0.weight"], r) + weights["mlp.0.bias"]
+        after = torch.einsum("dh,nh->nd", weights["mlp.2.weight"], hidden.clamp(min=0))
+        r = r + after + weights["mlp.2.bias"]
     return torch.einsum("cd,nd->nc", model.unembedding, r)
 
 

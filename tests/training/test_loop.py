@@ -5,7 +5,6 @@ from __future__ import annotations
 import copy
 import random
 from functools import partial
-from itertools import count
 from typing import ClassVar
 
 import numpy as np
@@ -330,19 +329,18 @@ SHORT = {"n_steps": 4, "checkpoints": [0, 4], "log_steps": range(5)}
 def test_death_at_each_write_ends_the_same(tmp_path, monkeypatch, changes):
     whole = Run(Small(), tmp_path / "whole")
     train_small(whole, **changes)
-    for write in count(1):
+    # The history and the state at each logged step, the other files once, and a removal.
+    writes = 2 * len(whole.table(HISTORY)["step"]) + (len(whole.files) - 1) + 1
+    for write in range(1, writes + 1):
         pieces = Run(Small(), tmp_path / str(write))
-        if not dies_at_write(write, pieces, monkeypatch, changes):
-            break
+        assert dies_at_write(write, pieces, monkeypatch, changes)
         train_small(pieces, **changes)
         assert contents(pieces) == contents(whole), write
-    # The history and the state at each logged step, the other files once, and a removal.
-    rows = len(whole.table(HISTORY)["step"])
-    assert write - 1 == 2 * rows + (len(whole.files) - 1) + 1
+    assert not dies_at_write(writes + 1, Run(Small(), tmp_path / "alive"), monkeypatch, changes)
 
 
 def dies_at_write(write: int, run: Run, monkeypatch, changes) -> bool:
-    """Train until a write that never happens; False where there are not so many."""
+    """Train until a write that never happens; False where there are fewer."""
     left = write
 
     def dies(run, name, content, save=Run._write):
