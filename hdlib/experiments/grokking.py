@@ -184,15 +184,19 @@ def eigenpairs(config: GrokkingConfig, model: ModularTransformer) -> Eigenpairs:
     )
 
 
+def spectrum_steps(run: Run[GrokkingConfig]) -> list[int]:
+    """Checkpoints of which a run has both weights and a spectrum."""
+    return [step for step in stored_checkpoints(run) if spectrum_name(step) in run.files]
+
+
 def spectrum_error(run: Run[GrokkingConfig], step: int) -> float:
     """Largest |Δλ| / max|λ| between stored and recomputed eigenvalues, over the certified pairs.
 
     Raises:
         ValueError: if ``step`` is not a checkpoint with weights, or the run has no spectra.
     """
-    stored_at = [step for step in stored_checkpoints(run) if run.has(spectrum_name(step))]
-    if step not in stored_at:
-        raise ValueError(f"step={step}: weights and a spectrum are kept at {stored_at}")
+    if step not in spectrum_steps(run):
+        raise ValueError(f"step={step}: weights and a spectrum are kept at {spectrum_steps(run)}")
     stored = run.arrays(spectrum_name(step))
     recomputed = eigenpairs(run.config, model_at(run, step))
     both = stored["converged"] & recomputed.converged
@@ -322,9 +326,9 @@ class _Recipe:
         return {"adam_eigenvalue": pairs.eigenvalues, "adam_residual": pairs.residuals}
 
     def _thin(self, steps: list[int]) -> None:
-        """Keep the weights of some checkpoints, evenly among them, and no optimiser's states."""
-        evenly = np.linspace(len(steps) - 1, 0, min(self.config.stored_weights, len(steps)))
-        for index, step in enumerate(steps):
+        """Keep the weights of some checkpoints, coarse to fine, and no optimiser's states."""
+        kept = coarse_to_fine(steps)[: self.config.stored_weights]
+        for step in steps:
             self.run.remove(optimizer_name(step))
-            if index not in evenly.round().astype(int):
+            if step not in kept:
                 self.run.remove(checkpoint_name(step))

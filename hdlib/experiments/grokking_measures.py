@@ -21,7 +21,7 @@ from hdlib.tasks.modular import ModularTask
 
 PROBED = 30
 """Top eigenvectors along which weights are moved, and as many random directions."""
-MOVE = 0.05
+MOVE = 0.01
 """How far, as a share of the norm of all weights."""
 
 
@@ -99,7 +99,7 @@ def responses(
 ) -> NDArray[np.float64]:
     """Change of the restricted loss of each frequency as the weights move along directions.
 
-    The mean over both signs of L_k(θ ± δ) − L_k(θ), ‖δ‖ = 0.05 ‖θ‖, with L_k the loss of the logits
+    The mean over both signs of L_k(θ ± δ) − L_k(θ), ‖δ‖ = 0.01 ‖θ‖, with L_k the loss of the logits
     restricted to frequency k alone.
 
     Args:

@@ -8,8 +8,9 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from hdlib.config import Config
-from hdlib.experiments import mnist
+from hdlib.experiments import grokking, mnist
 from hdlib.runs import DamagedRunError, Run, find_runs
+from hdlib.training import stored_checkpoints
 
 
 class Experiment(NamedTuple):
@@ -18,17 +19,31 @@ class Experiment(NamedTuple):
     Attributes:
         config: its config class.
         run: from config to run.
+        spectrum_steps: run ↦ checkpoints with both weights and a spectrum, ascending.
         spectrum_error: (run, step) ↦ largest |Δλ| / max|λ| between the stored spectrum at a
             checkpoint and the one recomputed from its weights.
+        agreement: the largest such difference that counts as none.
     """
 
     config: type[Config]
     run: Callable[..., Run[Any]]
+    spectrum_steps: Callable[[Run[Any]], list[int]]
     spectrum_error: Callable[[Run[Any], int], float]
+    agreement: float
 
 
 EXPERIMENTS = {
-    "mnist": Experiment(mnist.MnistConfig, mnist.run, mnist.spectrum_error),
+    "mnist": Experiment(
+        mnist.MnistConfig, mnist.run, stored_checkpoints, mnist.spectrum_error, 1e-9
+    ),
+    # Both spectra are known to their residuals.
+    "grokking": Experiment(
+        grokking.GrokkingConfig,
+        grokking.run,
+        grokking.spectrum_steps,
+        grokking.spectrum_error,
+        2e-6,
+    ),
 }
 
 

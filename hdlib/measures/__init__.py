@@ -1,15 +1,37 @@
 """Everything else that is measured at a checkpoint."""
 
+from hdlib.measures.concentration import frequency_weights, tensor_weights
+from hdlib.measures.fourier import (
+    explained_variance,
+    fourier_basis,
+    frequency_power,
+    gini,
+    key_frequencies,
+    logit_power,
+)
 from hdlib.measures.outliers import outlier_gap, tail_scores, tail_threshold
+from hdlib.measures.progress import Phases, Progress, phases, progress
 from hdlib.measures.spectral import SpectralSummary, spectral_summary
 from hdlib.measures.subspaces import squared_cosines, subspace_overlap
 
 __all__ = [
+    "Phases",
+    "Progress",
     "SpectralSummary",
+    "explained_variance",
+    "fourier_basis",
+    "frequency_power",
+    "frequency_weights",
+    "gini",
+    "key_frequencies",
+    "logit_power",
     "outlier_gap",
+    "phases",
+    "progress",
     "spectral_summary",
     "squared_cosines",
     "subspace_overlap",
     "tail_scores",
     "tail_threshold",
+    "tensor_weights",
 ]

@@ -1,0 +1,274 @@
+"""What the grokking chapter shows of its run: arrays for the figures, and tables."""
+
+from __future__ import annotations
+
+from functools import cached_property
+
+import numpy as np
+from numpy.typing import NDArray
+
+from hdlib.clustering import Unresolved, dendrogram
+from hdlib.curvature import Density, adam_ceiling
+from hdlib.display import Markdown, table
+from hdlib.experiments.grokking import GrokkingConfig, measures_name, spectrum_name
+from hdlib.experiments.grokking_measures import PROBED
+from hdlib.measures import Phases, phases
+from hdlib.runs import Run
+from hdlib.training import HISTORY
+
+Array = NDArray[np.float64]
+
+RESOLUTIONS = 200
+
+
+class GrokkingResults:
+    """Everything the chapter shows, read from a complete run.
+
+    T checkpoints, S of them with a spectrum, K key frequencies, P parameters.
+
+    Attributes:
+        run: the run.
+        steps: (T,) int64, checkpoints with measures of the circuit.
+        spectrum_steps: (S,) int64, checkpoints with a spectrum.
+    """
+
+    def __init__(self, run: Run[GrokkingConfig]) -> None:
+        self.run = run
+        self.config = run.config
+        self.steps = _steps(run, measures_name(0))
+        self.spectrum_steps = _steps(run, spectrum_name(0))
+        self._measures = [run.arrays(measures_name(int(step))) for step in self.steps]
+        self._spectra = [run.arrays(spectrum_name(int(step))) for step in self.spectrum_steps]
+        self.n_parameters = sum(p.numel() for p in run.config.model().parameters())
+
+    def measure(self, key: str) -> NDArray:
+        """A measure of the circuit at every checkpoint, (T, …)."""
+        return np.stack([measured[key] for measured in self._measures])
+
+    @cached_property
+    def history(self) -> dict[str, NDArray]:
+        """Columns of the training history."""
+        return self.run.table(HISTORY)
+
+    @property
+    def frequencies(self) -> list[int]:
+        """Key frequencies of the last checkpoint."""
+        return self._measures[-1]["frequencies"].tolist()
+
+    @property
+    def progress(self) -> dict[str, NDArray]:
+        """Restricted and excluded loss at every checkpoint."""
+        losses = {key: self.measure(key) for key in ("restricted_loss", "excluded_loss")}
+        return {"step": self.steps} | losses
+
+    @cached_property
+    def phases(self) -> Phases:
+        """Ends of memorisation, circuit formation and clean-up, from the measures."""
+        at = np.searchsorted(self.history["step"], self.steps)
+        return phases(
+            self.steps,
+            train_loss=self.history["train_loss"][at],
+            test_loss=self.history["test_loss"][at],
+            excluded_loss=self.measure("excluded_loss"),
+            chance=float(np.log(self.config.p)),
+        )
+
+    @property
+    def transition(self) -> tuple[int, int] | None:
+        """Steps where the test accuracy leaves 5% and where it reaches 95%."""
+        accuracy, steps = self.history["test_accuracy"], self.history["step"]
+        if accuracy.max() < 0.95:
+            return None
+        return int(steps[np.flatnonzero(accuracy > 0.05)[0]]), int(
+            steps[np.flatnonzero(accuracy > 0.95)[0]]
+        )
+
+    @cached_property
+    def n_bottom(self) -> int:
+        """How many of the lowest eigenvalues are certified at every checkpoint with a spectrum."""
+        k = self.config.eigenpairs
+        lowest = [found["converged"][:k] for found in self._spectra]
+        return min(int(k if sure.all() else sure.argmin()) for sure in lowest)
+
+    @cached_property
+    def eigenvalues(self) -> Array:
+        """(S, lowest + eigenpairs), ascending: certified at every checkpoint with a spectrum.
+
+        Raises:
+            ArithmeticError: if one of the highest is not certified.
+        """
+        k = self.config.eigenpairs
+        for step, found in zip(self.spectrum_steps, self._spectra, strict=True):
+            if not found["converged"][k:].all():
+                raise ArithmeticError(f"not all of the top {k} eigenpairs converged at step {step}")
+        lowest = [found["eigenvalues"][: self.n_bottom] for found in self._spectra]
+        highest = [found["eigenvalues"][k:] for found in self._spectra]
+        return np.hstack([np.stack(lowest), np.stack(highest)])
+
+    @property
+    def unresolved(self) -> Unresolved:
+        """The eigenvalues between the certified ones at both ends."""
+        return Unresolved(self.n_bottom, self.n_parameters - self.eigenvalues.shape[1])
+
+    @cached_property
+    def chosen(self) -> dict[str, int]:
+        """Checkpoints before, during and after the transition: label → position among spectra."""
+        first, last = self.transition or (int(self.steps[0]), int(self.steps[-1]))
+        wanted = {"memorised": first / 2, "transition": (first + last) / 2, "end": self.steps[-1]}
+        positions = {
+            name: int(np.abs(self.spectrum_steps - step).argmin()) for name, step in wanted.items()
+        }
+        return {
+            f"{name}, step {self.spectrum_steps[position]:,}": position
+            for name, position in positions.items()
+        }
+
+    @property
+    def chosen_spectra(self) -> dict[str, Array]:
+        """Certified eigenvalues at the chosen checkpoints."""
+        return {label: self.eigenvalues[position] for label, position in self.chosen.items()}
+
+    @cached_property
+    def resolutions(self) -> Array:
+        """200 resolutions ε, evenly in log ε, over all gaps of the certified eigenvalues."""
+        gaps = np.diff(self.eigenvalues[:, self.n_bottom :])
+        return np.geomspace(gaps[gaps > 0].min(), gaps.max(), RESOLUTIONS)
+
+    @cached_property
+    def cluster_counts(self) -> NDArray[np.int64]:
+        """n(ε) at each checkpoint with a spectrum, (S, 200)."""
+        return np.stack(
+            [
+                dendrogram(values, unresolved=self.unresolved).n_clusters(self.resolutions)
+                for values in self.eigenvalues
+            ]
+        )
+
+    @property
+    def chosen_counts(self) -> dict[str, NDArray[np.int64]]:
+        """n(ε) at the chosen checkpoints."""
+        return {label: self.cluster_counts[position] for label, position in self.chosen.items()}
+
+    @cached_property
+    def _densities(self) -> list[Density]:
+        return [
+            Density(
+                self.n_parameters,
+                found["eigenvalues"][found["converged"]],
+                found["density_diagonal"],
+                found["density_coupling"],
+            )
+            for found in self._spectra
+        ]
+
+    @cached_property
+    def summary(self) -> tuple[dict[str, Array], dict[str, Array]]:
+        """Measures of the whole spectrum at each checkpoint with one, and their standard errors.
+
+        Trace, entropy and the number of negative eigenvalues come from the quadrature; the latter
+        counts those below −10⁻⁶ |λ|max.
+        """
+        largest = self.eigenvalues[:, -1]
+        lowest = np.array([found["eigenvalues"][0] for found in self._spectra])
+        bounds = self.config.tol * np.maximum(largest, -lowest)
+        estimates = {
+            "trace": [density.trace() for density in self._densities],
+            "spectral_entropy": [density.entropy() for density in self._densities],
+            "n_negative": [
+                density.count(-np.inf, -bound)
+                for density, bound in zip(self._densities, bounds, strict=True)
+            ],
+        }
+        measures = {key: np.array([e.value for e in found]) for key, found in estimates.items()}
+        errors = {
+            key: np.array([e.standard_error for e in found]) for key, found in estimates.items()
+        }
+        ends = {"largest_eigenvalue": largest, "smallest_eigenvalue": lowest}
+        return {"step": self.spectrum_steps} | measures | ends, errors
+
+    @property
+    def frequency_names(self) -> list[str]:
+        """Columns of `overlap`."""
+        return ["constant", *map(str, self.frequencies), "others"]
+
+    def overlap(self, position: int) -> tuple[Array, dict[str, tuple[Array, Array]]]:
+        """The top 30 eigenvectors' weight in each frequency's subspace, and a random direction's.
+
+        Returns:
+            Eigenvalues (30,), descending; for embedding and unembedding weights (30, K + 2) and the
+            mean weights of a random direction (K + 2,).
+        """
+        found = self._spectra[position]
+        keys = len(self.frequencies)
+        others = (self.config.p - 1) // 2 - keys
+        chance = np.array([1, *[2] * keys, 2 * others]) * self.config.width / self.n_parameters
+        weights = {
+            tensor: (_top(found[f"{tensor}_frequencies"]).astype(np.float64), chance)
+            for tensor in ("embedding", "unembedding")
+        }
+        return _top(found["eigenvalues"]), weights
+
+    def responses(self, position: int) -> tuple[Array, Array, Array]:
+        """Eigenvalues (30,), responses along their vectors (30, K), along random directions."""
+        found = self._spectra[position]
+        return _top(found["eigenvalues"]), found["responses"], found["random_responses"]
+
+    @property
+    def adam(self) -> tuple[Array, float]:
+        """Largest eigenvalue of the Hessian as Adam sees it, (S,), NaN at step 0; its ceiling."""
+        values = [found.get("adam_eigenvalue", np.array([np.nan]))[0] for found in self._spectra]
+        return np.array(values), adam_ceiling(self.config.lr, self.config.beta1)
+
+    def summary_table(self) -> Markdown:
+        """Loss, accuracy and sharpness at the chosen checkpoints."""
+        header = ("checkpoint", "train loss", "test loss", "test accuracy", "λmax", "λmin")
+        rows = []
+        for label, position in self.chosen.items():
+            at = int(np.searchsorted(self.history["step"], self.spectrum_steps[position]))
+            values = self._spectra[position]["eigenvalues"]
+            rows.append(
+                (
+                    label,
+                    *(f"{self.history[key][at]:.2g}" for key in ("train_loss", "test_loss")),
+                    f"{self.history['test_accuracy'][at]:.1%}",
+                    f"{values[-1]:.2g}",
+                    f"{values[0]:.2g}",
+                )
+            )
+        return table(header, rows)
+
+    def certificate_table(self) -> Markdown:
+        """Certified pairs at both ends, and the worst residual among them."""
+        k = self.config.eigenpairs
+        rows = []
+        for step, found in zip(self.spectrum_steps, self._spectra, strict=True):
+            sure = found["converged"]
+            worst = found["residuals"][sure].max() / np.abs(found["eigenvalues"]).max()
+            rows.append(
+                (
+                    f"{step:,}",
+                    f"{sure[k:].sum()}",
+                    f"{sure[:k].sum()}",
+                    f"{worst:.0e}",
+                    f"{int(found['products']):,}",
+                )
+            )
+        return table(("step", "top", "bottom", "worst residual / |λ|max", "products"), rows)
+
+    def cost_table(self) -> Markdown:
+        """Wall time of the run's stages."""
+        seconds = self.run.manifest["seconds"]
+        rows = [(stage, f"{time / 60:,.1f} min") for stage, time in seconds.items()]
+        return table(("stage", "wall time"), rows)
+
+
+def _top(values: NDArray) -> NDArray:
+    """The last 30 rows, the last first."""
+    return values[::-1][:PROBED]
+
+
+def _steps(run: Run[GrokkingConfig], name: str) -> NDArray[np.int64]:
+    """Steps of the files in the same folder as ``name``, ascending."""
+    folder = name.partition("/")[0] + "/"
+    names = [file for file in run.files if file.startswith(folder)]
+    return np.array(sorted(int(n.removesuffix(".safetensors").rpartition("_")[2]) for n in names))
