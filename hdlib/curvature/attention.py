@@ -84,7 +84,8 @@ class Attention:
         """Add the gradients of scores and values to ``total``."""
         a, b, weight_a, weight_b, value_a, value_b = saved[self]
         g = g.unflatten(1, (self.n_heads, -1))
-        kept = _Kept(*saved[self], g, (g * value_a).sum(2), (g * value_b).sum(2))
+        g_a, g_b = (g * value_a).sum(2), (g * value_b).sum(2)
+        kept = _Kept(a, b, weight_a, weight_b, value_a, value_b, g, g_a, g_b)
         saved[self] = kept
         mean = weight_a * kept.weight_g_a + weight_b * kept.weight_g_b
         total.scores_a.index_add_(0, a, weight_a * (kept.weight_g_a - mean))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import copy
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeGuard
 
 import torch
 from torch import Tensor, nn
@@ -12,16 +12,19 @@ from torch.func import functional_call, jvp, vjp, vmap
 from hdlib.curvature.attention import Attention
 from hdlib.curvature.chain import Affine, Chain, Layer, ReLU, Residual, Saved, SoftmaxLoss
 from hdlib.curvature.losses import Loss, cross_entropy, output_derivatives
-from hdlib.models.transformer import ModularTransformer, Tables
+from hdlib.models.transformer import ModularTransformer, PlainTransformer, Tables
 
 PIECE = 256
 """Pairs in a piece: with 8 directions its tangents stay in the processor's cache."""
 
 
-def is_factored(model: nn.Module, loss: Loss) -> bool:
-    """Whether `FactoredProducts` has the Hessian of this model and loss."""
+def is_factored(model: nn.Module, loss: Loss) -> TypeGuard[ModularTransformer]:
+    """Whether `FactoredProducts` has the Hessian of this model and loss.
+
+    A subclass may have its own forward pass, so only the two classes themselves are recognised.
+    """
     return (
-        isinstance(model, ModularTransformer)
+        type(model) in (ModularTransformer, PlainTransformer)
         and output_derivatives(loss) is cross_entropy
         and all(parameter.requires_grad for parameter in model.parameters())
     )
@@ -95,7 +98,7 @@ class FactoredProducts:
             dg = self._chain.tangent_backward(self._loss.tangent(df, saved), saved)
             self._attention.tangent_backward(dg, saved)
         after, base = self._after.derivative()
-        moved = Tables(*self._attention.derivative(), base, after)
+        moved = Tables(*[*self._attention.derivative(), base, after])
         products = vmap(self._pull_along)(directions, moved)
         for other in self._others:
             weight, bias = other.affine.derivative()

@@ -23,9 +23,9 @@ SPACE = 12
 """The space may grow to this many times the wanted pairs before it is restarted."""
 SAFETY = 0.7
 """The search goes to this share of the tolerance: the rest is for its own rounding."""
-POLISH, FEW = 3, 8
-"""Up to so many times residuals are added, and only if no more than one pair in so many has one
-above the tolerance."""
+POLISH, NEAR, FEW = 3, 10, 8
+"""Rounds of adding residuals to the span, of pairs up to so many times the tolerance away from it,
+and of no more than one pair in so many: these are what the search's rounding leaves."""
 PATIENCE = 50
 """Products for each wanted pair, beside n, before giving up."""
 
@@ -95,8 +95,8 @@ def lanczos(
         start: (n, w), vectors near the wanted ones, such as those of a nearby operator; the first
             block mixes them with random vectors, so that none is missed.
         space: largest dimension of the space; by default twelve times the wanted pairs.
-        max_products: products of the search after which to give up; by default 50 for each wanted
-            pair, and n.
+        max_products: products of the search after which to give up, at least one for each wanted
+            pair; by default 50 for each, and n.
         seed: of the random vectors.
         mark: return pairs that did not converge, marked in ``converged``, instead of raising.
 
@@ -113,10 +113,17 @@ def lanczos(
     search = operator if search is None else search
     n = operator.shape[0]
     wanted = top + bottom
+    if tuple(operator.shape) != (n, n) or tuple(search.shape) != (n, n):
+        shapes = " and ".join(str(tuple(a.shape)) for a in (operator, search))
+        raise ValueError(f"square operators of one shape are needed, got {shapes}")
+    if operator.dtype != torch.float64:
+        raise ValueError(f"a float64 operator is needed, got {operator.dtype}")
     if top < 0 or bottom < 0 or not 0 < wanted <= n:
         raise ValueError(f"top={top}, bottom={bottom}: together at least 1 and at most n = {n}")
-    if tol <= 0:
+    if not tol > 0:
         raise ValueError(f"tol={tol}: must be positive")
+    if start is not None and (start.ndim != 2 or len(start) != n):
+        raise ValueError(f"start must be ({n}, w), got {tuple(start.shape)}")
     least = wanted + 3 * BLOCK
     space = min(n, space or SPACE * wanted + least)
     if space > n - BLOCK:
@@ -124,7 +131,9 @@ def lanczos(
         space = n
     if space < min(n, least):
         raise ValueError(f"space={space}: must be at least {least} for {wanted} pairs")
-    max_products = max_products or PATIENCE * wanted + n
+    max_products = PATIENCE * wanted + n if max_products is None else max_products
+    if max_products < wanted:
+        raise ValueError(f"max_products={max_products}: must be at least {wanted}, one for a pair")
     announce(
         f"Lanczos with up to {space:,} vectors of {n:,} numbers",
         (2 * space * search.dtype.itemsize + 5 * wanted * 8) * n,
@@ -170,8 +179,8 @@ def _certified(
 ) -> Eigenpairs:
     """Ritz pairs of the operator on the span of orthonormal vectors, with their residuals.
 
-    Where the search's rounding left a few pairs above the tolerance, their residuals are added to
-    the span: for a pair apart from the bulk one such step is as good as many products.
+    Where the search's rounding left pairs a little above the tolerance, their residuals are added
+    to the span: for a pair apart from the bulk one such step is as good as many products.
     """
     wanted = vectors.shape[1]
     images = _multiply(operator, vectors)
@@ -185,9 +194,12 @@ def _certified(
         vectors, images = vectors @ rotation, images @ rotation
         rest = images - vectors * values
         residuals = rest.norm(dim=0)
-        failed = residuals > tol * values.abs().max()
-        if polish == POLISH or not 0 < failed.sum() <= max(1, wanted // FEW):
+        allowed = tol * values.abs().max()
+        near = ((residuals > allowed) & (residuals <= NEAR * allowed)).nonzero()[:, 0]
+        near = near[residuals[near].argsort()][: max(1, wanted // FEW)]
+        if polish == POLISH or not len(near):
             break
+        more = rest[:, near]
         more = rest[:, failed]
         for _ in range(2):
             more = torch.linalg.qr(more - vectors @ (vectors.T @ more))[0]
