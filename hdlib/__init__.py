@@ -1,35 +1,52 @@
 """Watch circuits form in neural networks through the curvature of the loss."""
 
-from hdlib.clustering import Dendrogram, Gap, dendrogram
+from hdlib.clustering import Dendrogram, Gap, Unresolved, dendrogram
 from hdlib.curvature import (
     ConvergenceError,
+    Density,
+    Eigenpairs,
+    HessianOperator,
     HessianSplit,
+    PreconditionedOperator,
     Spectrum,
+    TraceEstimate,
     gauss_newton,
     gradient,
     hessian,
     hessian_split,
+    lanczos,
     layer_blocks,
     layer_weights,
     parameter_layers,
     sample_curvature,
+    spectral_density,
     spectrum,
+    trace,
 )
 
 __all__ = [
     "ConvergenceError",
     "Dendrogram",
+    "Density",
+    "Eigenpairs",
     "Gap",
+    "HessianOperator",
     "HessianSplit",
+    "PreconditionedOperator",
     "Spectrum",
+    "TraceEstimate",
+    "Unresolved",
     "dendrogram",
     "gauss_newton",
     "gradient",
     "hessian",
     "hessian_split",
+    "lanczos",
     "layer_blocks",
     "layer_weights",
     "parameter_layers",
     "sample_curvature",
+    "spectral_density",
     "spectrum",
+    "trace",
 ]

@@ -1,5 +1,5 @@
 """How curvature groups."""
 
-from hdlib.clustering.dendrogram import Dendrogram, Gap, dendrogram
+from hdlib.clustering.dendrogram import Dendrogram, Gap, Unresolved, dendrogram
 
-__all__ = ["Dendrogram", "Gap", "dendrogram"]
+__all__ = ["Dendrogram", "Gap", "Unresolved", "dendrogram"]

@@ -13,11 +13,39 @@ FloatArray = NDArray[np.float64]
 IntArray = NDArray[np.int64]
 
 
+class Unresolved(NamedTuple):
+    """Eigenvalues of which only the place is known, among those that are known.
+
+    Where a large matrix is known by the ends of its spectrum, these are the bulk.
+
+    Attributes:
+        position: how many known eigenvalues lie below them; none where only the top is known.
+        count: how many they are.
+    """
+
+    position: int
+    count: int
+
+    def require_among(self, known: int) -> None:
+        """Refuse a place that there is not among ``known`` eigenvalues.
+
+        Raises:
+            ValueError: for such a place, or if there is no unresolved eigenvalue.
+        """
+        if not 0 <= self.position <= known:
+            raise ValueError(
+                f"unresolved.position={self.position}: must be 0 to {known}, the number of known "
+                "eigenvalues"
+            )
+        if self.count < 1:
+            raise ValueError(f"unresolved.count={self.count}: must be at least 1")
+
+
 class Gap(NamedTuple):
     """A gap between neighbouring eigenvalues.
 
     Attributes:
-        rank: how many eigenvalues lie above the gap.
+        rank: how many eigenvalues lie above the gap, unresolved ones among them.
         lower: the eigenvalue below the gap.
         upper: the eigenvalue above the gap.
         size: ``upper - lower``.
@@ -40,27 +68,64 @@ class Dendrogram:
     λᵢ₊₁ − λᵢ and n(ε) = 1 + #{i : λᵢ₊₁ − λᵢ > ε} (Gower & Ross 1969: single linkage is the
     minimum spanning tree, here a path).
 
+    A spectrum may be known in part: u eigenvalues lie unresolved between two neighbours of the n
+    known ones, or below or above all of them. What gaps there are among them nobody knows, only
+    that u eigenvalues crowd there; so they and the known ones next to them are taken as one
+    cluster, the bulk, at every resolution. The height across them is 0, it is no gap, and n(ε)
+    counts the clusters outside the bulk plus one.
+
     Attributes:
-        eigenvalues: (n,) float64, ascending.
+        eigenvalues: (n,) float64, ascending: those that are known.
+        unresolved: how many others there are, and where; None where all are known.
     """
 
     eigenvalues: FloatArray
+    unresolved: Unresolved | None = None
 
     @cached_property
     def heights(self) -> FloatArray:
-        """Merge heights in the order of the eigenvalues: (n − 1,) differences of neighbours."""
-        return np.diff(self.eigenvalues)
+        """Merge heights in the order of the eigenvalues: (n − 1,) differences of neighbours.
+
+        Zero across unresolved eigenvalues.
+        """
+        heights = np.diff(self.eigenvalues)
+        heights[self._across] = 0.0
+        return heights
+
+    @property
+    def _across(self) -> slice:
+        """Where the height across the unresolved eigenvalues is: one place, or none at an end."""
+        position = self.unresolved.position if self.unresolved else 0
+        return slice(max(position - 1, 0), position)
 
     @cached_property
-    def _sorted_heights(self) -> FloatArray:
-        return np.sort(self.heights)
+    def represented(self) -> IntArray:
+        """How many eigenvalues each known one stands for, (n,) int64, so that cluster sizes add up.
+
+        One, and for one next to the unresolved ones, with which it is always in one cluster: them
+        too.
+        """
+        represented = np.ones(len(self.eigenvalues), dtype=np.int64)
+        if self.unresolved is not None:
+            represented[self._across.start] += self.unresolved.count
+        return represented
+
+    @cached_property
+    def _gaps(self) -> IntArray:
+        """Positions of the gaps among the heights: all, but for that across unresolved ones."""
+        return np.delete(np.arange(len(self.eigenvalues) - 1), self._across)
+
+    @cached_property
+    def _sorted_gaps(self) -> FloatArray:
+        return np.sort(self.heights[self._gaps])
 
     @cached_property
     def linkage(self) -> FloatArray:
         """SciPy linkage matrix, (n − 1, 4) float64, leaves numbered by ascending eigenvalue.
 
         Equal to ``scipy.cluster.hierarchy.linkage(eigenvalues[:, None], "single")`` up to the order
-        of ties.
+        of ties. Its leaves are the known eigenvalues; where others lie unresolved between two,
+        those merge at height 0, and sizes count known ones alone, as SciPy asks.
 
         Raises:
             ValueError: for fewer than two eigenvalues, which no linkage matrix can hold.
@@ -94,8 +159,8 @@ class Dendrogram:
             ValueError: if a resolution is negative or NaN.
         """
         eps = _resolutions(eps)
-        merged = np.searchsorted(self._sorted_heights, eps, side="right")
-        return np.asarray(len(self.eigenvalues) - merged, dtype=np.int64)
+        merged = np.searchsorted(self._sorted_gaps, eps, side="right")
+        return np.asarray(1 + len(self._sorted_gaps) - merged, dtype=np.int64)
 
     def cut(self, eps: float) -> list[IntArray]:
         """Members of each cluster at resolution ε, from the lowest cluster to the highest.
@@ -104,7 +169,8 @@ class Dendrogram:
             eps: resolution ε ≥ 0.
 
         Returns:
-            One int64 array of indices into `eigenvalues` for each of the n(ε) clusters.
+            One int64 array of indices into `eigenvalues` for each of the n(ε) clusters; unresolved
+            eigenvalues have no index.
 
         Raises:
             ValueError: if ``eps`` is negative or NaN.
@@ -112,40 +178,54 @@ class Dendrogram:
         boundaries = np.flatnonzero(self.heights > _resolutions(eps)) + 1
         return np.split(np.arange(len(self.eigenvalues)), boundaries)
 
+    def sizes(self, eps: float) -> IntArray:
+        """Number of eigenvalues in each cluster at resolution ε, unresolved ones counted.
+
+        Args:
+            eps: resolution ε ≥ 0.
+
+        Returns:
+            (n(ε),) int64, in the order of `cut`; the sum is the size of the whole spectrum.
+
+        Raises:
+            ValueError: if ``eps`` is negative or NaN.
+        """
+        return np.array([self.represented[members].sum() for members in self.cut(eps)])
+
     def relative_gaps(self, window: int = 5) -> FloatArray:
         """Every gap over the local spacing of the spectrum.
 
         The local spacing of a gap is the median of the (up to) ``2 * window`` gaps nearest to it
-        in rank, ``window`` on each side, itself left out. It is never taken smaller than the
-        rounding error of an eigenvalue, n · 2⁻⁵² · max|λ|, so that exact zeros among the
+        in rank, ``window`` on each side, itself left out. Gaps beyond unresolved eigenvalues are
+        not near. The spacing is never taken smaller than the rounding error of an eigenvalue,
+        n · 2⁻⁵² · max|λ| with n the size of the whole spectrum, so that exact zeros among the
         eigenvalues do not make every other gap infinite.
 
         Returns:
             (n − 1,) float64, dimensionless, in the order of the eigenvalues; zero where all
-            eigenvalues are equal, and a single gap is compared with the rounding error.
+            eigenvalues are equal and across unresolved ones, and a gap without others near it is
+            compared with the rounding error.
 
         Raises:
             ValueError: if ``window`` is not positive.
         """
         if window < 1:
             raise ValueError(f"window must be at least 1, got {window}")
-        heights = self.heights
-        if not heights.any():
-            return np.zeros_like(heights)
-        padded = np.pad(heights, window, constant_values=np.nan)
-        around = np.lib.stride_tricks.sliding_window_view(padded, 2 * window + 1).copy()
-        around[:, window] = np.nan
-        if len(heights) == 1:
-            around[:, window] = 0.0
-        rounding = len(self.eigenvalues) * np.finfo(float).eps * np.abs(self.eigenvalues).max()
+        largest = np.abs(self.eigenvalues).max()
+        rounding = self.represented.sum() * np.finfo(float).eps * largest
         floor = max(rounding, np.finfo(float).tiny)
-        return heights / np.maximum(np.nanmedian(around, axis=1), floor)
+        ratios = np.zeros_like(self.heights)
+        for side in np.split(self._gaps, [self._across.start]):
+            spacing = _local_spacing(self.heights[side], window)
+            ratios[side] = self.heights[side] / np.maximum(spacing, floor)
+        return ratios
 
     def gaps(self, k: int, *, relative: bool = False, window: int = 5) -> list[Gap]:
         """The k largest gaps, largest first.
 
         Args:
-            k: how many; all gaps where there are fewer.
+            k: how many; all gaps where there are fewer. There is none across unresolved
+                eigenvalues.
             relative: order by gap over local spacing instead of by gap.
             window: neighbours on each side that define the local spacing.
 
@@ -155,10 +235,12 @@ class Dendrogram:
         if k < 0:
             raise ValueError(f"k must not be negative, got {k}")
         values, ratio = self.eigenvalues, self.relative_gaps(window)
-        order = np.argsort(-(ratio if relative else self.heights), kind="stable")[:k].tolist()
+        above = self.represented.sum() - np.cumsum(self.represented)
+        sizes = (ratio if relative else self.heights)[self._gaps]
+        order = self._gaps[np.argsort(-sizes, kind="stable")[:k]].tolist()
         return [
             Gap(
-                rank=len(values) - 1 - i,
+                rank=int(above[i]),
                 lower=float(values[i]),
                 upper=float(values[i + 1]),
                 size=float(self.heights[i]),
@@ -172,23 +254,28 @@ class Dendrogram:
 
         In the Vietoris–Rips filtration every point is a cluster born at ε = 0. At each merge the
         younger of two clusters dies (all are of one age, so one of them), and the last one lives
-        for ever (Carlsson 2009).
+        for ever (Carlsson 2009). Unresolved eigenvalues and the known ones next to them are
+        one cluster from the beginning, with one bar.
 
         Returns:
-            (n, 2) float64 of (birth, death), longest first; the first death is infinity.
+            (n, 2) float64 of (birth, death), longest first, one row less where some are unresolved
+            between two known ones; the first death is infinity.
         """
-        deaths = np.concatenate(([np.inf], self._sorted_heights[::-1]))
+        deaths = np.concatenate(([np.inf], self._sorted_gaps[::-1]))
         return np.column_stack((np.zeros_like(deaths), deaths))
 
 
-def dendrogram(eigenvalues: ArrayLike) -> Dendrogram:
+def dendrogram(eigenvalues: ArrayLike, *, unresolved: Unresolved | None = None) -> Dendrogram:
     """Single-linkage dendrogram of eigenvalues, in any order.
 
     Args:
         eigenvalues: (n,) real and finite, n ≥ 1.
+        unresolved: for a spectrum known in part, how many more eigenvalues there are, and where
+            among the known ones; see `Dendrogram`.
 
     Raises:
-        ValueError: if the array is empty, not one-dimensional, or not finite.
+        ValueError: if the array is empty, not one-dimensional, or not finite, or for unresolved
+            eigenvalues that are none, or at a place that there is not.
 
     Example:
         >>> tree = dendrogram([0.0, 0.1, 5.0, 5.2])
@@ -198,6 +285,14 @@ def dendrogram(eigenvalues: ArrayLike) -> Dendrogram:
         [[0, 1], [2, 3]]
         >>> tree.gaps(1)[0].rank
         2
+
+        The same four as the ends of a spectrum of a hundred: what looks like a gap is the bulk.
+
+        >>> ends = dendrogram([0.0, 0.1, 5.0, 5.2], unresolved=Unresolved(position=2, count=96))
+        >>> int(ends.n_clusters(1.0))
+        1
+        >>> ends.sizes(0.15).tolist()
+        [99, 1]
     """
     values = np.asarray(eigenvalues, dtype=np.float64)
     if values.ndim != 1 or values.size == 0:
@@ -205,7 +300,19 @@ def dendrogram(eigenvalues: ArrayLike) -> Dendrogram:
     if not np.isfinite(values).all():
         where = int(np.flatnonzero(~np.isfinite(values))[0])
         raise ValueError(f"eigenvalues must be finite, got {values[where]} at index {where}")
-    return Dendrogram(np.sort(values))
+    if unresolved is not None:
+        unresolved.require_among(len(values))
+    return Dendrogram(np.sort(values), unresolved)
+
+
+def _local_spacing(heights: FloatArray, window: int) -> FloatArray:
+    """Median of the gaps around each, itself left out; zero for a single one."""
+    if len(heights) < 2:
+        return np.zeros_like(heights)
+    padded = np.pad(heights, window, constant_values=np.nan)
+    around = np.lib.stride_tricks.sliding_window_view(padded, 2 * window + 1).copy()
+    around[:, window] = np.nan
+    return np.nanmedian(around, axis=1)
 
 
 def _resolutions(eps: ArrayLike) -> FloatArray:

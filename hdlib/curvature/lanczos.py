@@ -200,7 +200,6 @@ def _certified(
         if polish == POLISH or not len(near):
             break
         more = rest[:, near]
-        more = rest[:, failed]
         for _ in range(2):
             more = torch.linalg.qr(more - vectors @ (vectors.T @ more))[0]
         vectors = torch.cat([vectors, more], 1)

@@ -4,14 +4,20 @@ from hdlib.figures.animation import dendrogram_animation
 from hdlib.figures.clusters import cluster_count_curves, cluster_count_map, gap_barcode
 from hdlib.figures.dendrogram import dendrograms
 from hdlib.figures.filters import filters
+from hdlib.figures.fourier import embedding_spectrum, frequency_overlap
 from hdlib.figures.interactive import dendrogram_slider, embed
 from hdlib.figures.layers import layer_composition
 from hdlib.figures.outliers import gradient_fraction, outlier_counts, subspace_overlap
+from hdlib.figures.phases import training_phases
+from hdlib.figures.responses import frequency_responses
 from hdlib.figures.samples import draws, sample_shares, sample_sweep
+from hdlib.figures.seeds import seeds
+from hdlib.figures.sharpness import adam_sharpness
 from hdlib.figures.spectrum import spectral_density, spectrum_evolution
 from hdlib.figures.training import summary_panel
 
 __all__ = [
+    "adam_sharpness",
     "cluster_count_curves",
     "cluster_count_map",
     "dendrogram_animation",
@@ -19,15 +25,20 @@ __all__ = [
     "dendrograms",
     "draws",
     "embed",
+    "embedding_spectrum",
     "filters",
+    "frequency_overlap",
+    "frequency_responses",
     "gap_barcode",
     "gradient_fraction",
     "layer_composition",
     "outlier_counts",
     "sample_shares",
     "sample_sweep",
+    "seeds",
     "spectral_density",
     "spectrum_evolution",
     "subspace_overlap",
     "summary_panel",
+    "training_phases",
 ]

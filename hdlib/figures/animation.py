@@ -12,9 +12,10 @@ from matplotlib.colors import to_rgb
 from numpy.typing import ArrayLike
 from PIL import Image as Picture
 
+from hdlib.clustering.dendrogram import Unresolved
 from hdlib.figures.dendrogram import LEAF_AXIS, draw_tree
 from hdlib.figures.style import BLUE, INK, MUTED, VERMILLION, WIDTH, style
-from hdlib.figures.tree import build_tree, height_limits
+from hdlib.figures.tree import build_tree, eigenvalue_count, height_limits
 from hdlib.figures.validation import checked_trajectory, require_positive
 
 if TYPE_CHECKING:
@@ -26,7 +27,12 @@ SHADES = 12
 
 @style()
 def dendrogram_animation(
-    steps: ArrayLike, eigenvalues: ArrayLike, *, merges: int = 30, frame_ms: int = 600
+    steps: ArrayLike,
+    eigenvalues: ArrayLike,
+    *,
+    merges: int = 30,
+    frame_ms: int = 600,
+    unresolved: Unresolved | None = None,
 ) -> Image:
     """The dendrogram of each checkpoint in turn, as an animated PNG on fixed axes.
 
@@ -37,19 +43,21 @@ def dendrogram_animation(
         eigenvalues: (T, n) spectrum at each step.
         merges: how many merges to draw in each frame.
         frame_ms: how long a frame shows, in milliseconds.
+        unresolved: as `hdlib.figures.dendrograms` takes it.
 
     Returns:
         An image of type image/png with T frames, which loops.
 
     Raises:
-        ValueError: for arrays that are not finite or do not fit, or a number that is not positive.
+        ValueError: for arrays that are not finite or do not fit, a number that is not positive, or
+            ``unresolved`` that does not fit.
     """
     from IPython.core.display import Image
 
     steps, eigenvalues = checked_trajectory(steps, eigenvalues)
     require_positive("merges", merges)
     require_positive("frame_ms", frame_ms)
-    limits = height_limits(list(eigenvalues), merges=merges)
+    limits = height_limits(list(eigenvalues), merges=merges, unresolved=unresolved)
 
     # A layout that followed the labels would make the axes jump from frame to frame.
     fig = plt.figure(figsize=(WIDTH, 4.6), dpi=FRAME_DPI, layout="none")
@@ -59,9 +67,10 @@ def dendrogram_animation(
     frames: list[Picture.Image] = []
     for step, values in zip(steps, eigenvalues, strict=True):
         ax.clear()
-        draw_tree(ax, build_tree(values, merges=merges, floor=limits[0]), limits)
+        tree = build_tree(values, merges=merges, floor=limits[0], unresolved=unresolved)
+        draw_tree(ax, tree, limits)
         ax.set_xlim(-0.8, min(merges, len(values) - 1) + 0.8)
-        ax.set_title(f"step {step} ({len(values)} eigenvalues)")
+        ax.set_title(f"step {step} ({eigenvalue_count(len(values), unresolved)})")
         canvas.draw()
         frames.append(Picture.fromarray(np.asarray(canvas.buffer_rgba())).convert("RGB"))
 

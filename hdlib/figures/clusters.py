@@ -12,7 +12,9 @@ from matplotlib.colors import LogNorm
 from matplotlib.figure import Figure
 from numpy.typing import ArrayLike
 
+from hdlib.clustering.dendrogram import Unresolved, dendrogram
 from hdlib.figures.style import (
+    GRID,
     INK,
     MUTED,
     WIDTH,
@@ -92,27 +94,39 @@ def cluster_count_curves(eps: ArrayLike, curves: Mapping[str, ArrayLike]) -> Fig
 
 
 @style()
-def gap_barcode(steps: ArrayLike, eigenvalues: ArrayLike, *, k: int = 15) -> Figure:
+def gap_barcode(
+    steps: ArrayLike,
+    eigenvalues: ArrayLike,
+    *,
+    k: int = 15,
+    linthresh: float = 1e-2,
+    unresolved: Unresolved | None = None,
+) -> Figure:
     """The k largest gaps of each spectrum: bars from the eigenvalue below to the one above.
 
-    The λ axis is linear for |λ| < 10⁻² and logarithmic beyond, so the length of a bar is not its
-    gap: its colour is. Checkpoints are equally far apart.
+    The λ axis is linear for |λ| < ``linthresh`` and logarithmic beyond, so the length of a bar is
+    not its gap: its colour is. Checkpoints are equally far apart.
 
     Args:
         steps: (T,) training steps, ascending.
         eigenvalues: (T, n) spectrum at each step.
         k: how many gaps; all that are not zero where there are fewer.
+        linthresh: |λ| below which the axis is linear.
+        unresolved: for spectra known in part, how many more eigenvalues each has, and where
+            among the known ones: a pale bar from one to the next, which is no gap.
 
     Raises:
-        ValueError: for arrays that are not finite or do not fit, ``k`` not positive, or spectra
-            without any gap.
+        ValueError: for arrays that are not finite or do not fit, ``k`` or ``linthresh`` not
+            positive, ``unresolved`` that does not fit, or spectra without any gap.
     """
     steps, eigenvalues = checked_trajectory(steps, eigenvalues)
     require_positive("k", k)
+    require_positive("linthresh", linthresh)
+    trees = [dendrogram(values, unresolved=unresolved) for values in eigenvalues]
     bars = [
-        (checkpoint, values[gap], values[gap + 1] - values[gap])
-        for checkpoint, values in enumerate(eigenvalues)
-        for gap in largest_gaps(np.diff(values), k)
+        (checkpoint, tree.eigenvalues[gap], tree.heights[gap])
+        for checkpoint, tree in enumerate(trees)
+        for gap in largest_gaps(tree.heights, k)
     ]
     if not bars:
         raise ValueError("eigenvalues must differ at one checkpoint at least, got none that do")
@@ -123,8 +137,13 @@ def gap_barcode(steps: ArrayLike, eigenvalues: ArrayLike, *, k: int = 15) -> Fig
     ax.bar(
         x, size, bottom=lower, width=0.8, color=colormap(norm(size)), edgecolor=INK, linewidth=0.5
     )
+    if unresolved is not None and 0 < unresolved.position < eigenvalues.shape[1]:
+        below, above = eigenvalues[:, unresolved.position - 1 : unresolved.position + 1].T
+        label = f"{unresolved.count} eigenvalues not resolved"
+        ax.bar(range(len(steps)), above - below, bottom=below, width=1, color=GRID, label=label)
+        fig.legend(loc="outside upper left")
     ax.axhline(0, color=MUTED, lw=0.8)
-    ax.set_yscale("symlog", linthresh=1e-2)
+    ax.set_yscale("symlog", linthresh=linthresh)
     ax.use_sticky_edges = False
     ax.set_xlim(-0.6, len(steps) - 0.4)
     checkpoint_axis(ax, steps)

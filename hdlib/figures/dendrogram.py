@@ -11,15 +11,18 @@ from matplotlib.collections import LineCollection
 from matplotlib.figure import Figure
 from numpy.typing import ArrayLike
 
+from hdlib.clustering.dendrogram import Unresolved
 from hdlib.figures.style import BLUE, INK, VERMILLION, WIDTH, style
-from hdlib.figures.tree import Tree, build_tree, height_limits
+from hdlib.figures.tree import Tree, build_tree, eigenvalue_count, height_limits
 from hdlib.figures.validation import checked_spectra, require_positive
 
 LEAF_AXIS = "clusters by ascending eigenvalue: mean λ (× members)"
 
 
 @style()
-def dendrograms(spectra: Mapping[str, ArrayLike], *, merges: int = 30) -> Figure:
+def dendrograms(
+    spectra: Mapping[str, ArrayLike], *, merges: int = 30, unresolved: Unresolved | None = None
+) -> Figure:
     """Single-linkage dendrograms of spectra: the largest gaps as a tree.
 
     The leaves are the clusters that remain when each tree is cut just below its ``merges``-th
@@ -30,14 +33,16 @@ def dendrograms(spectra: Mapping[str, ArrayLike], *, merges: int = 30) -> Figure
     Args:
         spectra: label → (n,) eigenvalues.
         merges: how many merges to draw; all that are not at ε = 0 where there are fewer.
+        unresolved: for spectra known in part, how many more eigenvalues each has, and where
+            among the known ones: members of one leaf, labelled "bulk".
 
     Raises:
-        ValueError: if there is no spectrum, one is not a non-empty vector of finite numbers, or
-            ``merges`` is not positive.
+        ValueError: if there is no spectrum, one is not a non-empty vector of finite numbers,
+            ``merges`` is not positive, or ``unresolved`` does not fit.
     """
     checked = checked_spectra(spectra)
     require_positive("merges", merges)
-    limits = height_limits(list(checked.values()), merges=merges)
+    limits = height_limits(list(checked.values()), merges=merges, unresolved=unresolved)
     rows = len(checked)
     fig, axes = plt.subplots(
         rows,
@@ -47,8 +52,9 @@ def dendrograms(spectra: Mapping[str, ArrayLike], *, merges: int = 30) -> Figure
         squeeze=False,
     )
     for ax, (label, values) in zip(axes[:, 0], checked.items(), strict=True):
-        draw_tree(ax, build_tree(values, merges=merges, floor=limits[0]), limits)
-        ax.set_title(f"{label} ({len(values)} eigenvalues)")
+        tree = build_tree(values, merges=merges, floor=limits[0], unresolved=unresolved)
+        draw_tree(ax, tree, limits)
+        ax.set_title(f"{label} ({eigenvalue_count(len(values), unresolved)})")
     axes[-1, 0].set_xlabel(LEAF_AXIS)
     return fig
 

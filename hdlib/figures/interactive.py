@@ -9,16 +9,23 @@ import numpy as np
 import plotly.graph_objects as go
 from numpy.typing import ArrayLike
 
+from hdlib.clustering.dendrogram import Unresolved
 from hdlib.figures.dendrogram import LEAF_AXIS
 from hdlib.figures.style import BLUE, GRID, INK, MUTED, PAPER, VERMILLION
-from hdlib.figures.tree import Tree, build_tree, height_limits, number
+from hdlib.figures.tree import Tree, build_tree, eigenvalue_count, height_limits, number
 from hdlib.figures.validation import checked_trajectory, require_positive
 
 if TYPE_CHECKING:
     from IPython.core.display import HTML
 
 
-def dendrogram_slider(steps: ArrayLike, eigenvalues: ArrayLike, *, merges: int = 30) -> go.Figure:
+def dendrogram_slider(
+    steps: ArrayLike,
+    eigenvalues: ArrayLike,
+    *,
+    merges: int = 30,
+    unresolved: Unresolved | None = None,
+) -> go.Figure:
     """The dendrogram of a checkpoint, with a slider over checkpoints and buttons to play them.
 
     The same trees as `hdlib.figures.dendrograms`; a merge under the pointer tells its ε, a leaf its
@@ -28,16 +35,18 @@ def dendrogram_slider(steps: ArrayLike, eigenvalues: ArrayLike, *, merges: int =
         steps: (T,) training steps, ascending.
         eigenvalues: (T, n) spectrum at each step.
         merges: how many merges to draw.
+        unresolved: as `hdlib.figures.dendrograms` takes it.
 
     Raises:
-        ValueError: for arrays that are not finite or do not fit, or ``merges`` not positive.
+        ValueError: for arrays that are not finite or do not fit, ``merges`` not positive, or
+            ``unresolved`` that does not fit.
     """
     steps, eigenvalues = checked_trajectory(steps, eigenvalues)
     require_positive("merges", merges)
-    limits = height_limits(list(eigenvalues), merges=merges)
+    limits = height_limits(list(eigenvalues), merges=merges, unresolved=unresolved)
     frames = []
     for step, values in zip(steps.tolist(), eigenvalues, strict=True):
-        tree = build_tree(values, merges=merges, floor=limits[0])
+        tree = build_tree(values, merges=merges, floor=limits[0], unresolved=unresolved)
         ticks = {"tickvals": list(range(len(tree.members))), "ticktext": tree.labels}
         traces = _traces(tree, limits[0])
         frames.append(go.Frame(name=str(step), data=traces, layout={"xaxis": ticks}))
@@ -55,7 +64,7 @@ def dendrogram_slider(steps: ArrayLike, eigenvalues: ArrayLike, *, merges: int =
             "showlegend": False,
             "hovermode": "closest",
             "title": {
-                "text": f"{eigenvalues.shape[1]} eigenvalues",
+                "text": eigenvalue_count(eigenvalues.shape[1], unresolved),
                 "x": 0.01,
                 "y": 0.97,
                 "font": {"size": 14},

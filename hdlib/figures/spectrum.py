@@ -7,22 +7,29 @@ from collections.abc import Mapping
 import matplotlib as mpl
 import matplotlib.pyplot as plt
 import numpy as np
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.scale import SymmetricalLogTransform
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, NDArray
 
+from hdlib.clustering.dendrogram import Unresolved
 from hdlib.figures.style import (
     BLUE,
     GRID,
     INK,
+    PALE_YELLOW,
     VERMILLION,
     WIDTH,
+    StepScale,
+    shade_steps,
     stage_colours,
     step_axis,
     style,
 )
 from hdlib.figures.validation import checked_spectra, checked_trajectory, require_positive
 
+LINES = 20
+GREY = "#B5B5B5"
 DENSITY_LINTHRESH = 1e-4
 BINS_PER_DECADE = 10
 # The axis has one slope on both sides of its threshold, so that the width of the bins, and with it
@@ -32,40 +39,55 @@ SMOOTH_LINSCALE = 0.9 / np.log(10)
 
 @style()
 def spectrum_evolution(
-    steps: ArrayLike, eigenvalues: ArrayLike, *, linthresh: float = 1e-3
+    steps: ArrayLike,
+    eigenvalues: ArrayLike,
+    *,
+    linthresh: float = 1e-3,
+    unresolved: Unresolved | None = None,
+    transition: tuple[int, int] | None = None,
+    step_scale: StepScale = "log",
 ) -> Figure:
     """Every eigenvalue against the training step: both ends as lines, the bulk as bands.
 
     The 20 largest and the 20 smallest eigenvalues are lines of constant rank (not of constant
     eigenvector); those between are shaded from their minimum to their maximum, and from their
-    5 % to their 95 % quantile, with their median.
+    5 % to their 95 % quantile, with their median. Where only the ends of the spectra are known,
+    quantiles are not: what is known at either end is shaded, and what lies between.
 
     Args:
         steps: (T,) training steps, ascending.
         eigenvalues: (T, n) spectrum at each step.
         linthresh: λ below which the axis is linear.
+        unresolved: for spectra known in part, how many more eigenvalues each has, and where
+            among the known ones.
+        transition: first and last step of a transition, shaded.
+        step_scale: of the axis of steps.
 
     Raises:
-        ValueError: for arrays that are not finite or do not fit, or ``linthresh`` ≤ 0.
+        ValueError: for arrays that are not finite or do not fit, ``linthresh`` ≤ 0, ``unresolved``
+            that does not fit, a transition that ends before it begins, or an unknown scale.
     """
     steps, eigenvalues = checked_trajectory(steps, eigenvalues)
     require_positive("linthresh", linthresh)
     n = eigenvalues.shape[1]
-    bottom, top = min(20, n // 2), min(20, (n + 1) // 2)
-    bulk = eigenvalues[:, bottom : n - top]
+    if unresolved is None:
+        bottom, top = min(LINES, n // 2), min(LINES, (n + 1) // 2)
+    else:
+        unresolved.require_among(n)
+        bottom, top = min(LINES, unresolved.position), min(LINES, n - unresolved.position)
 
     fig, ax = plt.subplots(figsize=(WIDTH, 4.6))
-    step_axis(ax, steps)
+    step_axis(ax, steps, step_scale)
     ax.set_yscale("symlog", linthresh=linthresh)
     ax.grid(axis="y")
-    if bulk.size:
-        low, q5, median, q95, high = np.quantile(bulk, [0, 0.05, 0.5, 0.95, 1], axis=1)
-        # One checkpoint has no width of its own: its bands run across the axes.
-        x = steps if len(steps) > 1 else np.array(ax.get_xlim())
-        label = f"the other {bulk.shape[1]}: "
-        ax.fill_between(x, low, high, color=GRID, lw=0, label=label + "all")
-        ax.fill_between(x, q5, q95, color="#B5B5B5", lw=0, label=label + "5–95 %")
-        ax.plot(x, np.broadcast_to(median, x.shape), color=INK, lw=1.2, label=label + "median")
+    if transition is not None:
+        shade_steps(ax, transition, name="transition", colour=PALE_YELLOW, label="transition")
+    # One checkpoint has no width of its own: its bands run across the axes.
+    x = steps if len(steps) > 1 else np.array(ax.get_xlim())
+    if unresolved is None:
+        _draw_bulk(ax, x, eigenvalues[:, bottom : n - top])
+    else:
+        _draw_unresolved_bulk(ax, x, eigenvalues, unresolved)
     for name, block, colormap, colour in (
         (f"{top} largest", eigenvalues[:, n - top :][:, ::-1], "Blues", BLUE),
         (f"{bottom} smallest", eigenvalues[:, :bottom], "Oranges", VERMILLION),
@@ -73,11 +95,40 @@ def spectrum_evolution(
         shades = mpl.colormaps[colormap](np.linspace(0.95, 0.5, block.shape[1]))
         for line, shade in zip(block.T, shades, strict=True):
             ax.plot(steps, line, color=shade, lw=1, marker=".", ms=3)
-        ax.plot([], [], color=colour, marker=".", ms=3, label=name)
+        if block.size:
+            ax.plot([], [], color=colour, marker=".", ms=3, label=name)
     ax.set_ylabel("eigenvalue λ")
     handles, labels = ax.get_legend_handles_labels()
     fig.legend(handles[::-1], labels[::-1], loc="outside upper left", ncols=3)
     return fig
+
+
+def _draw_bulk(ax: Axes, x: NDArray, bulk: NDArray[np.float64]) -> None:
+    """Bands of eigenvalues (T, m) that are no lines, all of them known."""
+    if not bulk.size:
+        return
+    low, q5, median, q95, high = np.quantile(bulk, [0, 0.05, 0.5, 0.95, 1], axis=1)
+    label = f"the other {bulk.shape[1]}: "
+    ax.fill_between(x, low, high, color=GRID, lw=0, label=label + "all")
+    ax.fill_between(x, q5, q95, color=GREY, lw=0, label=label + "5–95 %")
+    ax.plot(x, np.broadcast_to(median, x.shape), color=INK, lw=1.2, label=label + "median")
+
+
+def _draw_unresolved_bulk(
+    ax: Axes, x: NDArray, eigenvalues: NDArray[np.float64], unresolved: Unresolved
+) -> None:
+    """Bands of what is known at either end but no line, and of the unresolved eigenvalues."""
+    below = eigenvalues[:, : unresolved.position]
+    above = eigenvalues[:, unresolved.position :]
+    if below.size and above.size:
+        label = f"{unresolved.count} between, not resolved"
+        ax.fill_between(x, below[:, -1], above[:, 0], color=GRID, lw=0, label=label)
+    others = [below[:, LINES:], above[:, :-LINES]]
+    label = f"the other {sum(block.shape[1] for block in others)} known"
+    for block in others:
+        if block.size:
+            ax.fill_between(x, block[:, 0], block[:, -1], color=GREY, lw=0, label=label)
+            label = "_repeated"
 
 
 @style()

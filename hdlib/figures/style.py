@@ -11,8 +11,12 @@ import matplotlib.pyplot as plt
 import numpy as np
 from cycler import cycler
 from matplotlib.axes import Axes
-from matplotlib.ticker import FixedLocator, LogLocator, NullFormatter
-from numpy.typing import NDArray
+from matplotlib.ticker import FixedLocator, LogLocator, MaxNLocator, NullFormatter
+from numpy.typing import ArrayLike, NDArray
+
+from hdlib.figures.validation import checked_array
+
+StepScale = Literal["log", "linear"]
 
 # Okabe & Ito (2008): told apart with every common kind of colour blindness.
 BLUE, VERMILLION, GREEN, ORANGE = "#0072B2", "#D55E00", "#009E73", "#E69F00"
@@ -20,6 +24,8 @@ SKY, PURPLE, YELLOW = "#56B4E9", "#CC79A7", "#F0E442"
 # The last three, for networks with many layers, are as far from those as a colour can be.
 CATEGORIES = (BLUE, ORANGE, GREEN, PURPLE, SKY, VERMILLION, YELLOW, "#999999", "#000000", "#882255")
 
+# Pale enough to lie behind lines of any of those.
+PALE_BLUE, PALE_YELLOW, PALE_GREEN = "#E3EDF7", "#FCF0C8", "#DDF1E4"
 INK, MUTED, GRID, PAPER = "#222222", "#6B6B6B", "#E3E3E3", "#FFFFFF"
 WIDTH = 8.0  # inches: the text column of the book at 100 dots per inch
 
@@ -78,20 +84,30 @@ def stage_colours(count: int) -> list[tuple[float, ...]]:
     return [mpl.colormaps["viridis"](t) for t in np.linspace(0.0, 0.86, count)]
 
 
-def step_axis(ax: Axes, steps: NDArray[np.int64]) -> None:
-    """Make x an axis of training steps: logarithmic, but linear up to 10 so that 0 shows.
+def step_axis(ax: Axes, steps: NDArray[np.int64], scale: StepScale = "log") -> None:
+    """Make x an axis of training steps.
 
     Args:
         ax: the axes.
         steps: (T,) ascending; marked by minor ticks.
+        scale: "log", with the first 10 steps linear so that 0 shows; or "linear".
+
+    Raises:
+        ValueError: for another scale.
     """
     first, last = int(steps[0]), int(steps[-1])
-    ax.set_xscale("symlog", linthresh=10)
-    powers = [0, *(10**exponent for exponent in range(1, 16))]
-    ticks = [tick for tick in powers if first <= tick <= last]
-    if len(ticks) < 2:
-        ticks = sorted({first, last})
-    ax.set_xticks(ticks, [str(tick) for tick in ticks])
+    if scale == "log":
+        ax.set_xscale("symlog", linthresh=10)
+        powers = [0, *(10**exponent for exponent in range(1, 16))]
+        ticks = [tick for tick in powers if first <= tick <= last]
+        if len(ticks) < 2:
+            ticks = sorted({first, last})
+        ax.set_xticks(ticks, [str(tick) for tick in ticks])
+    elif scale == "linear":
+        inches = ax.get_window_extent().width / ax.figure.get_dpi()
+        ax.xaxis.set_major_locator(MaxNLocator(max(2, int(inches / 0.7)), integer=True))
+    else:
+        raise ValueError(f"the scale of steps must be 'log' or 'linear', got {scale!r}")
     ax.xaxis.set_minor_locator(FixedLocator(steps.tolist()))
     ax.xaxis.set_minor_formatter(NullFormatter())
     transform = ax.xaxis.get_transform()
@@ -99,6 +115,25 @@ def step_axis(ax: Axes, steps: NDArray[np.int64]) -> None:
     margin = 0.03 * (high - low) or 5.0
     ax.set_xlim(*transform.inverted().transform(np.array([low - margin, high + margin])))
     ax.set_xlabel("step")
+
+
+def shade_steps(ax: Axes, interval: ArrayLike, *, name: str, colour: str, label: str) -> None:
+    """Shade the training steps of an interval.
+
+    Args:
+        ax: axes of steps.
+        interval: first and last step.
+        name: what to call the interval in a message.
+        colour: of the band, pale.
+        label: for the legend.
+
+    Raises:
+        ValueError: unless the interval is two steps, not descending.
+    """
+    first, last = checked_array(name, interval, (2,))
+    if first > last:
+        raise ValueError(f"{name} must go from a step to a later one, got {first:g} to {last:g}")
+    ax.axvspan(first, last, color=colour, lw=0, zorder=0, label=label)
 
 
 def checkpoint_axis(ax: Axes, steps: NDArray[np.int64], which: Literal["x", "y"] = "x") -> None:
@@ -122,6 +157,18 @@ def checkpoint_axis(ax: Axes, steps: NDArray[np.int64], which: Literal["x", "y"]
     axis.set_ticks(shown, [str(steps[index]) for index in shown])
     axis.set_minor_locator(FixedLocator(range(len(steps))))
     axis.set_label_text("step of the checkpoint")
+
+
+def symmetric_axis(ax: Axes, *values: NDArray[np.float64]) -> None:
+    """Make y logarithmic on both sides of zero, and linear about it up to the smallest |value|.
+
+    Values below a hundred-millionth of the largest do not count, nor are there decades for them.
+    """
+    sizes = np.abs(np.concatenate([np.ravel(part) for part in values]))
+    sizes = sizes[sizes > 1e-8 * sizes.max()]
+    if sizes.size:
+        linthresh = 10.0 ** np.floor(np.log10(sizes.min()))
+        ax.set_yscale("symlog", linthresh=linthresh)
 
 
 def wide_range_axis(ax: Axes, *values: NDArray[np.float64]) -> None:

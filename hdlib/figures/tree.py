@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from hdlib.clustering.dendrogram import dendrogram
+from hdlib.clustering.dendrogram import Unresolved, dendrogram
 
 FloatArray = NDArray[np.float64]
 IntArray = NDArray[np.int64]
@@ -22,9 +22,9 @@ class Tree:
     Attributes:
         merges: (M, 4, 2) each merge as a bracket of four (x, ε) points, lowest merge first.
         members: (M + 1,) number of eigenvalues in each leaf, in ascending order of eigenvalue.
-        lower: (M + 1,) smallest eigenvalue of each leaf.
-        upper: (M + 1,) largest eigenvalue of each leaf.
-        mean: (M + 1,) mean eigenvalue of each leaf.
+        lower: (M + 1,) smallest eigenvalue of each leaf; −∞ where there are unknown ones below.
+        upper: (M + 1,) largest eigenvalue of each leaf; ∞ where there are unknown ones above.
+        mean: (M + 1,) mean eigenvalue of each leaf; NaN for one with unresolved eigenvalues.
     """
 
     merges: FloatArray
@@ -40,14 +40,20 @@ class Tree:
 
     @property
     def labels(self) -> list[str]:
-        """Each leaf's mean eigenvalue, and its number of members where it has several."""
+        """Each leaf's mean eigenvalue, or "bulk", and its number of members if it has several."""
         return [
-            number(mean) + (f" (×{members})" if members > 1 else "")
+            ("bulk" if np.isnan(mean) else number(mean)) + (f" (×{members})" if members > 1 else "")
             for mean, members in zip(self.mean, self.members, strict=True)
         ]
 
 
-def build_tree(eigenvalues: FloatArray, *, merges: int, floor: float) -> Tree:
+def build_tree(
+    eigenvalues: FloatArray,
+    *,
+    merges: int,
+    floor: float,
+    unresolved: Unresolved | None = None,
+) -> Tree:
     """The top of the dendrogram of a spectrum.
 
     Eigenvalues that are equal always share a leaf, since a logarithmic axis has no place for a
@@ -57,15 +63,25 @@ def build_tree(eigenvalues: FloatArray, *, merges: int, floor: float) -> Tree:
         eigenvalues: (n,) in any order.
         merges: how many of the largest gaps to draw; all that are not zero where there are fewer.
         floor: ε at which the leaves stand, below every merge drawn.
+        unresolved: how many more eigenvalues there are, and where among these; members of the leaf
+            there.
     """
-    dendro = dendrogram(eigenvalues)
+    dendro = dendrogram(eigenvalues, unresolved=unresolved)
     largest = largest_gaps(dendro.heights, merges)
     bounds = np.concatenate(([0], np.sort(largest) + 1, [len(dendro.eigenvalues)]))
     start, stop = bounds[:-1], bounds[1:]
-    members = np.diff(bounds)
+    members = np.add.reduceat(dendro.represented, start)
+    mean = np.add.reduceat(dendro.eigenvalues, start) / members
+    mean[members > stop - start] = np.nan
 
     # A cluster is a run of leaves; its position and top are kept at both of its ends.
     last_leaf = len(members) - 1
+    lower, upper = dendro.eigenvalues[start], dendro.eigenvalues[stop - 1]
+    if unresolved is not None and unresolved.position == 0:
+        lower[0] = -np.inf
+    if unresolved is not None and unresolved.position == len(dendro.eigenvalues):
+        upper[-1] = np.inf
+
     x, top = np.arange(last_leaf + 1.0), np.full(last_leaf + 1, floor)
     first, last = np.arange(last_leaf + 1), np.arange(last_leaf + 1)
     brackets = np.empty((last_leaf, 4, 2))
@@ -84,9 +100,9 @@ def build_tree(eigenvalues: FloatArray, *, merges: int, floor: float) -> Tree:
     return Tree(
         merges=brackets,
         members=members,
-        lower=dendro.eigenvalues[start],
-        upper=dendro.eigenvalues[stop - 1],
-        mean=np.add.reduceat(dendro.eigenvalues, start) / members,
+        lower=lower,
+        upper=upper,
+        mean=mean,
     )
 
 
@@ -96,17 +112,26 @@ def largest_gaps(heights: FloatArray, k: int) -> IntArray:
     return order[heights[order] > 0]
 
 
-def height_limits(spectra: list[FloatArray], *, merges: int) -> tuple[float, float]:
+def height_limits(
+    spectra: list[FloatArray], *, merges: int, unresolved: Unresolved | None = None
+) -> tuple[float, float]:
     """Limits of an ε axis that holds the ``merges`` largest gaps of every spectrum.
 
     The lower limit is half of the smallest of those gaps, hence a floor for `build_tree`;
     (0.1, 1) where no spectrum has two different eigenvalues.
     """
-    gaps = [np.diff(np.sort(values)) for values in spectra]
+    gaps = [dendrogram(values, unresolved=unresolved).heights for values in spectra]
     drawn = np.concatenate([heights[largest_gaps(heights, merges)] for heights in gaps])
     if not drawn.size:
         return 0.1, 1.0
     return float(drawn.min()) / 2, float(drawn.max()) * 2
+
+
+def eigenvalue_count(known: int, unresolved: Unresolved | None) -> str:
+    """How many eigenvalues there are, and how many of them are known."""
+    if unresolved is None:
+        return f"{known} eigenvalues"
+    return f"{known} of {known + unresolved.count} eigenvalues"
 
 
 def number(value: float) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sized
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -55,6 +55,28 @@ def checked_array(
     return array
 
 
+def checked_curves(
+    name: str, curves: Mapping[str, ArrayLike], keys: tuple[str, ...], *, missing: bool = True
+) -> tuple[IntArray, dict[str, FloatArray]]:
+    """The steps and the named curves of a table, each (T,).
+
+    Args:
+        name: what to call the table in a message.
+        curves: ``step`` and the keys, of one length; others are ignored.
+        keys: the curves wanted.
+        missing: whether NaN is allowed.
+
+    Raises:
+        ValueError: for a missing key, bad steps, or curves that do not fit or are not finite.
+    """
+    require_keys(name, curves, ("step", *keys))
+    steps = checked_steps(curves["step"], name=f"{name}['step']")
+    return steps, {
+        key: checked_array(f"{name}[{key!r}]", curves[key], (len(steps),), missing=missing)
+        for key in keys
+    }
+
+
 def checked_increasing(name: str, values: ArrayLike, *, least: int = 1) -> FloatArray:
     """A vector of positive, strictly increasing numbers, as a logarithmic axis needs.
 
@@ -92,14 +114,14 @@ def checked_trajectory(steps: ArrayLike, eigenvalues: ArrayLike) -> tuple[IntArr
     return checked, np.sort(checked_array("eigenvalues", eigenvalues, (len(checked), None)), axis=1)
 
 
-def require_entries(name: str, mapping: Mapping[str, object]) -> None:
-    """Refuse an empty mapping.
+def require_entries(name: str, entries: Sized) -> None:
+    """Refuse an empty mapping or sequence.
 
     Raises:
         ValueError: if it is empty.
     """
-    if not mapping:
-        raise ValueError(f"{name} must have at least one entry, got an empty mapping")
+    if not len(entries):
+        raise ValueError(f"{name} must have at least one entry, got none")
 
 
 def require_keys(name: str, mapping: Mapping[str, object], keys: tuple[str, ...]) -> None:
