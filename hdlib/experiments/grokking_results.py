@@ -19,6 +19,7 @@ from hdlib.training import HISTORY
 Array = NDArray[np.float64]
 
 RESOLUTIONS = 200
+FINEST = 1e-6
 
 
 class GrokkingResults:
@@ -105,6 +106,11 @@ class GrokkingResults:
         highest = [found["eigenvalues"][k:] for found in self._spectra]
         return np.hstack([np.stack(lowest), np.stack(highest)])
 
+    @cached_property
+    def relative(self) -> Array:
+        """`eigenvalues` over the largest of each checkpoint."""
+        return self.eigenvalues / self.eigenvalues[:, -1:]
+
     @property
     def unresolved(self) -> Unresolved:
         """The eigenvalues between the certified ones at both ends."""
@@ -125,22 +131,21 @@ class GrokkingResults:
 
     @property
     def chosen_spectra(self) -> dict[str, Array]:
-        """Certified eigenvalues at the chosen checkpoints."""
-        return {label: self.eigenvalues[position] for label, position in self.chosen.items()}
+        """Certified eigenvalues over the largest, at the chosen checkpoints."""
+        return {label: self.relative[position] for label, position in self.chosen.items()}
 
     @cached_property
     def resolutions(self) -> Array:
-        """200 resolutions ε, evenly in log ε, over all gaps of the certified eigenvalues."""
-        gaps = np.diff(self.eigenvalues[:, self.n_bottom :])
-        return np.geomspace(gaps[gaps > 0].min(), gaps.max(), RESOLUTIONS)
+        """200 resolutions ε, evenly in log ε from 10⁻⁶ to the largest gap, λmax = 1."""
+        return np.geomspace(FINEST, np.diff(self.relative).max(), RESOLUTIONS)
 
     @cached_property
     def cluster_counts(self) -> NDArray[np.int64]:
-        """n(ε) at each checkpoint with a spectrum, (S, 200)."""
+        """n(ε) of the relative spectrum at each checkpoint with one, (S, 200)."""
         return np.stack(
             [
                 dendrogram(values, unresolved=self.unresolved).n_clusters(self.resolutions)
-                for values in self.eigenvalues
+                for values in self.relative
             ]
         )
 
@@ -236,6 +241,17 @@ class GrokkingResults:
                 )
             )
         return table(header, rows)
+
+    def lowest_table(self, count: int = 50) -> Markdown:
+        """Where the lowest eigenvectors lie, at every checkpoint with so many of them certified."""
+        names = [name for name, _ in self.config.model().named_parameters()]
+        rows = []
+        for step, found in zip(self.spectrum_steps, self._spectra, strict=True):
+            if found["converged"][:count].all():
+                values, weights = found["eigenvalues"][:count], found["tensor_weights"][:count]
+                ends = (f"{values[0]:.2g}", f"{values[-1]:.2g}")
+                rows.append((f"{step:,}", *ends, *(f"{w:.0%}" for w in weights.mean(0))))
+        return table(("step", "λ₁", f"λ_{count}", *names), rows)
 
     def certificate_table(self) -> Markdown:
         """Certified pairs at both ends, and the worst residual among them."""

@@ -105,7 +105,7 @@ def step_axis(ax: Axes, steps: NDArray[np.int64], scale: StepScale = "log") -> N
         ax.set_xticks(ticks, [str(tick) for tick in ticks])
     elif scale == "linear":
         inches = ax.get_window_extent().width / ax.figure.get_dpi()
-        ax.xaxis.set_major_locator(MaxNLocator(max(2, int(inches / 0.7)), integer=True))
+        ax.xaxis.set_major_locator(MaxNLocator(int(np.clip(inches / 0.5, 2, 7)), integer=True))
     else:
         raise ValueError(f"the scale of steps must be 'log' or 'linear', got {scale!r}")
     ax.xaxis.set_minor_locator(FixedLocator(steps.tolist()))
@@ -169,6 +169,7 @@ def symmetric_axis(ax: Axes, *values: NDArray[np.float64]) -> None:
     if sizes.size:
         linthresh = 10.0 ** np.floor(np.log10(sizes.min()))
         ax.set_yscale("symlog", linthresh=linthresh)
+        ax.yaxis.get_major_locator().set_params(numticks=8)
 
 
 def wide_range_axis(ax: Axes, *values: NDArray[np.float64]) -> None:
@@ -179,5 +180,6 @@ def wide_range_axis(ax: Axes, *values: NDArray[np.float64]) -> None:
         ax.set_yscale("log")
         few = joined.max() < 300 * joined.min()
         ax.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5) if few else (1,)))
-        ax.yaxis.set_major_formatter("{x:g}")
+        if few or (joined.min() >= 1e-4 and joined.max() < 1e5):
+            ax.yaxis.set_major_formatter("{x:g}")
         ax.yaxis.set_minor_formatter(NullFormatter())

@@ -131,7 +131,7 @@ def eigenvalue_count(known: int, unresolved: Unresolved | None) -> str:
     """How many eigenvalues there are, and how many of them are known."""
     if unresolved is None:
         return f"{known} eigenvalues"
-    return f"{known} of {known + unresolved.count} eigenvalues"
+    return f"{known} of {known + unresolved.count} eigenvalues known"
 
 
 def number(value: float) -> str:

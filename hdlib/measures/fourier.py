@@ -170,7 +170,7 @@ def logit_power(logits: FloatArray) -> FloatArray:
     """Share of the logits' variance in each of the waves cos(2πk(a + b − c)/p).
 
     Logits that read the answer off by Fourier multiplication are a sum of these (Nanda et al. 2023,
-    section 4.2). They are orthogonal to each other and have mean 0 over c; so with L the
+    section 4). They are orthogonal to each other and have mean 0 over c; so with L the
     `centred_logits`, whose variance over a, b and c is ‖L‖²/p³, the share of k is
     ⟨L, u_k⟩² / ‖L‖² with u_k the wave at unit norm.
 
@@ -199,7 +199,7 @@ def logit_power(logits: FloatArray) -> FloatArray:
 def explained_variance(logits: FloatArray, frequencies: IntArray) -> float:
     """Share of the logits' variance in the waves cos(2πk(a + b − c)/p) of some frequencies.
 
-    The sum of their `logit_power`; 95% in Nanda et al. 2023, section 4.2, for the key ones.
+    The sum of their `logit_power`; 95% in Nanda et al. 2023, section 4, for the key ones.
 
     Raises:
         ValueError: as `logit_power`, or if a frequency is not in 1 … (p − 1)/2 or named twice.

@@ -139,7 +139,7 @@ def phases(
       line, over the steps, from the end of circuit formation to the last checkpoint, if its mean
       rate of fall afterwards is at most half of that before.
 
-    Each needs the one before. Nanda et al. place them by eye at 1.4k, 9.4k and 14k steps.
+    Each needs the one before. In Nanda et al. they are at about 1.4k, 9.4k and 14k steps.
 
     Args:
         steps: (n,), of the checkpoints, ascending.

@@ -129,22 +129,18 @@ class ModularTransformer(nn.Module):
         query = (x2 @ self.query).view(heads) / (len(x2) // self.n_heads) ** 0.5
         # (d, H): the scores of a row x in all heads are x @ keys.
         keys = torch.einsum("dhe,he->dh", self.key.view(len(x2), *heads), query)
+        # Scores of the last position first, values after scores, read-out last: gradients are summed
+        # in the reverse order, and runs are reproduced to the last bit.
+        score_last = x2 @ keys
+        scores_a, scores_b = x0 @ keys, x1 @ keys
         # Weights sum to 1, so the last position's value is added once and subtracted from the rows.
         common = x2 @ self.value
+        values_a, values_b = x0 @ self.value - common, x1 @ self.value - common
         base, after = x2, self.output
         if self.linear:
             # One product over the pairs instead of two.
             base, after = x2 @ self.unembedding.T, self.output @ self.unembedding.T
-        return Tables(
-            x0 @ keys,
-            x1 @ keys,
-            x2 @ keys,
-            x0 @ self.value - common,
-            x1 @ self.value - common,
-            common,
-            base,
-            after,
-        )
+        return Tables(scores_a, scores_b, score_last, values_a, values_b, common, base, after)
 
     def forward(self, tokens: Tensor) -> Tensor:
         """Logits (n, C) at the last position of sequences [a, b, =].

@@ -1,7 +1,10 @@
 from __future__ import annotations
 
+from itertools import pairwise
+
 import numpy as np
 import pytest
+from matplotlib.collections import LineCollection
 
 from hdlib.figures import filters, layer_composition, summary_panel
 
@@ -52,10 +55,47 @@ def test_one_checkpoint_and_losses_of_zero():
     png(fig)
 
 
+def test_panel_of_estimates_and_both_ends():
+    values = measures() | {
+        "largest_eigenvalue": np.array([100.0, 1e-2, 1e-5]),
+        "smallest_eigenvalue": np.array([-0.1, -1e-4, -1e-7]),
+    }
+    errors = {"trace": np.array([0.5, 0.0, 0.25]), "n_negative": np.ones(3)}
+    fig = summary_panel(history(), values, errors=errors, both_ends=True, step_scale="linear")
+    _, trace, ends, _, entropy, negative = fig.axes
+    for ax, key in ((trace, "trace"), (negative, "n_negative")):
+        (bars,) = ax.collections
+        assert isinstance(bars, LineCollection)
+        drawn = [segment[:, 1] for segment in bars.get_segments()]
+        spread = np.outer(errors[key], [-1, 1])
+        np.testing.assert_allclose(drawn, values[key][:, None] + spread)
+    assert not entropy.collections
+    for line, key in zip(ends.lines, ("largest_eigenvalue", "smallest_eigenvalue"), strict=True):
+        np.testing.assert_array_equal(ys(line), values[key])
+    assert ends.get_yscale() == "symlog"
+    assert ends.yaxis.get_transform().linthresh == pytest.approx(1e-7)
+    assert {ax.get_xscale() for ax in fig.axes} == {"linear"}
+    fig.canvas.draw()
+    boxes = [label.get_window_extent() for label in ends.get_yticklabels()]
+    assert all(a.y1 < b.y0 for a, b in pairwise(boxes))
+    png(fig)
+
+
+def test_both_ends_of_zeros():
+    zeros = {"largest_eigenvalue": np.zeros(3), "smallest_eigenvalue": np.zeros(3)}
+    png(summary_panel(history(), measures() | zeros, both_ends=True))
+
+
 def test_panel_refuses():
     run = history()
     with pytest.raises(ValueError, match=r"history must have the keys .* missing \['step'\]"):
         summary_panel({key: run[key] for key in run if key != "step"}, measures())
+    with pytest.raises(ValueError, match=r"measures must have .* missing \['smallest_eigenvalue'"):
+        summary_panel(run, measures(), both_ends=True)
+    with pytest.raises(ValueError, match=r"errors must be of measures drawn, .* got \['n_small'\]"):
+        summary_panel(run, measures(), errors={"n_small": [1, 1, 1]})
+    with pytest.raises(ValueError, match=r"errors\['trace'\] must not be negative, got -1"):
+        summary_panel(run, measures(), errors={"trace": [1, 1, -1]})
     with pytest.raises(ValueError, match=r"measures\['trace'\] must have shape \(3\)"):
         summary_panel(run, measures() | {"trace": [1.0]})
     with pytest.raises(ValueError, match=r"history\['train_loss'\] must be finite, got inf"):

@@ -1,0 +1,132 @@
+"""The grokking experiment at a small size: what a run holds, and that it can be trusted."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch.nn.functional as F
+
+from hdlib.config import ConfigError
+from hdlib.curvature import hessian
+from hdlib.experiments import grokking
+from hdlib.experiments.grokking import (
+    GrokkingConfig,
+    coarse_to_fine,
+    measures_name,
+    model_at,
+    spectrum_error,
+    spectrum_name,
+    spectrum_steps,
+)
+from hdlib.experiments.grokking_results import GrokkingResults
+from hdlib.measures import frequency_power
+from hdlib.runs import Run
+from hdlib.training import HISTORY, grokking_steps, stored_checkpoints
+
+SMALL = GrokkingConfig(
+    p=11, width=16, n_heads=2, n_steps=60, log_every=20, spectra=4, eigenpairs=30, stored_weights=3
+)
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory: pytest.TempPathFactory) -> Run[GrokkingConfig]:
+    return grokking.run(SMALL, root=tmp_path_factory.mktemp("root"))
+
+
+def test_every_checkpoint_has_measures_and_some_have_spectra_and_weights(run):
+    steps = GrokkingResults(run).steps.tolist()
+    assert set(grokking_steps(SMALL.n_steps)) <= set(steps)
+    assert [step for step in steps if spectrum_name(step) in run.files] == sorted(
+        coarse_to_fine(steps)[:4]
+    )
+    assert stored_checkpoints(run) == sorted(coarse_to_fine(steps)[:3]) == spectrum_steps(run)
+    assert not any(name.startswith("optimizer/") for name in run.files)
+    assert run.complete
+
+
+def test_spectrum_is_that_of_the_dense_hessian(run):
+    train = SMALL.task.train
+    for step in stored_checkpoints(run):
+        stored = run.arrays(spectrum_name(step))
+        matrix = hessian(model_at(run, step), F.cross_entropy, (train.tokens(), train.targets))
+        expected = np.linalg.eigvalsh(matrix.numpy())
+        ends = np.concatenate([expected[:30], expected[-30:]])
+        assert stored["converged"].all()
+        assert np.abs(stored["eigenvalues"] - ends).max() <= 1e-6 * np.abs(ends).max()
+        assert spectrum_error(run, step) <= 2e-6
+
+
+def test_measures_are_those_of_the_weights(run):
+    step = SMALL.n_steps
+    model, measured = model_at(run, step), run.arrays(measures_name(step))
+    embedding = model.embedding[:11].detach().double().numpy()
+    assert measured["embedding_power"] == pytest.approx(frequency_power(embedding))
+    squares = sum(float(p.detach().double().square().sum()) for p in model.parameters())
+    assert measured["weight_norm"] == pytest.approx(squares**0.5)
+
+
+def test_a_damaged_run_is_repaired_to_the_same_bytes(tmp_path: Path):
+    config = SMALL.model_copy(update={"spectra": 2})
+    first = grokking.run(config, root=tmp_path)
+    sums = dict(first.files)
+    (first.path / spectrum_name(0)).write_bytes(b"damaged")
+    assert not first.complete
+
+    again = grokking.run(config, root=tmp_path)
+
+    assert again.complete
+    assert again.files == sums
+
+
+def test_without_spectra_there_is_only_training(tmp_path: Path):
+    config = SMALL.model_copy(update={"spectra": 0, "stored_weights": 1})
+    run = grokking.run(config, root=tmp_path)
+    assert spectrum_steps(run) == []
+    assert stored_checkpoints(run) == [60]
+    assert run.table(HISTORY)["step"].tolist() == [0, 10, 20, 40, 50, 60]
+
+
+def test_results_have_an_entry_for_every_checkpoint(run):
+    results = GrokkingResults(run)
+    count, spectra = len(results.steps), 4
+    assert results.measure("embedding_power").shape == (count, 5)
+    assert results.eigenvalues.shape == (spectra, results.n_bottom + 30)
+    assert results.unresolved.count + results.eigenvalues.shape[1] == results.n_parameters
+    assert (np.diff(results.eigenvalues) >= 0).all()
+    measures, errors = results.summary
+    assert all(len(values) == spectra for values in measures.values())
+    matrix = _hessian(run, SMALL.n_steps)
+    trace = matrix.trace().item()
+    assert abs(measures["trace"][-1] - trace) <= 6 * errors["trace"][-1] + 1e-9 * abs(trace)
+    assert np.isnan(results.adam[0][0])
+    assert (results.adam[0][1:] > 0).all()
+
+
+def _hessian(run: Run[GrokkingConfig], step: int):
+    train = SMALL.task.train
+    return hessian(model_at(run, step), F.cross_entropy, (train.tokens(), train.targets))
+
+
+def test_coarse_to_fine_is_a_permutation_whose_starts_are_spread_evenly():
+    steps = list(range(0, 1_700, 100))
+    order = coarse_to_fine(steps)
+    assert sorted(order) == steps
+    assert order[:5] == [1_600, 0, 800, 400, 1_200]
+    assert coarse_to_fine([7]) == [7]
+    assert coarse_to_fine([7, 9]) == [9, 7]
+
+
+def test_unknown_step_is_an_error_that_names_those_there_are(run):
+    with pytest.raises(ValueError, match=r"step=7: weights and a spectrum are kept at \[0"):
+        spectrum_error(run, 7)
+
+
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [("p", 2), ("train_fraction", 1.0), ("activation", "gelu"), ("eigenpairs", 5), ("lr", 0)],
+)
+def test_impossible_fields(field: str, value: object):
+    with pytest.raises(ConfigError, match=f"{field}={value!r}"):
+        GrokkingConfig(**{field: value})

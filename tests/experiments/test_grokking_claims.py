@@ -1,0 +1,140 @@
+"""Every qualitative claim of the grokking chapter's prose, on the published run."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from hdlib.experiments.grokking import GrokkingConfig
+from hdlib.experiments.grokking_results import GrokkingResults
+from hdlib.runs import PUBLISHED, Run
+
+
+@pytest.fixture(scope="module")
+def results() -> GrokkingResults:
+    return GrokkingResults(Run(GrokkingConfig(), PUBLISHED))
+
+
+@pytest.fixture(scope="module")
+def history(results):
+    return results.history
+
+
+def at(results: GrokkingResults, first: int, last: int) -> list[int]:
+    """Positions of the checkpoints with a spectrum between two steps."""
+    steps = results.spectrum_steps
+    return np.flatnonzero((steps >= first) & (steps <= last)).tolist()
+
+
+def test_it_memorises_early_and_generalises_late(history):
+    step = history["step"]
+    assert step[np.flatnonzero(history["train_accuracy"] > 0.99)[0]] <= 2_500
+    assert step[np.flatnonzero(history["test_accuracy"] > 0.5)[0]] >= 7_500
+    assert history["test_accuracy"][-1] > 0.999
+
+
+def test_the_three_phases_are_found(results):
+    assert None not in results.phases
+    assert list(results.phases) == sorted(results.phases)
+
+
+def test_the_restricted_loss_falls_while_the_test_loss_rises(results, history):
+    restricted = results.measure("restricted_loss")
+    half = results.steps[np.flatnonzero(restricted < restricted[0] / 2)[0]]
+    row = np.searchsorted(history["step"], half)
+    assert history["test_loss"][row] > 3 * history["test_loss"][0]
+    assert history["test_accuracy"][row] < 0.1
+    small = results.steps[np.flatnonzero(restricted < 0.2)[0]]
+    assert history["test_accuracy"][np.searchsorted(history["step"], small)] < 0.25
+
+
+def test_five_frequencies_carry_embedding_and_logits(results):
+    keys = np.array(results.frequencies) - 1
+    power = results.measure("embedding_power")
+    assert len(keys) == 5
+    assert power[-1][keys].sum() > 0.9 * power[-1].sum()
+    assert power[0][keys].sum() < 0.15 * power[0].sum()
+    assert results.measure("explained_variance")[-1] > 0.9
+
+
+def test_curvature_rises_and_then_falls_by_orders_of_magnitude(results):
+    largest = results.eigenvalues[:, -1]
+    assert largest.max() > 100 * largest[0]
+    assert results.spectrum_steps[largest.argmax()] < results.phases.memorised
+    assert largest[-1] < 1e-4 * largest.max()
+    first, last = results.transition
+    through = largest[at(results, first - 500, last + 500)]
+    assert through[-1] < through[0] / 10
+
+
+def test_a_third_to_half_of_the_eigenvalues_are_negative(results):
+    share = results.summary[0]["n_negative"] / results.n_parameters
+    assert ((share > 0.33) & (share < 0.5)).all()
+
+
+def test_three_eigenvalues_stand_apart_before_and_during_the_transition(results):
+    for label in list(results.chosen)[:2]:
+        relative = results.chosen_spectra[label][::-1]
+        gaps = -np.diff(relative)
+        assert 2 in gaps.argsort()[-2:]
+        assert relative[2] > 0.6
+        assert relative[4] < 0.3
+
+
+def test_at_the_end_one_stands_alone_with_a_group_of_ten_after_it(results):
+    gaps = -np.diff(results.chosen_spectra[list(results.chosen)[-1]][::-1])
+    assert gaps.argmax() == 0
+    assert gaps[4:].argmax() + 4 == 9
+
+
+def test_the_three_leading_directions_lie_in_positions_and_keys(results):
+    names = [name for name, _ in results.config.model().named_parameters()]
+    chosen = [names.index("position"), names.index("key")]
+    shares = [
+        found["tensor_weights"][-3:, chosen].sum(1).mean() for found in results._spectra[1:]
+    ]
+    assert np.median(shares) > 0.9
+    assert min(shares) > 0.75
+
+
+def test_moves_along_eigenvectors_spare_no_frequency(results):
+    for position, step in enumerate(results.spectrum_steps):
+        if step >= 500:
+            _, responses, random = results.responses(position)
+            share = np.abs(responses).max(1) / np.abs(responses).sum(1)
+            assert share.max() < 0.35
+            assert np.median(np.abs(responses)) > 20 * np.median(np.abs(random))
+
+
+def test_some_eigenvectors_lean_towards_one_frequency_from_the_transition_on(results):
+    for position in at(results, 8_000, 17_000):
+        weights, chance = results.overlap(position)[1]["unembedding"]
+        assert (weights / chance)[:, 1:-1].max() > 10
+
+
+def test_the_lowest_eigenvectors_lie_half_in_positions_half_in_keys(results):
+    names = [name for name, _ in results.config.model().named_parameters()]
+    found = [s for s in results._spectra[1:] if s["converged"][:50].all()]
+    assert len(found) >= 3
+    for spectrum in found:
+        weights = spectrum["tensor_weights"][:50].mean(0)
+        assert 0.4 < weights[names.index("position")] < 0.55
+        assert 0.4 < weights[names.index("key")] < 0.55
+
+
+def test_adam_is_at_its_ceiling_while_it_memorises(results):
+    values, ceiling = results.adam
+    early = values[at(results, 500, results.phases.memorised)]
+    assert 0.9 * ceiling < early.max() < 1.1 * ceiling
+    assert values[-1] < ceiling / 5
+    later = at(results, results.phases.memorised, 17_000)
+    assert values[later].max() / values[later].min() < 10
+    largest = results.eigenvalues[later, -1]
+    assert largest.max() / largest.min() > 1e4
+
+
+def test_the_top_is_certified_everywhere(results):
+    k = results.config.eigenpairs
+    assert all(found["converged"][k:].all() for found in results._spectra)
+    late = results._spectra[-1]["eigenvalues"]
+    assert np.abs(late[0]) < 1e-3 * late[-1]
