@@ -18,7 +18,16 @@ SMALL = {
         "hessian_samples": 100,
         "sweep_checkpoints": 1,
         "draws": 1,
-    }
+    },
+    "grokking": {
+        "p": 23,
+        "width": 32,
+        "n_heads": 1,
+        "n_steps": 200,
+        "spectra": 3,
+        "eigenpairs": 30,
+        "max_products": 300,
+    },
 }
 
 pytestmark = pytest.mark.filterwarnings("default")

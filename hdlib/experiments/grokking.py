@@ -80,7 +80,7 @@ class GrokkingConfig(Config):
     """Steps between rows of the history."""
     seed: Annotated[int, Field(ge=0)] = 0
     """Of the split and the initial weights."""
-    spectra: Annotated[int, Field(ge=0)] = 33
+    spectra: Annotated[int, Field(ge=0)] = 14
     """Checkpoints at which the spectrum is computed, coarse to fine."""
     eigenpairs: Annotated[int, Field(ge=PROBED)] = 200
     """At each end of the spectrum."""

@@ -34,8 +34,13 @@ def grid_logits(model: ModularTransformer, task: ModularTask) -> NDArray[np.floa
 
 
 def circuit_frequencies(model: ModularTransformer) -> NDArray[np.int64]:
-    """Key frequencies of a network's unembedding: those that its logits are read off with."""
-    return key_frequencies(_residues(model.unembedding, model.p))
+    """Key frequencies of a network's unembedding: those that its logits are read off with.
+
+    Where none stands out from chance, the strongest one.
+    """
+    unembedding = _residues(model.unembedding, model.p)
+    keys = key_frequencies(unembedding)
+    return keys if len(keys) else frequency_power(unembedding).argmax(keepdims=True) + 1
 
 
 def _residues(tensor: Tensor, p: int) -> NDArray[np.float64]:

@@ -81,7 +81,7 @@ def test_three_eigenvalues_stand_apart_before_and_during_the_transition(results)
         assert relative[4] < 0.3
 
 
-def test_at_the_end_one_stands_alone_with_a_group_of_ten_after_it(results):
+def test_at_the_end_one_stands_alone_with_a_group_of_nine_after_it(results):
     gaps = -np.diff(results.chosen_spectra[list(results.chosen)[-1]][::-1])
     assert gaps.argmax() == 0
     assert gaps[4:].argmax() + 4 == 9

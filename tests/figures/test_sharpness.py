@@ -72,5 +72,5 @@ def test_seeds_refuse(runs, message):
 
 
 def test_seeds_refuse_another_quantity():
-    with pytest.raises(ValueError, match="quantity must be one of .* got 'norm'"):
+    with pytest.raises(ValueError, match=r"quantity must be one of .* got 'norm'"):
         seeds(RUNS, quantity="norm")  # pyright: ignore[reportArgumentType]
