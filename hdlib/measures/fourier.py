@@ -16,7 +16,7 @@ def fourier_basis(p: int) -> FloatArray:
     """The real Fourier basis over the residues 0 … p − 1.
 
     Rows: the constant p^-½, then (2/p)^½ cos(2πka/p) and (2/p)^½ sin(2πka/p) for the frequencies
-    k = 1 … (p − 1)/2; so frequency k has rows 2k − 1 and 2k (Nanda et al. 2023, section 3).
+    k = 1 … (p − 1)/2; so frequency k has rows 2k − 1 and 2k (Nanda et al. 2023).
 
     Args:
         p: odd, at least 3.
@@ -199,7 +199,7 @@ def logit_power(logits: FloatArray) -> FloatArray:
 def explained_variance(logits: FloatArray, frequencies: IntArray) -> float:
     """Share of the logits' variance in the waves cos(2πk(a + b − c)/p) of some frequencies.
 
-    The sum of their `logit_power`; 95% in Nanda et al. 2023, section 4, for the key ones.
+    The sum of their `logit_power`; 95% in Nanda et al. 2023, for the key ones.
 
     Raises:
         ValueError: as `logit_power`, or if a frequency is not in 1 … (p − 1)/2 or named twice.

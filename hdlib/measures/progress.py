@@ -46,7 +46,7 @@ def restricted_logits(logits: FloatArray, frequencies: IntArray) -> FloatArray:
 def excluded_logits(logits: FloatArray, frequencies: IntArray) -> FloatArray:
     """Logits less their projection on the waves cos and sin of 2πk(a + b)/p; the constant stays.
 
-    Arguments, result and errors are those of `restricted_logits` (Nanda et al. 2023, section 5.1).
+    Arguments, result and errors are those of `restricted_logits` (Nanda et al. 2023).
     """
     return np.asarray(logits, np.float64) - _over_pairs(_waves(sum_profile(logits), frequencies))
 
@@ -126,7 +126,7 @@ def phases(
     excluded_loss: FloatArray,
     chance: float,
 ) -> Phases:
-    """Find memorisation, circuit formation and clean-up (Nanda et al. 2023, section 5.2).
+    """Find memorisation, circuit formation and clean-up (Nanda et al. 2023).
 
     All curves are smoothed by a running median of five checkpoints. Then
 

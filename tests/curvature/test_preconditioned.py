@@ -26,7 +26,7 @@ def test_eigenvalues_are_those_of_the_preconditioned_matrix():
     expected = np.sort(expected.real)
     generalised = scipy.linalg.eigh(MATRIX.numpy(), np.diag(DIAGONAL.numpy()), eigvals_only=True)
     dense = operator @ torch.eye(N, dtype=torch.float64)
-    assert torch.equal(dense, dense.T) or (dense - dense.T).abs().max() < 1e-12 * dense.abs().max()
+    assert (dense - dense.T).abs().max() < 1e-12 * dense.abs().max()
     scale = np.abs(expected).max()
     for reference in (expected, generalised):
         np.testing.assert_allclose(
@@ -107,7 +107,7 @@ def test_diagonal_in_the_limit():
             adam_diagonal(second, step=step, beta1=0.9, beta2=0.98)
 
 
-def descend(curvature: Tensor, lr: float, beta1: float, steps: int = 4000) -> Tensor:
+def descend(curvature: Tensor, lr: float, beta1: float, steps: int = 400) -> Tensor:
     """|θ| after gradient descent with a running mean of gradients on ½ h θ², for each h."""
     theta, mean = torch.ones_like(curvature), torch.zeros_like(curvature)
     for _ in range(steps):
@@ -127,16 +127,19 @@ def test_ceiling_is_where_descent_diverges(beta1, factor):
 
 
 def test_adam_itself_diverges_at_the_ceiling():
-    """With ε far above the gradient, Adam's diagonal is ε for a fixed β₁ and late steps."""
+    """With ε far above the gradients its diagonal is ε, once β₁ᵗ is gone."""
     lr, beta1, eps = 1e-3, 0.9, 1e6
-    ends = []
-    for share in (0.9, 1.1):
+    growth = []
+    for share in (0.95, 1.05):
         h = share * adam_ceiling(lr, beta1) * eps
-        theta = torch.nn.Parameter(torch.tensor([1e-6], dtype=torch.float64))
+        theta = torch.nn.Parameter(torch.tensor([1e-100], dtype=torch.float64))
         optimizer = torch.optim.Adam([theta], lr=lr, betas=(beta1, 0.999), eps=eps)
-        for _ in range(400):
+        sizes = []
+        for _ in range(200):
             theta.grad = h * theta.detach()
             optimizer.step()
-        ends.append(abs(theta.item()))
-    assert ends[0] < 1e-7
-    assert ends[1] > 1e-5
+            sizes.append(abs(theta.item()))
+        assert h * max(sizes) < 1e-6 * eps
+        growth.append(max(sizes[190:]) / max(sizes[140:150]))
+    assert growth[0] < 0.1
+    assert growth[1] > 1e10
