@@ -104,4 +104,5 @@ class HessianOperator:
             for name, rows in zip(self._parameters, block.T.split(sizes, 1), strict=True)
         }
         products = vmap(lambda v: pull(v)[0], chunk_size=DIRECTIONS)(directions)
-        return torch.cat([product.flatten(1) for product in products.values()], 1).T
+        columns = [product.reshape(len(product), -1) for product in products.values()]
+        return torch.cat(columns, 1).T

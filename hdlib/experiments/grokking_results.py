@@ -20,6 +20,9 @@ Array = NDArray[np.float64]
 
 RESOLUTIONS = 200
 FINEST = 1e-6
+NEGATIVE = 1e-4
+"""An eigenvalue below so much of the largest |λ| counts as negative: what is nearer to zero the
+quadrature cannot tell from it."""
 
 
 class GrokkingResults:
@@ -168,28 +171,32 @@ class GrokkingResults:
 
     @cached_property
     def summary(self) -> tuple[dict[str, Array], dict[str, Array]]:
-        """Measures of the whole spectrum at each checkpoint with one, and their standard errors.
+        """Measures of the whole spectrum at each checkpoint with one, and their errors.
 
-        Trace, entropy and the number of negative eigenvalues come from the quadrature; the latter
-        counts those below −10⁻⁶ |λ|max.
+        Trace, entropy and the number of eigenvalues below −10⁻⁴ |λ|max come from the quadrature.
+        Errors of the first two are standard errors; that of the number covers all that the
+        quadrature leaves open.
         """
         largest = self.eigenvalues[:, -1]
         lowest = np.array([found["eigenvalues"][0] for found in self._spectra])
-        bounds = self.config.tol * np.maximum(largest, -lowest)
-        estimates = {
-            "trace": [density.trace() for density in self._densities],
-            "spectral_entropy": [density.entropy() for density in self._densities],
-            "n_negative": [
-                density.count(-np.inf, -bound)
-                for density, bound in zip(self._densities, bounds, strict=True)
-            ],
+        bounds = -NEGATIVE * np.maximum(largest, -lowest)
+        traces = [density.trace() for density in self._densities]
+        entropies = [density.entropy() for density in self._densities]
+        counts = [d.count(-np.inf, bound) for d, bound in zip(self._densities, bounds, strict=True)]
+        measures = {
+            "step": self.spectrum_steps,
+            "trace": np.array([trace.value for trace in traces]),
+            "spectral_entropy": np.array([entropy.value for entropy in entropies]),
+            "n_negative": np.array([count.value for count in counts]),
+            "largest_eigenvalue": largest,
+            "smallest_eigenvalue": lowest,
         }
-        measures = {key: np.array([e.value for e in found]) for key, found in estimates.items()}
         errors = {
-            key: np.array([e.standard_error for e in found]) for key, found in estimates.items()
+            "trace": np.array([trace.standard_error for trace in traces]),
+            "spectral_entropy": np.array([entropy.standard_error for entropy in entropies]),
+            "n_negative": np.array([(c.highest - c.lowest) / 2 + c.standard_error for c in counts]),
         }
-        ends = {"largest_eigenvalue": largest, "smallest_eigenvalue": lowest}
-        return {"step": self.spectrum_steps} | measures | ends, errors
+        return measures, errors
 
     @property
     def frequency_names(self) -> list[str]:

@@ -7,8 +7,7 @@ import pytest
 import scipy.linalg
 import torch
 
-from hdlib.curvature import ConvergenceError, spectrum
-from hdlib.curvature.lanczos import extreme_eigenpairs
+from hdlib.curvature import ConvergenceError, Eigenpairs, lanczos, spectrum
 from hdlib.curvature.spectrum import _certify
 
 
@@ -90,22 +89,19 @@ def test_planted_spectra(name, vectors):
 def test_lanczos_alone_finds_both_ends():
     """The planted matrices take this path, and it needs no full decomposition."""
     matrix, expected = planted(PLANTED["top of multiplicity 12"]), PLANTED["top of multiplicity 12"]
-    pairs = extreme_eigenpairs(
-        lambda block: matrix @ block, N, 5, tol=1e-11, limit=400, device=matrix.device
-    )
-    assert pairs is not None
-    values, vectors = (part.numpy() for part in pairs)
+    pairs = lanczos(matrix, top=5, bottom=5, tol=1e-11, space=N // 4, max_products=N // 4)
     ordered = np.sort(expected)
-    np.testing.assert_allclose(values, np.r_[ordered[:5], ordered[-5:]], atol=1e-9)
-    np.testing.assert_allclose(vectors.T @ vectors, np.eye(10), atol=1e-12)
+    np.testing.assert_allclose(pairs.eigenvalues, np.r_[ordered[:5], ordered[-5:]], atol=1e-9)
+    np.testing.assert_allclose(pairs.vectors.T @ pairs.vectors, np.eye(10), atol=1e-12)
 
 
-def test_lanczos_says_where_its_space_was_too_small():
+def test_where_lanczos_does_not_converge_all_vectors_are_computed():
+    """Ends without a gap: a quarter of the matrix is too small a space."""
     matrix = torch.diag(torch.linspace(-1, 1, N, dtype=torch.float64))
-    found = extreme_eigenpairs(
-        lambda block: matrix @ block, N, 5, tol=1e-11, limit=40, device=matrix.device
-    )
-    assert found is None
+    limit = N // 4
+    with pytest.raises(ConvergenceError, match="10 of 10 eigenpairs did not converge"):
+        lanczos(matrix, top=5, bottom=5, tol=1e-11, space=limit, max_products=limit)
+    check_pairs(matrix, spectrum(matrix, vectors=5))
 
 
 def test_closure():
@@ -144,13 +140,12 @@ def test_uncertified_spectra_are_refused(field, value, words):
 def test_a_pair_that_lanczos_missed_is_refused(monkeypatch):
     """The pair of the third largest eigenvalue where that of the second belongs."""
     matrix = planted(np.arange(100.0))
-    values, vectors = torch.linalg.eigh(matrix)
+    values, vectors = (part.numpy() for part in torch.linalg.eigh(matrix))
     found = [0, 1, 97, 99]
-    monkeypatch.setitem(
-        spectrum.__globals__,
-        "extreme_eigenpairs",
-        lambda *args, **settings: (values[found], vectors[:, found]),
+    missed = Eigenpairs(
+        values[found], vectors[:, found], np.zeros(4), bottom=2, tol=1e-11, products=0
     )
+    monkeypatch.setitem(spectrum.__globals__, "lanczos", lambda *args, **settings: missed)
     with pytest.raises(ConvergenceError, match=r"rank 98 has residual 1.00e"):
         spectrum(matrix, vectors=2)
 
