@@ -13,7 +13,8 @@ FloatArray = NDArray[np.float64]
 IntArray = NDArray[np.int64]
 
 
-class Unresolved(NamedTuple):
+@dataclass(frozen=True)
+class Unresolved:
     """Eigenvalues of which only the place is known, among those that are known.
 
     Where a large matrix is known by the ends of its spectrum, these are the bulk.

@@ -185,7 +185,8 @@ def _certified(
     wanted = vectors.shape[1]
     images = _multiply(operator, vectors)
     products += wanted
-    for polish in range(POLISH + 1):
+    polish = 0
+    while True:
         projected = vectors.T @ images
         values, rotation = torch.linalg.eigh((projected + projected.T) / 2)
         size = len(values)
@@ -205,6 +206,7 @@ def _certified(
         vectors = torch.cat([vectors, more], 1)
         images = torch.cat([images, _multiply(operator, more)], 1)
         products += more.shape[1]
+        polish += 1
     pairs = Eigenpairs(
         values.cpu().numpy(),
         vectors.cpu().numpy(),

@@ -40,7 +40,7 @@ def circuit_frequencies(model: ModularTransformer) -> NDArray[np.int64]:
     """
     unembedding = _residues(model.unembedding, model.p)
     keys = key_frequencies(unembedding)
-    return keys if len(keys) else frequency_power(unembedding).argmax(keepdims=True) + 1
+    return keys if len(keys) else np.array([frequency_power(unembedding).argmax() + 1])
 
 
 def _residues(tensor: Tensor, p: int) -> NDArray[np.float64]:

@@ -59,9 +59,13 @@ def frequency_responses(
     direction_rows(left, values)
     left.set_ylabel("eigenvalue λ of each eigenvector")
     direction_rows(middle, np.empty(0))
-    low, median, high = np.nanquantile(concentration(random), [0.05, 0.5, 0.95])
-    right.axvspan(low, high, color=GRID, lw=0, label="random: 90 %")
-    right.axvline(median, color=MUTED, lw=1, label="random: median")
+    usual_shares = concentration(random)
+    usual_shares = usual_shares[np.isfinite(usual_shares)]
+    if usual_shares.size:
+        low, median, high = np.quantile(usual_shares, [0.05, 0.5, 0.95])
+        right.axvspan(low, high, color=GRID, lw=0, label="random: 90 %")
+        right.axvline(median, color=MUTED, lw=1, label="random: median")
+        fig.legend(loc="outside upper right", ncols=2)
     right.plot(concentration(responses), np.arange(len(values)), "o", ms=4, color=BLUE)
     right.set(
         xlim=(0, 1.03),
@@ -70,7 +74,6 @@ def frequency_responses(
         xlabel="max |Δ| / Σ |Δ|",
         title="concentration",
     )
-    fig.legend(loc="outside upper right", ncols=2)
     bar = fig.colorbar(
         image, ax=(left, middle), label="change of the loss", location="bottom", aspect=40
     )

@@ -11,7 +11,13 @@ import matplotlib.pyplot as plt
 import numpy as np
 from cycler import cycler
 from matplotlib.axes import Axes
-from matplotlib.ticker import FixedLocator, LogLocator, MaxNLocator, NullFormatter
+from matplotlib.ticker import (
+    FixedLocator,
+    LogLocator,
+    MaxNLocator,
+    NullFormatter,
+    SymmetricalLogLocator,
+)
 from numpy.typing import ArrayLike, NDArray
 
 from hdlib.figures.validation import checked_array
@@ -162,14 +168,17 @@ def checkpoint_axis(ax: Axes, steps: NDArray[np.int64], which: Literal["x", "y"]
 def symmetric_axis(ax: Axes, *values: NDArray[np.float64]) -> None:
     """Make y logarithmic on both sides of zero, and linear about it up to the smallest |value|.
 
-    Values below a hundred-millionth of the largest do not count, nor are there decades for them.
+    Values below 10⁻¹⁰ of the largest do not count: there are no decades for them.
     """
     sizes = np.abs(np.concatenate([np.ravel(part) for part in values]))
-    sizes = sizes[sizes > 1e-8 * sizes.max()]
+    sizes = sizes[sizes > 1e-10 * sizes.max()]
     if sizes.size:
         linthresh = 10.0 ** np.floor(np.log10(sizes.min()))
-        ax.set_yscale("symlog", linthresh=linthresh)
-        ax.yaxis.get_major_locator().set_params(numticks=8)
+        # Two decades wide, so that the labels at its ends and at zero keep apart.
+        ax.set_yscale("symlog", linthresh=linthresh, linscale=2)
+        locator = SymmetricalLogLocator(base=10, linthresh=linthresh)
+        locator.numticks = 8
+        ax.yaxis.set_major_locator(locator)
 
 
 def wide_range_axis(ax: Axes, *values: NDArray[np.float64]) -> None:

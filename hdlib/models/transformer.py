@@ -129,8 +129,8 @@ class ModularTransformer(nn.Module):
         query = (x2 @ self.query).view(heads) / (len(x2) // self.n_heads) ** 0.5
         # (d, H): the scores of a row x in all heads are x @ keys.
         keys = torch.einsum("dhe,he->dh", self.key.view(len(x2), *heads), query)
-        # The order of these lines is that in which gradients are summed: published runs depend on it
-        # to the last bit.
+        # Gradients are summed in an order that depends on that of these lines, and published runs
+        # depend on it to the last bit.
         score_last = x2 @ keys
         scores_a, scores_b = x0 @ keys, x1 @ keys
         # Weights sum to 1, so the last position's value is added once and subtracted from the rows.

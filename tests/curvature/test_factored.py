@@ -32,7 +32,8 @@ def label(options: dict[str, Any]) -> str:
 
 def case(p: int = 5, **options) -> tuple[PlainTransformer, Tensor, Tensor]:
     torch.manual_seed(0)
-    model = PlainTransformer(p, **{"width": 6, "n_heads": 2} | options).double()
+    settings: dict[str, Any] = {"width": 6, "n_heads": 2} | options
+    model = PlainTransformer(p, **settings).double()
     for name, parameter in model.named_parameters():
         # Biases start at 0, where a forgotten one would not be seen.
         if name.endswith("bias"):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 import torch
 import torch.nn.functional as F
@@ -42,7 +44,8 @@ def lenet(width: int):
 def transformer(kind: type[ModularTransformer] = ModularTransformer, p: int = 7, **options):
     torch.manual_seed(0)
     pairs = modular_task(p, train_fraction=0.6, seed=0).train
-    model = kind(p, **{"width": 8, "n_heads": 2, "activation": "relu"} | options).double()
+    settings: dict[str, Any] = {"width": 8, "n_heads": 2, "activation": "relu"} | options
+    model = kind(p, **settings).double()
     return model, F.cross_entropy, pairs.tokens(), pairs.targets
 
 
@@ -209,10 +212,10 @@ def test_single_precision_where_the_loss_is_tiny():
         }
         return torch.cat([part.flatten() for part in pull(directions)[0].values()])
 
-    for some in (vectors, torch.linalg.qr(random_block(len(block), 16, seed=2))[0]):
-        expected = exact @ some
-        error = ((single @ some.float()).double() - expected).norm(dim=0).max() / norm
-        assert error < 2e-6
+    anywhere = torch.linalg.qr(random_block(len(block), 16, seed=2))[0]
+    some = torch.cat([vectors, anywhere], 1)
+    error = ((single @ some.float()).double() - exact @ some).norm(dim=0).max() / norm
+    assert error < 2e-6
     plain = vmap(naive, in_dims=1, out_dims=1)(vectors.float()).double()
     lost = (plain - exact @ vectors).norm(dim=0).max() / norm
     print(f"\nfactored {error:.1e}, by autograd in single precision {lost:.1e}")
@@ -245,7 +248,7 @@ def test_single_precision_in_general(name):
 def test_vectors_that_do_not_fit(block, words):
     model, loss, x, y = mlp()
     with pytest.raises(ValueError, match=words):
-        HessianOperator(model, loss, (x, y)) @ block
+        HessianOperator(model, loss, (x, y)).__matmul__(block)
 
 
 def with_nan(model: nn.Module) -> nn.Module:
@@ -257,12 +260,13 @@ def with_nan(model: nn.Module) -> nn.Module:
 @pytest.mark.parametrize("case", [mlp, transformer], ids=["general", "factored"])
 def test_what_has_no_hessian(case):
     model, loss, x, y = case()
-    for data, kind, words in (
+    cases: list[tuple[Any, type[Exception], str]] = [
         ((x[:0], y[:0]), ValueError, "data is empty"),
         ([], ValueError, "data is empty"),
         ((x, y[:3]), ValueError, f"{len(x)} inputs do not match 3 targets"),
         ([(x, y, y)], TypeError, "data must be"),
-    ):
+    ]
+    for data, kind, words in cases:
         with pytest.raises(kind, match=words):
             HessianOperator(model, loss, data)
     for dtype in (torch.float16, torch.int64):

@@ -21,7 +21,7 @@ DIAGONAL = 10 ** (5 * torch.rand(N, generator=GENERATOR, dtype=torch.float64) - 
 def test_eigenvalues_are_those_of_the_preconditioned_matrix():
     operator = PreconditionedOperator(MATRIX, DIAGONAL)
     assert operator.shape == (N, N)
-    expected = scipy.linalg.eigvals(MATRIX.numpy() / DIAGONAL.numpy()[:, None])
+    expected = np.linalg.eigvals(MATRIX.numpy() / DIAGONAL.numpy()[:, None])
     assert np.abs(expected.imag).max() < 1e-9 * np.abs(expected).max()
     expected = np.sort(expected.real)
     generalised = scipy.linalg.eigh(MATRIX.numpy(), np.diag(DIAGONAL.numpy()), eigvals_only=True)
@@ -107,7 +107,7 @@ def test_diagonal_in_the_limit():
             adam_diagonal(second, step=step, beta1=0.9, beta2=0.98)
 
 
-def descend(curvature: Tensor, lr: float, beta1: float, steps: int = 400) -> Tensor:
+def descend(curvature: Tensor, lr: float, beta1: float, steps: int = 1000) -> Tensor:
     """|θ| after gradient descent with a running mean of gradients on ½ h θ², for each h."""
     theta, mean = torch.ones_like(curvature), torch.zeros_like(curvature)
     for _ in range(steps):
@@ -142,4 +142,4 @@ def test_adam_itself_diverges_at_the_ceiling():
         assert h * max(sizes) < 1e-6 * eps
         growth.append(max(sizes[190:]) / max(sizes[140:150]))
     assert growth[0] < 0.1
-    assert growth[1] > 1e10
+    assert growth[1] > 1e5

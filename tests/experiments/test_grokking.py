@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -127,6 +128,6 @@ def test_unknown_step_is_an_error_that_names_those_there_are(run):
     ("field", "value"),
     [("p", 2), ("train_fraction", 1.0), ("activation", "gelu"), ("eigenpairs", 5), ("lr", 0)],
 )
-def test_impossible_fields(field: str, value: object):
+def test_impossible_fields(field: str, value: Any):
     with pytest.raises(ConfigError, match=f"{field}={value!r}"):
         GrokkingConfig(**{field: value})

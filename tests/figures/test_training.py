@@ -5,6 +5,7 @@ from itertools import pairwise
 import numpy as np
 import pytest
 from matplotlib.collections import LineCollection
+from matplotlib.scale import SymmetricalLogTransform
 
 from hdlib.figures import filters, layer_composition, summary_panel
 
@@ -73,7 +74,9 @@ def test_panel_of_estimates_and_both_ends():
     for line, key in zip(ends.lines, ("largest_eigenvalue", "smallest_eigenvalue"), strict=True):
         np.testing.assert_array_equal(ys(line), values[key])
     assert ends.get_yscale() == "symlog"
-    assert ends.yaxis.get_transform().linthresh == pytest.approx(1e-7)
+    transform = ends.yaxis.get_transform()
+    assert isinstance(transform, SymmetricalLogTransform)
+    assert transform.linthresh == pytest.approx(1e-7)
     assert {ax.get_xscale() for ax in fig.axes} == {"linear"}
     fig.canvas.draw()
     boxes = [label.get_window_extent() for label in ends.get_yticklabels()]

@@ -7,6 +7,7 @@ import json
 import numpy as np
 import pytest
 from matplotlib.collections import FillBetweenPolyCollection, LineCollection
+from matplotlib.scale import SymmetricalLogTransform
 
 from hdlib.clustering.dendrogram import Unresolved
 from hdlib.figures import (
@@ -88,7 +89,9 @@ def test_barcode_draws_the_bulk_as_no_gap(known):
         bulk = drawn[15 + index]
         assert bulk.get_y() == values[39]
         assert bulk.get_y() + bulk.get_height() == pytest.approx(values[40])
-    assert ax.yaxis.get_transform().linthresh == 1e-4
+    transform = ax.yaxis.get_transform()
+    assert isinstance(transform, SymmetricalLogTransform)
+    assert transform.linthresh == 1e-4
     assert (
         len(bars(gap_barcode([0], known[:1, 40:], k=5, unresolved=Unresolved(0, 9)).axes[0])) == 5
     )
@@ -104,7 +107,7 @@ def test_evolution_shows_both_ends_and_what_is_between(known):
     np.testing.assert_array_equal([ys(line) for line in lines[20:]], known.T[:20])
     bands = [part for part in ax.collections if isinstance(part, FillBetweenPolyCollection)]
     for band, (low, high) in zip(bands, ((39, 40), (20, 39), (40, 69)), strict=True):
-        corners = band.get_paths()[0].vertices
+        corners = np.asarray(band.get_paths()[0].vertices)
         for step, values in zip(STEPS, known, strict=True):
             drawn = corners[corners[:, 0] == step, 1]
             assert (drawn.min(), drawn.max()) == (values[low], values[high])

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pytest
 import torch
@@ -15,7 +17,8 @@ P, WIDTH = 23, 6
 
 def model(**options) -> ModularTransformer:
     torch.manual_seed(0)
-    return ModularTransformer(P, **{"width": WIDTH, "n_heads": 1} | options)
+    settings: dict[str, Any] = {"width": WIDTH, "n_heads": 1} | options
+    return ModularTransformer(P, **settings)
 
 
 def names(network: nn.Module) -> list[str]:
@@ -91,14 +94,10 @@ def test_frozen_tensors_do_not_count():
 def test_pure_waves(tensor, phase):
     """Of each frequency, in a tensor with and without a row for "=" after the residues."""
     network = model()
-    frequencies = np.arange((P + 1) // 2)
-    phases = np.where(frequencies == 0, 0, phase)
-    vectors = np.column_stack(
-        [
-            planted(network, **{tensor: wave(k, shift)})
-            for k, shift in zip(frequencies, phases, strict=True)
-        ]
-    )
+    frequencies = range((P + 1) // 2)
+    # A constant has no phase.
+    waves = [wave(k, phase if k else 0) for k in frequencies]
+    vectors = np.column_stack([planted(network, **{tensor: pure}) for pure in waves])
     weights = frequency_weights(vectors, network, tensor=tensor, p=P)
     np.testing.assert_allclose(weights, np.eye(len(frequencies)), atol=1e-14)
     other = {"embedding": "unembedding", "unembedding": "embedding"}[tensor]
