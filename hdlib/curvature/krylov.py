@@ -53,7 +53,7 @@ class Krylov:
     def fill(self) -> None:
         """Take the whole space: for small n."""
         self._basis.fill_diagonal_(1).tril_().triu_()
-        images = self._multiply(self._basis).double()
+        images = torch.cat([self._multiply(rows) for rows in self._basis.split(BLOCK)]).double()
         self.projected.copy_((images + images.T) / 2)
         # No block is left that could couple to what is outside.
         self.size = self.last = self.products = len(self._basis)

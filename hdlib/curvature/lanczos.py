@@ -19,8 +19,9 @@ PRODUCTS = 16
 FIRST_CHECK, GROWTH = 2.5, 1.3
 """Convergence is looked at when the space holds this many times the wanted pairs, and after every
 growth by this factor: a projected eigenproblem costs as much as hundreds of products."""
-SPACE = 12
-"""The space may grow to this many times the wanted pairs before it is restarted."""
+SPACE, FLOOR = 12, 16 * BLOCK
+"""The space may grow to this many times the wanted pairs, and to so many vectors, before it is
+restarted."""
 SAFETY = 0.7
 """The search goes to this share of the tolerance: the rest is for its own rounding."""
 POLISH, NEAR, FEW = 3, 10, 8
@@ -94,7 +95,8 @@ def lanczos(
             the space. A itself where None.
         start: (n, w), vectors near the wanted ones, such as those of a nearby operator; the first
             block mixes them with random vectors, so that none is missed.
-        space: largest dimension of the space; by default twelve times the wanted pairs.
+        space: largest dimension of the space; by default twelve times the wanted pairs,
+            or 128 where these are few, and a margin.
         max_products: products of the search after which to give up, at least one for each wanted
             pair; by default 50 for each, and n.
         seed: of the random vectors.
@@ -125,7 +127,7 @@ def lanczos(
     if start is not None and (start.ndim != 2 or len(start) != n):
         raise ValueError(f"start must be ({n}, w), got {tuple(start.shape)}")
     least = wanted + 3 * BLOCK
-    space = min(n, space or SPACE * wanted + least)
+    space = min(n, space or max(SPACE * wanted, FLOOR) + least)
     if space > n - BLOCK:
         # The next block would not be orthogonal to all before it.
         space = n

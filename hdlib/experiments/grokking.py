@@ -12,7 +12,7 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 from numpy.typing import NDArray
-from pydantic import Field
+from pydantic import Field, model_validator
 from tqdm import tqdm
 
 from hdlib.config import Config
@@ -91,6 +91,15 @@ class GrokkingConfig(Config):
     stored_weights: Annotated[int, Field(ge=1)] = 20
     """Checkpoints of which the finished run keeps the weights, the last among them."""
     device: Literal["auto", "cpu", "cuda"] = "auto"
+
+    @model_validator(mode="after")
+    def _enough_products(self) -> GrokkingConfig:
+        if self.max_products < 2 * self.eigenpairs:
+            raise ValueError(
+                f"max_products={self.max_products}: at least {2 * self.eigenpairs}, one for each "
+                f"of {self.eigenpairs} pairs at both ends"
+            )
+        return self
 
     @property
     def task(self) -> ModularTask:

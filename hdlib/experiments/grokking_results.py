@@ -175,7 +175,8 @@ class GrokkingResults:
 
         Trace, entropy and the number of eigenvalues below −10⁻⁴ |λ|max come from the quadrature.
         Errors of the first two are standard errors; that of the number covers all that the
-        quadrature leaves open.
+        quadrature leaves open. Where the lowest pair is not certified, the smallest eigenvalue is
+        an upper bound, as every Ritz value is.
         """
         largest = self.eigenvalues[:, -1]
         lowest = np.array([found["eigenvalues"][0] for found in self._spectra])
@@ -238,13 +239,14 @@ class GrokkingResults:
         for label, position in self.chosen.items():
             at = int(np.searchsorted(self.history["step"], self.spectrum_steps[position]))
             values = self._spectra[position]["eigenvalues"]
+            bound = "" if self._spectra[position]["converged"][0] else "≤ "
             rows.append(
                 (
                     label,
                     *(f"{self.history[key][at]:.2g}" for key in ("train_loss", "test_loss")),
                     f"{self.history['test_accuracy'][at]:.1%}",
                     f"{values[-1]:.2g}",
-                    f"{values[0]:.2g}",
+                    f"{bound}{values[0]:.2g}",
                 )
             )
         return table(header, rows)

@@ -126,7 +126,7 @@ def train(
         if not torch.isfinite(value):
             raise FloatingPointError(
                 f"the training loss is {value.item()} at step {step}; lower the learning rate. "
-                f"Everything up to step {rows[-1]['step']} is kept in {run.path}"
+                f"What was logged before it is kept in {run.path}"
             )
         value.backward()
         optimizer.step()

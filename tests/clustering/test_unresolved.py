@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from scipy.cluster.hierarchy import cophenet, fcluster, is_valid_linkage
 from scipy.spatial.distance import squareform
@@ -29,7 +29,6 @@ def parts(pair):
     return known, Unresolved(len(below), len(bulk)), np.concatenate((known, bulk))
 
 
-@settings(deadline=None)
 @given(ends, resolutions)
 def test_clusters_are_those_of_the_whole_spectrum(pair, eps):
     known, unresolved, everything = parts(pair)
@@ -41,7 +40,6 @@ def test_clusters_are_those_of_the_whole_spectrum(pair, eps):
     assert len(tree.cut(eps)) == tree.n_clusters(eps)
 
 
-@settings(deadline=None)
 @given(ends, st.integers(0, 30))
 def test_gaps_are_those_of_the_whole_spectrum(pair, k):
     known, unresolved, everything = parts(pair)
@@ -56,7 +54,6 @@ def test_gaps_are_those_of_the_whole_spectrum(pair, k):
         assert (deaths > eps).sum() == whole.n_clusters(eps)
 
 
-@settings(deadline=None)
 @given(ends, resolutions)
 def test_linkage_is_a_valid_one_of_the_known_eigenvalues(pair, eps):
     known, unresolved, _ = parts(pair)

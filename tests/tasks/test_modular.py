@@ -58,7 +58,7 @@ def test_smallest_splits():
     assert len(modular_task(2, train_fraction=0.75, seed=0).test.a) == 1
 
 
-@settings(deadline=None, max_examples=50)
+@settings(max_examples=50)
 @given(
     p=st.sampled_from(PRIMES[1:-1]),
     train_fraction=st.floats(0.12, 0.999),
