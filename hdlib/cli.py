@@ -16,7 +16,9 @@ from hdlib.runs import DamagedRunError, Run, find_runs
 Name = Annotated[str, tyro.conf.Positional]
 
 
-def run(experiment: Annotated[Literal["grokking", "mnist"], tyro.conf.Positional]) -> None:
+def run(
+    experiment: Annotated[Literal["fiedler", "grokking", "mnist"], tyro.conf.Positional],
+) -> None:
     """Compute an experiment's run, or what is missing of it; `hdlib run mnist -h` lists options."""
     _run(EXPERIMENTS[experiment].config())
 
@@ -31,7 +33,7 @@ def show(name: Name = "") -> None:
 
 
 def verify(name: Name = "", *, step: int | None = None) -> None:
-    """Check a run, or all: every file's sha256, and a spectrum recomputed from its weights.
+    """Check a run, or all: every file's sha256, and what is recomputed from a checkpoint's weights.
 
     Args:
         name: a run's folder, an experiment for the run of its defaults, or the start of a key; all
@@ -51,17 +53,17 @@ def verify(name: Name = "", *, step: int | None = None) -> None:
             continue
         experiment = EXPERIMENTS[found.config.experiment]
         recorded = f"{found.path}: {len(found.files)} files as recorded"
-        steps = experiment.spectrum_steps(found)
+        steps = experiment.steps(found)
         if not steps:
-            print(f"{recorded}; no spectrum to recompute")
+            print(f"{recorded}; nothing to recompute")
             continue
         at = steps[-1] if step is None else step
-        error = experiment.spectrum_error(found, at)
+        error = experiment.error(found, at)
         agrees = error <= experiment.agreement
         faults += not agrees
         print(
-            f"{recorded}; eigenvalues at step {at} recomputed from the weights "
-            f"{'agree' if agrees else 'DISAGREE'} to {error:.1e} |λ|max"
+            f"{recorded}; {experiment.compared} at step {at}, recomputed from the weights, "
+            f"{'agree' if agrees else 'DISAGREE'} to {error:.1e}"
         )
     if faults:
         sys.exit(1)

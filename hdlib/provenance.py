@@ -30,10 +30,10 @@ def provenance(run: Run, chapter: str) -> Markdown:
     ]
     parameters = " ".join(f"-p {name} {value}" for name, value in run.config.model_dump().items())
     command = f"```bash\npapermill {chapter} out.ipynb {parameters}\n```"
-    check = f"```bash\nhdlib verify {run.config.key}\n```"
+    check = f"```bash\nhdlib verify {run.config.experiment}/{run.config.key}\n```"
     return Markdown(
         f"{table(['of the run', ''], facts, numbers=False)}\n\n"
         f"The same chapter again, from the stored run or, where there is none, from nothing:\n\n"
-        f"{command}\n\nThe stored run checked, file by file, and a spectrum recomputed from its "
-        f"weights:\n\n{check}"
+        f"{command}\n\nThe stored run checked, file by file, and one of its checkpoints recomputed "
+        f"from the weights:\n\n{check}"
     )

@@ -28,6 +28,14 @@ SMALL = {
         "eigenpairs": 30,
         "max_products": 300,
     },
+    "fiedler": {
+        "dataset": "digits",
+        "n_epochs": 1,
+        "width": 1,
+        "hessian_samples": 50,
+        "sweep_checkpoints": 0,
+        "draws": 0,
+    },
 }
 
 pytestmark = pytest.mark.filterwarnings("default")

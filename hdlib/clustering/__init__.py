@@ -1,5 +1,24 @@
 """How curvature groups."""
 
 from hdlib.clustering.dendrogram import Dendrogram, Gap, Unresolved, dendrogram
+from hdlib.clustering.fiedler_tree import (
+    FiedlerTree,
+    algebraic_connectivity,
+    coupling_graph,
+    fiedler_tree,
+)
+from hdlib.clustering.null import permuted_within_blocks
+from hdlib.clustering.recovery import recovery
 
-__all__ = ["Dendrogram", "Gap", "Unresolved", "dendrogram"]
+__all__ = [
+    "Dendrogram",
+    "FiedlerTree",
+    "Gap",
+    "Unresolved",
+    "algebraic_connectivity",
+    "coupling_graph",
+    "dendrogram",
+    "fiedler_tree",
+    "permuted_within_blocks",
+    "recovery",
+]

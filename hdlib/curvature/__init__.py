@@ -4,6 +4,7 @@ from hdlib.curvature.contributions import sample_curvature
 from hdlib.curvature.dense import HessianSplit, gauss_newton, hessian, hessian_split
 from hdlib.curvature.density import Density, spectral_density
 from hdlib.curvature.gradient import gradient
+from hdlib.curvature.labels import ParameterLabels, parameter_labels
 from hdlib.curvature.lanczos import ConvergenceError, Eigenpairs, lanczos
 from hdlib.curvature.operator import HessianOperator
 from hdlib.curvature.parameters import layer_blocks, layer_weights, parameter_layers
@@ -17,6 +18,7 @@ __all__ = [
     "Eigenpairs",
     "HessianOperator",
     "HessianSplit",
+    "ParameterLabels",
     "PreconditionedOperator",
     "Spectrum",
     "TraceEstimate",
@@ -29,6 +31,7 @@ __all__ = [
     "lanczos",
     "layer_blocks",
     "layer_weights",
+    "parameter_labels",
     "parameter_layers",
     "sample_curvature",
     "spectral_density",

@@ -80,7 +80,7 @@ class GrokkingConfig(Config):
     """Steps between rows of the history."""
     seed: Annotated[int, Field(ge=0)] = 0
     """Of the split and the initial weights."""
-    spectra: Annotated[int, Field(ge=0)] = 14
+    spectra: Annotated[int, Field(ge=0)] = 31
     """Checkpoints at which the spectrum is computed, coarse to fine."""
     eigenpairs: Annotated[int, Field(ge=PROBED)] = 200
     """At each end of the spectrum."""
@@ -191,6 +191,12 @@ def eigenpairs(config: GrokkingConfig, model: ModularTransformer) -> Eigenpairs:
         max_products=config.max_products,
         mark=True,
     )
+
+
+def recorded_steps(run: Run[GrokkingConfig], folder: Literal["measures", "spectra"]) -> list[int]:
+    """Checkpoints of which a run has a file in a folder, ascending."""
+    names = [name for name in run.files if name.startswith(f"{folder}/")]
+    return sorted(int(Path(name).stem.rpartition("_")[2]) for name in names)
 
 
 def spectrum_steps(run: Run[GrokkingConfig]) -> list[int]:

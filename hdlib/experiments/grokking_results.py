@@ -10,7 +10,12 @@ from numpy.typing import NDArray
 from hdlib.clustering import Unresolved, dendrogram
 from hdlib.curvature import Density, adam_ceiling
 from hdlib.display import Markdown, table
-from hdlib.experiments.grokking import GrokkingConfig, measures_name, spectrum_name
+from hdlib.experiments.grokking import (
+    GrokkingConfig,
+    measures_name,
+    recorded_steps,
+    spectrum_name,
+)
 from hdlib.experiments.grokking_measures import PROBED
 from hdlib.measures import Phases, phases
 from hdlib.runs import Run
@@ -39,8 +44,8 @@ class GrokkingResults:
     def __init__(self, run: Run[GrokkingConfig]) -> None:
         self.run = run
         self.config = run.config
-        self.steps = _steps(run, measures_name(0))
-        self.spectrum_steps = _steps(run, spectrum_name(0))
+        self.steps = np.array(recorded_steps(run, "measures"))
+        self.spectrum_steps = np.array(recorded_steps(run, "spectra"))
         self._measures = [run.arrays(measures_name(int(step))) for step in self.steps]
         self._spectra = [run.arrays(spectrum_name(int(step))) for step in self.spectrum_steps]
         self.n_parameters = sum(p.numel() for p in run.config.model().parameters())
@@ -290,10 +295,3 @@ class GrokkingResults:
 def _top(values: NDArray) -> NDArray:
     """The last 30 rows, the last first."""
     return values[::-1][:PROBED]
-
-
-def _steps(run: Run[GrokkingConfig], name: str) -> NDArray[np.int64]:
-    """Steps of the files in the same folder as ``name``, ascending."""
-    folder = name.partition("/")[0] + "/"
-    names = [file for file in run.files if file.startswith(folder)]
-    return np.array(sorted(int(n.removesuffix(".safetensors").rpartition("_")[2]) for n in names))

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from hdlib.config import Config
-from hdlib.experiments import grokking, mnist
+from hdlib.experiments import fiedler, grokking, mnist
 from hdlib.runs import DamagedRunError, Run, find_runs
 from hdlib.training import stored_checkpoints
 
@@ -19,27 +19,42 @@ class Experiment(NamedTuple):
     Attributes:
         config: its config class.
         run: from config to run.
-        spectrum_steps: run ↦ checkpoints with both weights and a spectrum, ascending.
-        spectrum_error: (run, step) ↦ largest |Δλ| / max|λ| between the stored spectrum at a
-            checkpoint and the one recomputed from its weights.
-        agreement: the largest such difference that counts as none.
+        compared: what is recomputed from the weights at a checkpoint, and the unit of its error.
+        steps: run ↦ checkpoints at which that can be, ascending.
+        error: (run, step) ↦ largest difference between what is stored and what is recomputed.
+        agreement: the largest difference that counts as none.
     """
 
     config: type[Config]
     run: Callable[..., Run[Any]]
-    spectrum_steps: Callable[[Run[Any]], list[int]]
-    spectrum_error: Callable[[Run[Any], int], float]
+    compared: str
+    steps: Callable[[Run[Any]], list[int]]
+    error: Callable[[Run[Any], int], float]
     agreement: float
 
 
 EXPERIMENTS = {
     "mnist": Experiment(
-        mnist.MnistConfig, mnist.run, stored_checkpoints, mnist.spectrum_error, 1e-9
+        mnist.MnistConfig,
+        mnist.run,
+        "eigenvalues over |λ|max",
+        stored_checkpoints,
+        mnist.spectrum_error,
+        1e-9,
+    ),
+    "fiedler": Experiment(
+        fiedler.FiedlerConfig,
+        fiedler.run,
+        "merge heights over themselves",
+        lambda run: run.config.checkpoints,
+        fiedler.tree_error,
+        1e-6,
     ),
     # Both spectra are known to their residuals.
     "grokking": Experiment(
         grokking.GrokkingConfig,
         grokking.run,
+        "eigenvalues over |λ|max",
         grokking.spectrum_steps,
         grokking.spectrum_error,
         2e-6,
@@ -64,7 +79,10 @@ def open_run(folder: Path) -> Run[Any]:
 
 
 def select_run(name: str) -> Run[Any]:
-    """The run that ``name`` means: a folder, an experiment with its defaults, or a key's start.
+    """The run that ``name`` means.
+
+    A folder; an experiment, for the run of its defaults; or the start of a key, with the experiment
+    and a slash before it or without.
 
     Raises:
         ValueError: if no run or more than one fits.
@@ -72,9 +90,10 @@ def select_run(name: str) -> Run[Any]:
     """
     if Path(name, "manifest.json").is_file():
         return open_run(Path(name).resolve())
-    start = EXPERIMENTS[name].config().key if name in EXPERIMENTS else name
-    fitting = [folder for folder in find_runs() if folder.name.startswith(start)]
+    start = f"{name}/{EXPERIMENTS[name].config().key}" if name in EXPERIMENTS else name
+    runs = {f"{folder.parent.name}/{folder.name}": folder for folder in reversed(find_runs())}
+    fitting = [run for run in runs if run.startswith(start) or run.split("/")[1].startswith(start)]
     if len(fitting) != 1:
-        known = ", ".join(f"{folder.parent.name}/{folder.name}" for folder in find_runs())
-        raise ValueError(f"{name!r} fits {len(fitting)} runs; there are: {known or 'none'}")
-    return open_run(fitting[0])
+        known = ", ".join(sorted(runs)) or "none"
+        raise ValueError(f"{name!r} fits {len(fitting)} runs; there are: {known}")
+    return open_run(runs[fitting[0]])

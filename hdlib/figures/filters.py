@@ -46,7 +46,7 @@ def filters(weights: Mapping[str, ArrayLike]) -> Figure:
             ax.spines[:].set_visible(False)
         row[0].set_ylabel(label, rotation=0, ha="right", va="center")
     for column, ax in enumerate(axes[0]):
-        ax.set_title(str(column + 1), loc="center")
+        ax.set_title(str(column), loc="center")
     fig.suptitle("filter", fontsize=10.5)
     if image is not None:
         fig.colorbar(image, ax=axes, label="weight", pad=0.02)

@@ -11,7 +11,7 @@ from numpy.typing import ArrayLike
 
 from hdlib.clustering.dendrogram import Unresolved
 from hdlib.figures.dendrogram import LEAF_AXIS
-from hdlib.figures.style import BLUE, GRID, INK, MUTED, PAPER, VERMILLION
+from hdlib.figures.player import branches, leaves, player, tops
 from hdlib.figures.tree import Tree, build_tree, eigenvalue_count, height_limits, number
 from hdlib.figures.validation import checked_trajectory, require_positive
 
@@ -50,56 +50,17 @@ def dendrogram_slider(
         ticks = {"tickvals": list(range(len(tree.members))), "ticktext": tree.labels}
         traces = _traces(tree, limits[0])
         frames.append(go.Frame(name=str(step), data=traces, layout={"xaxis": ticks}))
-    axis = {"gridcolor": GRID, "linecolor": MUTED, "showline": True, "zeroline": False}
-    return go.Figure(
-        data=frames[0].data,
-        frames=frames,
-        layout={
-            "template": "none",
-            "height": 600,
-            "margin": {"l": 70, "r": 20, "t": 130, "b": 170},
-            "paper_bgcolor": PAPER,
-            "plot_bgcolor": PAPER,
-            "font": {"family": "DejaVu Sans, Verdana, sans-serif", "size": 13, "color": INK},
-            "showlegend": False,
-            "hovermode": "closest",
-            "title": {
-                "text": eigenvalue_count(eigenvalues.shape[1], unresolved),
-                "x": 0.01,
-                "y": 0.97,
-                "font": {"size": 14},
-            },
-            "xaxis": {
-                **axis,
-                **frames[0].layout.xaxis.to_plotly_json(),
-                "range": [-0.8, min(merges, eigenvalues.shape[1] - 1) + 0.8],
-                "tickangle": -90,
-                "tickfont": {"size": 12},
-                "showgrid": False,
-            },
-            "yaxis": {
-                **axis,
-                "title": "merge height ε",
-                "type": "log",
-                "range": (np.log10(limits) - [0.01, 0]).round(4).tolist(),
-                "exponentformat": "power",
-                "dtick": 1,
-            },
-            # Not the title of the axis, which would move with the length of the leaves' labels.
-            "annotations": [
-                {
-                    "text": LEAF_AXIS,
-                    "font": {"size": 14},
-                    "showarrow": False,
-                    "x": 0.5,
-                    "xref": "paper",
-                    "y": 0,
-                    "yref": "paper",
-                    "yshift": -152,
-                }
-            ],
-            "sliders": [_slider(steps.tolist())],
-            "updatemenus": [_buttons()],
+    return player(
+        frames,
+        title=eigenvalue_count(eigenvalues.shape[1], unresolved),
+        leaves=min(merges, eigenvalues.shape[1] - 1) + 1,
+        leaf_axis=LEAF_AXIS,
+        yaxis={
+            "title": "merge height ε",
+            "type": "log",
+            "range": (np.log10(limits) - [0.01, 0]).round(4).tolist(),
+            "exponentformat": "power",
+            "dtick": 1,
         },
     )
 
@@ -131,87 +92,16 @@ def embed(figure: go.Figure, *, div_id: str | None = None) -> HTML:
 
 def _traces(tree: Tree, floor: float) -> list[Any]:
     """Branches, a point on top of each merge, and leaves."""
-    count = len(tree.merges)
-    separated = np.concatenate([tree.merges, np.full((count, 1, 2), np.nan)], axis=1).reshape(-1, 2)
-    tops = tree.merges[:, 1:3].mean(axis=1)
-    several = tree.members > 1
     ranges = [
         f"λ = {number(low)}" if low == high else f"λ from {number(low)} to {number(high)}"
         for low, high in zip(tree.lower, tree.upper, strict=True)
     ]
-    colours = np.where(several, INK, BLUE).tolist()
-    colours[tree.largest] = VERMILLION if several[tree.largest] else BLUE
-    sizes = np.where(several, 8, 5).tolist()
-    sizes[tree.largest] = 13 if several[tree.largest] else 5
-    return [
-        go.Scatter(
-            x=_rounded(separated[:, 0]),
-            y=_rounded(separated[:, 1]),
-            mode="lines",
-            line={"color": BLUE, "width": 2},
-            hoverinfo="skip",
-        ),
-        go.Scatter(
-            x=_rounded(tops[:, 0]),
-            y=_rounded(tops[:, 1]),
-            mode="markers",
-            marker={"color": BLUE, "size": 5},
-            hovertemplate="merge at ε = %{y:.3g}<extra></extra>",
-        ),
-        go.Scatter(
-            x=list(range(count + 1)),
-            y=_rounded(np.full(count + 1, floor)),
-            mode="markers",
-            marker={"color": colours, "size": sizes, "symbol": "diamond", "opacity": 1},
-            cliponaxis=False,
-            text=[
-                f"{members} eigenvalue{'s' if members > 1 else ''}<br>{span}"
-                for members, span in zip(tree.members, ranges, strict=True)
-            ],
-            hovertemplate="%{text}<extra></extra>",
-        ),
+    texts = [
+        f"{members} eigenvalue{'s' if members > 1 else ''}<br>{span}"
+        for members, span in zip(tree.members, ranges, strict=True)
     ]
-
-
-def _rounded(values: np.ndarray) -> list[float | None]:
-    return [None if np.isnan(value) else float(f"{value:.4g}") for value in values]
-
-
-def _animate(frames: list[str] | list[None] | None, duration: int, mode: str) -> dict[str, Any]:
-    options = {
-        "frame": {"duration": duration, "redraw": True},
-        "mode": mode,
-        "transition": {"duration": 0},
-        "fromcurrent": True,
-    }
-    return {"method": "animate", "args": [frames, options]}
-
-
-def _slider(steps: list[int]) -> dict[str, Any]:
-    return {
-        "currentvalue": {"prefix": "step ", "font": {"size": 14}},
-        "x": 0.2,
-        "len": 0.8,
-        "y": 1.0,
-        "yanchor": "bottom",
-        "pad": {"b": 15},
-        "steps": [{"label": str(step), **_animate([str(step)], 0, "immediate")} for step in steps],
-    }
-
-
-def _buttons() -> dict[str, Any]:
-    return {
-        "type": "buttons",
-        "direction": "left",
-        "showactive": False,
-        "x": 0.0,
-        "xanchor": "left",
-        "y": 1.0,
-        "yanchor": "bottom",
-        "pad": {"b": 25},
-        "bgcolor": PAPER,
-        "buttons": [
-            {"label": "Play", **_animate(None, 600, "immediate")},
-            {"label": "Pause", **_animate([None], 0, "immediate")},
-        ],
-    }
+    return [
+        branches(tree.merges),
+        tops(tree.merges, {"hovertemplate": "merge at ε = %{y:.3g}<extra></extra>"}),
+        leaves(tree.members, floor, texts),
+    ]

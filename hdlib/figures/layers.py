@@ -6,11 +6,11 @@ from collections.abc import Mapping, Sequence
 
 import matplotlib.pyplot as plt
 import numpy as np
-from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
-from hdlib.figures.style import CATEGORIES, PAPER, WIDTH, style
+from hdlib.figures.shares import checked_shares, draw_shares, require_names
+from hdlib.figures.style import WIDTH, style
 from hdlib.figures.tree import number
 from hdlib.figures.validation import checked_array, require_entries
 
@@ -38,18 +38,19 @@ def layer_composition(
             shares are negative or do not sum to 1.
     """
     require_entries("compositions", compositions)
-    if not 1 <= len(layers) <= len(CATEGORIES):
-        raise ValueError(f"layers must be 1 to {len(CATEGORIES)} names, got {len(layers)}")
-    null = _shares("parameter_share", parameter_share, (len(layers),))
+    require_names("layers", layers)
+    null = checked_shares("parameter_share", parameter_share, (len(layers),))
     rows = len(compositions)
     fig, axes = plt.subplots(rows, 1, figsize=(WIDTH, 0.7 + 2.3 * rows), squeeze=False)
     for ax, (label, (eigenvalues, composition)) in zip(
         axes[:, 0], compositions.items(), strict=True
     ):
         values = checked_array(f"eigenvalues of {label!r}", eigenvalues, (None,))
-        shares = _shares(f"composition of {label!r}", composition, (len(values), len(layers)))
-        _stack(ax, np.arange(len(values)), shares, 0.85)
-        _stack(ax, np.array([-2.0]), null[None], 1.0)
+        shares = checked_shares(
+            f"composition of {label!r}", composition, (len(values), len(layers))
+        )
+        draw_shares(ax, np.arange(len(values)), shares, 0.85)
+        draw_shares(ax, np.array([-2.0]), null[None], 1.0)
         every = 1 if len(values) <= 30 else 2
         ticks = range(0, len(values), every)
         ax.set_xticks(
@@ -63,28 +64,3 @@ def layer_composition(
     handles, _ = axes[0, 0].get_legend_handles_labels()
     fig.legend(handles[: len(layers)], layers, loc="outside upper center", ncols=5)
     return fig
-
-
-def _stack(ax: Axes, x: NDArray, shares: NDArray, width: float) -> None:
-    bottoms = np.cumsum(shares, axis=1) - shares
-    for layer, colour in zip(range(shares.shape[1]), CATEGORIES, strict=False):
-        ax.bar(
-            x,
-            shares[:, layer],
-            bottom=bottoms[:, layer],
-            width=width,
-            color=colour,
-            edgecolor=PAPER,
-            linewidth=0.4,
-            label=str(layer),
-        )
-
-
-def _shares(name: str, values: ArrayLike, shape: tuple[int, ...]) -> NDArray[np.float64]:
-    shares = checked_array(name, values, shape)
-    if shares.min() < 0 or np.abs(shares.sum(axis=-1) - 1).max() > 1e-3:
-        raise ValueError(
-            f"{name} must be ≥ 0 and sum to 1 over layers, got a minimum of {shares.min():g} and "
-            f"sums from {shares.sum(axis=-1).min():g} to {shares.sum(axis=-1).max():g}"
-        )
-    return shares

@@ -85,7 +85,8 @@ def summary_panel(
         draw_curve(ax, steps, values[SMALLEST], bars.get(SMALLEST), color=VERMILLION, marker=".")
         symmetric_axis(ax, values[LARGEST], values[SMALLEST])
         ax.set_title("largest and smallest λ")
-    axes[1, 2].yaxis.set_major_locator(MaxNLocator(nbins=5, integer=True))
+    if axes[1, 2].get_yscale() == "linear":
+        axes[1, 2].yaxis.set_major_locator(MaxNLocator(nbins=5, integer=True))
     for ax in axes.flat:
         ax.grid(axis="y")
         step_axis(ax, everything, step_scale)

@@ -1,6 +1,7 @@
 """Everything else that is measured at a checkpoint."""
 
 from hdlib.measures.concentration import frequency_weights, tensor_weights
+from hdlib.measures.couplings import binned, binned_shares
 from hdlib.measures.fourier import (
     explained_variance,
     fourier_basis,
@@ -18,6 +19,8 @@ __all__ = [
     "Phases",
     "Progress",
     "SpectralSummary",
+    "binned",
+    "binned_shares",
     "explained_variance",
     "fourier_basis",
     "frequency_power",

@@ -2,6 +2,7 @@
 
 from hdlib.tasks.images import TRAIN_SIZE, Dataset, Images, Split, load_images
 from hdlib.tasks.modular import ModularTask, Operation, Pairs, modular_task
+from hdlib.tasks.planted import planted_hessian
 
 __all__ = [
     "TRAIN_SIZE",
@@ -13,4 +14,5 @@ __all__ = [
     "Split",
     "load_images",
     "modular_task",
+    "planted_hessian",
 ]

@@ -5,9 +5,16 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from hdlib.experiments.grokking import GrokkingConfig
+from hdlib.experiments.grokking import (
+    GrokkingConfig,
+    coarse_to_fine,
+    recorded_steps,
+    spectrum_name,
+)
 from hdlib.experiments.grokking_results import GrokkingResults
+from hdlib.experiments.grokking_sweep import CHAPTER, NETWORKS, SPECTRA, GrokkingSweep
 from hdlib.runs import PUBLISHED, Run
+from hdlib.training import HISTORY
 
 
 @pytest.fixture(scope="module")
@@ -93,8 +100,16 @@ def test_the_three_leading_directions_lie_in_positions_and_keys(results):
     names = [name for name, _ in results.config.model().named_parameters()]
     chosen = [names.index("position"), names.index("key")]
     shares = [found["tensor_weights"][-3:, chosen].sum(1).mean() for found in results._spectra[1:]]
-    assert np.median(shares) > 0.9
-    assert min(shares) > 0.75
+    assert np.mean(np.array(shares) > 0.9) > 0.8
+    assert min(shares) > 0.6
+
+
+def test_the_gap_below_the_third_eigenvalue_closes_as_the_transition_ends(results):
+    ratio = results.eigenvalues[:, -3] / results.eigenvalues[:, -4]
+    assert np.median(ratio[at(results, 200, 10_300)]) > 2
+    assert ratio[at(results, 12_000, 17_000)].max() < 1.2
+    end = results.transition[1]
+    assert 11_000 < end < 12_000
 
 
 def test_moves_along_eigenvectors_spare_no_frequency(results):
@@ -114,8 +129,9 @@ def test_some_eigenvectors_lean_towards_one_frequency_from_the_transition_on(res
 
 def test_the_lowest_eigenvectors_lie_half_in_positions_half_in_keys(results):
     names = [name for name, _ in results.config.model().named_parameters()]
-    found = [s for s in results._spectra[1:] if s["converged"][:50].all()]
-    assert len(found) >= 3
+    late = [results._spectra[i] for i in at(results, 200, 17_000)]
+    found = [s for s in late if s["converged"][:50].all()]
+    assert len(found) >= 10
     for spectrum in found:
         weights = spectrum["tensor_weights"][:50].mean(0)
         assert 0.4 < weights[names.index("position")] < 0.55
@@ -126,10 +142,10 @@ def test_adam_is_at_its_ceiling_while_it_memorises(results):
     values, ceiling = results.adam
     early = values[at(results, 500, 4_000)]
     assert 0.8 * ceiling < np.median(early) < 1.2 * ceiling
-    assert (early > 2 * ceiling).sum() == 1
+    assert (early > 2 * ceiling).sum() == 2
     assert values[-1] < ceiling / 5
     later = at(results, results.phases.memorised, 17_000)
-    assert values[later].max() / values[later].min() < 10
+    assert np.quantile(values[later], 0.9) / np.quantile(values[later], 0.1) < 10
     largest = results.eigenvalues[later, -1]
     assert largest.max() / largest.min() > 1e4
 
@@ -139,3 +155,30 @@ def test_the_top_is_certified_everywhere(results):
     assert all(found["converged"][k:].all() for found in results._spectra)
     late = results._spectra[-1]["eigenvalues"]
     assert np.abs(late[0]) < 1e-3 * late[-1]
+
+
+@pytest.mark.parametrize("config", NETWORKS[CHAPTER], ids=lambda config: f"seed {config.seed}")
+def test_the_gap_below_the_fourth_eigenvalue_of_every_seed(config):
+    run = Run(config, PUBLISHED)
+    steps = sorted(coarse_to_fine(recorded_steps(run, "measures"))[:SPECTRA])
+    tops = {step: run.arrays(spectrum_name(step))["eigenvalues"][::-1] for step in steps}
+    ratio = {step: float(top[3] / top[4]) for step, top in tops.items()}
+    assert all(value > 1.5 for step, value in ratio.items() if 2_500 < step < 9_000)
+    assert ratio[17_000] < 1.25
+
+
+def test_networks_of_the_sweep():
+    sweep = GrokkingSweep()
+    for name, group in sweep.networks.items():
+        for run in group:
+            assert run.complete
+            final = run.table(HISTORY)["test_accuracy"][-1]
+            assert (final < 0.02) if name.startswith("attention") else (final > 0.999)
+    reached = {
+        name: [int(s[np.flatnonzero(a >= 0.95)[0]]) for s, a in curves]
+        for name, curves in sweep.accuracies().items()
+        if not name.startswith("attention")
+    }
+    chapter, mlp = reached.values()
+    assert max(chapter) - min(chapter) <= 1_000
+    assert 1.7 < max(mlp) / min(mlp) < 2

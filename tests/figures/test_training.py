@@ -89,6 +89,13 @@ def test_both_ends_of_zeros():
     png(summary_panel(history(), measures() | zeros, both_ends=True))
 
 
+def test_counts_of_many_sizes_have_a_label_for_each_decade():
+    counts = {"n_negative": np.array([1.0, 1e2, 5e4])}
+    fig = summary_panel(history(), measures() | counts, step_scale="linear")
+    ax = next(ax for ax in fig.axes if ax.get_title(loc="left") == "eigenvalues λ < 0")
+    assert {1, 10, 100, 1_000, 10_000} <= set(ax.get_yticks().round().tolist())
+
+
 def test_panel_refuses():
     run = history()
     with pytest.raises(ValueError, match=r"history must have the keys .* missing \['step'\]"):

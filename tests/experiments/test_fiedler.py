@@ -1,0 +1,123 @@
+"""The Fiedler experiment at a small size: what a run holds, and that it can be trusted."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch.nn.functional as F
+
+from hdlib.clustering import algebraic_connectivity, fiedler_tree
+from hdlib.curvature import hessian, parameter_layers
+from hdlib.experiments import fiedler
+from hdlib.experiments.fiedler import (
+    FiedlerConfig,
+    couplings_name,
+    stored_tree,
+    trained_run,
+    tree_error,
+    tree_name,
+)
+from hdlib.experiments.fiedler_results import FiedlerResults
+from hdlib.experiments.mnist import MnistConfig, hessian_data, model_at
+from hdlib.runs import Run
+from hdlib.tasks import load_images
+
+FIELDS = {
+    "dataset": "digits",
+    "n_epochs": 1,
+    "width": 1,
+    "hessian_samples": 50,
+    "sweep_checkpoints": 0,
+    "draws": 0,
+}
+SMALL = FiedlerConfig(**FIELDS)
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory: pytest.TempPathFactory) -> Run[FiedlerConfig]:
+    return fiedler.run(SMALL, root=tmp_path_factory.mktemp("root"))
+
+
+@pytest.fixture(scope="module")
+def matrix(run: Run[FiedlerConfig]) -> np.ndarray:
+    data = hessian_data(SMALL, load_images("digits").train, SMALL.hessian_samples)
+    last = SMALL.checkpoints[-1]
+    return hessian(model_at(trained_run(run), last), F.cross_entropy, data).numpy()
+
+
+def test_it_lies_beside_the_mnist_run_under_the_same_key(run):
+    assert SMALL.key == MnistConfig(**FIELDS).key
+    root = run.path.parent.parent
+    assert run.path == root / "fiedler" / SMALL.key
+    assert trained_run(run).path == root / "mnist" / SMALL.key
+    assert run.complete
+
+
+def test_stored_trees_are_those_of_the_hessian(run, matrix):
+    last = SMALL.checkpoints[-1]
+    for prefix, tree in (
+        ("", fiedler_tree(matrix)),
+        ("original_", fiedler_tree(matrix, laplacian="combinatorial", split="median")),
+    ):
+        stored = stored_tree(run, last, prefix)
+        np.testing.assert_array_equal(stored.linkage, tree.linkage)
+        np.testing.assert_allclose(stored.conductance, tree.conductance, rtol=1e-6)
+        assert stored.n_modules == tree.n_modules
+    assert tree_error(run, last) == 0
+    with pytest.raises(ValueError, match="step=7: the checkpoints are"):
+        tree_error(run, 7)
+
+
+def test_connectivity_of_network_and_layers(run, matrix):
+    results = FiedlerResults(run)
+    found = [values[-1] for values in results.connectivities.values()]
+    layers = parameter_layers(model_at(trained_run(run), 0)).values()
+    expected = [algebraic_connectivity(matrix)]
+    expected += [algebraic_connectivity(matrix[np.ix_(rows, rows)]) for rows in layers]
+    np.testing.assert_allclose(found, expected, rtol=1e-12)
+
+
+def test_a_killed_run_ends_like_one_that_was_not(run, tmp_path: Path):
+    root = run.path.parent.parent
+    again = fiedler.run(SMALL, root=tmp_path)
+    again.remove(tree_name(SMALL.checkpoints[1]))
+    again.remove(couplings_name(SMALL.chosen[-1]))
+    (again.path / tree_name(SMALL.checkpoints[0])).write_bytes(b"cut off")
+    again = fiedler.run(SMALL, root=tmp_path)
+    assert again.complete
+    assert again.files == Run(SMALL, root).files
+
+
+def test_a_tree_belongs_to_its_weights(run, tmp_path: Path):
+    other = fiedler.run(SMALL, root=tmp_path)
+    step = SMALL.checkpoints[-1]
+    trained = trained_run(other)
+    weights = trained.tensors(f"checkpoints/step_{step:06d}.safetensors")
+    trained.write_tensors(
+        f"checkpoints/step_{step:06d}.safetensors", {k: v * 1.1 for k, v in weights.items()}
+    )
+    before = stored_tree(other, step).linkage
+    (other.path / tree_name(SMALL.checkpoints[0])).write_bytes(b"cut off")
+    fiedler.run(SMALL, root=tmp_path)
+    assert not np.array_equal(stored_tree(other, step).linkage, before)
+
+
+def test_results_fit_together(run):
+    results = FiedlerResults(run)
+    n = len(results.labels.layer)
+    for cut, tree in zip(results.modules, results.trees, strict=True):
+        assert len(cut) == n
+        assert cut.max() + 1 == tree.n_modules
+    assert set(results.label_agreement) == set(results.null_agreement)
+    labels = np.arange(n)
+    assert results.agreement(labels, labels) == 1
+    shares, sizes = results.module_shares()
+    for label, share in shares.items():
+        np.testing.assert_allclose(share.sum(1), 1)
+        assert sizes[label].sum() == n
+    couplings, bins = results.matrices()
+    assert set(couplings) == set(bins)
+    filters = results.filter_modules("conv1")
+    assert all(len(modules) == SMALL.width for modules in filters.values())
