@@ -21,6 +21,8 @@ DENSE = 400
 """Up to this size all of the Laplacian is decomposed, which is faster there."""
 ROWS = 512
 """Rows of couplings put into order at a time."""
+LANCZOS = 8
+"""Lanczos vectors: 1/λ₂ stands so far out that a few do, and each costs a solution."""
 TIE = 1e-10
 """Relative difference of two conductances that counts as rounding."""
 
@@ -60,8 +62,9 @@ def fiedler_vector(couplings: FloatArray, laplacian: Laplacian) -> FiedlerVector
     scale = np.ones(size) if laplacian == "combinatorial" else degrees**-0.5
     matrix = -couplings
     matrix.flat[:: size + 1] = degrees
-    matrix *= scale
-    matrix *= scale[:, None]
+    if laplacian == "normalised":
+        matrix *= scale
+        matrix *= scale[:, None]
     null = 1 / scale
     null /= np.linalg.norm(null)
     solve = _dense if size <= DENSE else _inverse_lanczos
@@ -98,7 +101,7 @@ def _inverse_lanczos(matrix: FloatArray, null: FloatArray) -> tuple[float, Float
 
     start = multiply(np.random.default_rng(0).standard_normal(size))
     inverse = LinearOperator((size, size), matvec=multiply, dtype=np.float64)  # pyright: ignore
-    values, vectors = eigsh(inverse, k=1, which="LA", v0=start)
+    values, vectors = eigsh(inverse, k=1, which="LA", v0=start, ncv=LANCZOS)
     return 1 / values[0] - shift, vectors[:, 0]
 
 
