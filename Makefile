@@ -48,7 +48,7 @@ test: $(STAMP)
 	$(BIN)/python -m pytest --nbval --nbval-current-env -o filterwarnings=default chapters
 
 bench: $(STAMP)
-	$(BIN)/python -m pytest tests/benchmarks -s
+	$(BIN)/python -m pytest tests/benchmarks/test_speed.py -s
 
 clean:
 	rm -rf $(VENV) _book assets .quarto .pytest_cache .ruff_cache .hypothesis .benchmarks *.egg-info

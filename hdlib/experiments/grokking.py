@@ -193,6 +193,17 @@ def eigenpairs(config: GrokkingConfig, model: ModularTransformer) -> Eigenpairs:
     )
 
 
+def leading_vectors(
+    config: GrokkingConfig, model: ModularTransformer, count: int
+) -> NDArray[np.float64]:
+    """Eigenvectors of the ``count`` largest eigenvalues, (P, count), the largest first.
+
+    Certified to the config's tolerance.
+    """
+    found = lanczos(_hessian(config, model), top=count, bottom=0, tol=config.tol)
+    return found.vectors[:, ::-1]
+
+
 def recorded_steps(run: Run[GrokkingConfig], folder: Literal["measures", "spectra"]) -> list[int]:
     """Checkpoints of which a run has a file in a folder, ascending."""
     names = [name for name in run.files if name.startswith(f"{folder}/")]

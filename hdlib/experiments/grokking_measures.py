@@ -130,3 +130,35 @@ def responses(
     changes = [(losses(theta + step) + losses(theta - step)) / 2 - origin for step in steps]
     torch.nn.utils.vector_to_parameters(theta, parameters)
     return np.stack(changes)
+
+
+@torch.no_grad()
+def attention_shifts(
+    model: ModularTransformer, task: ModularTask, directions: NDArray[np.float64]
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Attention to the first number, and its change as the weights move along directions.
+
+    With A(θ) a head's attention to a, averaged over the training pairs, the change is half of
+    A(θ + δ) − A(θ − δ), ‖δ‖ = 0.01 ‖θ‖. The sign of a direction makes its largest change positive.
+
+    Args:
+        model: at a checkpoint.
+        task: that it learns.
+        directions: (P, m), unit columns.
+
+    Returns:
+        A (H,), and its changes (m, H).
+    """
+    model = model.double()
+    parameters = list(model.parameters())
+    theta = torch.nn.utils.parameters_to_vector(parameters).clone()
+    tokens = task.train.tokens()
+
+    def attention(weights: Tensor) -> NDArray[np.float64]:
+        torch.nn.utils.vector_to_parameters(weights, parameters)
+        return model.attention(tokens)[0].mean(0).numpy()
+
+    steps = torch.from_numpy(directions.T.copy()) * (MOVE * theta.norm())
+    changes = np.stack([(attention(theta + step) - attention(theta - step)) / 2 for step in steps])
+    changes *= np.sign(changes[np.arange(len(changes)), np.abs(changes).argmax(1)])[:, None]
+    return attention(theta), changes

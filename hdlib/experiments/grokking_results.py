@@ -12,11 +12,14 @@ from hdlib.curvature import Density, adam_ceiling
 from hdlib.display import Markdown, table
 from hdlib.experiments.grokking import (
     GrokkingConfig,
+    leading_vectors,
     measures_name,
+    model_at,
     recorded_steps,
     spectrum_name,
+    spectrum_steps,
 )
-from hdlib.experiments.grokking_measures import PROBED
+from hdlib.experiments.grokking_measures import PROBED, attention_shifts
 from hdlib.measures import Phases, phases
 from hdlib.runs import Run
 from hdlib.training import HISTORY
@@ -28,6 +31,16 @@ FINEST = 1e-6
 NEGATIVE = 1e-4
 """An eigenvalue below so much of the largest |λ| counts as negative: what is nearer to zero the
 quadrature cannot tell from it."""
+
+
+def transition(history: dict[str, NDArray]) -> tuple[int, int] | None:
+    """Steps where the test accuracy leaves 5% and where it reaches 95%; None where it does not."""
+    accuracy, steps = history["test_accuracy"], history["step"]
+    if accuracy.max() < 0.95:
+        return None
+    return int(steps[np.flatnonzero(accuracy > 0.05)[0]]), int(
+        steps[np.flatnonzero(accuracy > 0.95)[0]]
+    )
 
 
 class GrokkingResults:
@@ -84,13 +97,8 @@ class GrokkingResults:
 
     @property
     def transition(self) -> tuple[int, int] | None:
-        """Steps where the test accuracy leaves 5% and where it reaches 95%."""
-        accuracy, steps = self.history["test_accuracy"], self.history["step"]
-        if accuracy.max() < 0.95:
-            return None
-        return int(steps[np.flatnonzero(accuracy > 0.05)[0]]), int(
-            steps[np.flatnonzero(accuracy > 0.95)[0]]
-        )
+        """First and last step of the transition."""
+        return transition(self.history)
 
     @cached_property
     def n_bottom(self) -> int:
@@ -266,6 +274,27 @@ class GrokkingResults:
                 ends = (f"{values[0]:.2g}", f"{values[-1]:.2g}")
                 rows.append((f"{step:,}", *ends, *(f"{w:.0%}" for w in weights.mean(0))))
         return table(("step", "λ₁", f"λ_{count}", *names), rows)
+
+    def head_table(self) -> Markdown:
+        """How the leading eigenvectors, one more than there are heads, move each head's attention.
+
+        At the last checkpoint with weights at which less than half of the test pairs are right.
+        """
+        n_heads = self.config.n_heads
+        steps = np.array(spectrum_steps(self.run))
+        accuracy = self.history["test_accuracy"][np.searchsorted(self.history["step"], steps)]
+        step = int(steps[np.flatnonzero(accuracy < 0.5)[-1]])
+        model = model_at(self.run, step)
+        vectors = leading_vectors(self.config, model, n_heads + 1)
+        attention, changes = attention_shifts(model, self.config.task, vectors)
+        rows = [
+            ("attention to a", *(f"{share:.1%}" for share in attention)),
+            *(
+                (f"along eigenvector {k + 1}", *(f"{change:+.1%}" for change in row))
+                for k, row in enumerate(changes)
+            ),
+        ]
+        return table((f"step {step:,}", *(f"head {h + 1}" for h in range(n_heads))), rows)
 
     def certificate_table(self) -> Markdown:
         """Certified pairs at both ends, and the worst residual among them."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from functools import cached_property
+from functools import cached_property, partial
 from math import sqrt
 
 import numpy as np
@@ -17,33 +17,35 @@ from hdlib.experiments.grokking import (
     run,
     spectrum_name,
 )
+from hdlib.experiments.grokking_results import transition
 from hdlib.runs import Run
 from hdlib.training import HISTORY, stored_checkpoints
 
 SEEDS = (0, 1, 2)
 SPECTRA = 9
 """Checkpoints with a spectrum, of the other seeds of the chapter's network."""
-GAPS = 4
-"""Leading gaps that are compared."""
+LEADING = 12
+"""Gaps that are looked at, the first ones."""
 LEARNT = 0.95
 """Test accuracy from which a network counts as having generalised."""
-
+OUTCOME = (
+    "steps",
+    "test accuracy at the end",
+    f"{LEARNT:.0%} at step",
+    "key frequencies",
+    "variance explained",
+)
+"""What is told of each run."""
+_with_ends = partial(
+    GrokkingConfig, spectra=SPECTRA, eigenpairs=30, max_products=400, stored_weights=1
+)
+_without_spectra = partial(GrokkingConfig, spectra=0, stored_weights=1)
 
 CHAPTER = "ReLU after attention, 40% of pairs"
 NETWORKS: dict[str, list[GrokkingConfig]] = {
-    CHAPTER: [
-        GrokkingConfig(),
-        *(
-            GrokkingConfig(
-                seed=seed, spectra=SPECTRA, eigenpairs=30, max_products=400, stored_weights=1
-            )
-            for seed in SEEDS[1:]
-        ),
-    ],
+    CHAPTER: [GrokkingConfig(), *(_with_ends(seed=seed) for seed in SEEDS[1:])],
     "MLP of 512 neurons, 30%": [
-        GrokkingConfig(
-            spectra=0,
-            stored_weights=1,
+        _without_spectra(
             activation="none",
             mlp_width=512,
             equals_logit=True,
@@ -55,17 +57,27 @@ NETWORKS: dict[str, list[GrokkingConfig]] = {
     ],
     # An initial embedding of standard deviation 1, as PyTorch's default has.
     "attention only, 30%": [
-        GrokkingConfig(
-            spectra=0,
-            stored_weights=1,
-            activation="none",
-            train_fraction=0.3,
-            n_steps=150_000,
-            init_scale=sqrt(128),
+        _without_spectra(
+            activation="none", train_fraction=0.3, n_steps=150_000, init_scale=sqrt(128)
         )
     ],
 }
-"""The networks of the chapter and of the literature."""
+"""The networks of the chapter and of the literature, one config for each seed."""
+HEADS: list[GrokkingConfig] = [
+    GrokkingConfig() if (n_heads, seed) == (4, 0) else _with_ends(n_heads=n_heads, seed=seed)
+    for n_heads in (1, 2, 4, 8)
+    for seed in SEEDS
+]
+"""The chapter's network with one to eight heads, from each seed."""
+VARIANTS: dict[str, GrokkingConfig] = {
+    "the chapter's": GrokkingConfig(),
+    **{f"n_heads = {n_heads}": _with_ends(n_heads=n_heads) for n_heads in (1, 2, 8)},
+    "train_fraction = 0.3": _without_spectra(train_fraction=0.3),
+    "train_fraction = 0.5": _without_spectra(train_fraction=0.5),
+    "weight_decay = 0.3": _without_spectra(weight_decay=0.3),
+    "init_scale = √128": _without_spectra(init_scale=sqrt(128)),
+}
+"""The chapter's network with one setting changed at a time."""
 
 
 class GrokkingSweep:
@@ -76,50 +88,86 @@ class GrokkingSweep:
         """Runs of each network, one for each seed."""
         return {name: [run(config) for config in group] for name, group in NETWORKS.items()}
 
+    @cached_property
+    def heads(self) -> list[Run[GrokkingConfig]]:
+        """Runs with one to eight heads."""
+        return [run(config) for config in HEADS]
+
     def accuracies(self) -> dict[str, list[tuple[NDArray, NDArray]]]:
         """(steps, test accuracy) of each run of each network."""
         return {
             name: [_accuracy(found) for found in group] for name, group in self.networks.items()
         }
 
-    def gap_table(self) -> Markdown:
-        """Ratios of the leading eigenvalues of the chapter's network, for each seed."""
-        rows = []
-        for found in self.networks[CHAPTER]:
-            history = found.table(HISTORY)
-            for step in sorted(coarse_to_fine(recorded_steps(found, "measures"))[:SPECTRA]):
-                top = found.arrays(spectrum_name(step))["eigenvalues"][::-1]
-                ratios = top[:GAPS] / top[1 : GAPS + 1]
-                accuracy = history["test_accuracy"][np.searchsorted(history["step"], step)]
-                rows.append(
-                    (
-                        found.config.seed,
-                        f"{step:,}",
-                        f"{accuracy:.0%}",
-                        *(f"{ratio:.2f}" for ratio in ratios),
-                    )
-                )
-        names = [f"λ{k} / λ{k + 1}" for k in range(1, GAPS + 1)]
-        return table(("seed", "step", "test accuracy", *names), rows)
-
     def network_table(self) -> Markdown:
-        """How far each run came, when it generalised, and with which frequencies."""
-        header = (
-            "network",
-            "parameters",
-            "seed",
-            "steps",
-            "test accuracy at the end",
-            f"{LEARNT:.0%} at step",
-            "key frequencies",
-            "variance explained",
-        )
+        """How far each run of each network came."""
         rows = [
             (name, f"{_parameters(found):,}", found.config.seed, *_outcome(found))
             for name, group in self.networks.items()
             for found in group
         ]
+        return table(("network", "parameters", "seed", *OUTCOME), rows)
+
+    def variant_table(self) -> Markdown:
+        """How far each variant of the chapter's network came."""
+        rows = [(name, *_outcome(run(config))) for name, config in VARIANTS.items()]
+        return table(("setting", *OUTCOME), rows)
+
+    def leading(self) -> dict[str, tuple[NDArray, NDArray, int, tuple[int, int] | None]]:
+        """Steps, leading eigenvalues, number of heads and transition of the same runs."""
+        return {
+            f"{_heads(found)}, seed {found.config.seed}": (
+                *leading_eigenvalues(found),
+                found.config.n_heads,
+                transition(found.table(HISTORY)),
+            )
+            for found in self.heads
+        }
+
+    def gap_table(self) -> Markdown:
+        """The gap below as many eigenvalues as there are heads, of the same runs."""
+        rows = []
+        for found in self.heads:
+            steps, leading = leading_eigenvalues(found)
+            ratios = leading[:, :-1] / leading[:, 1:]
+            early = before_half(found, steps)
+            h = found.config.n_heads
+            below = ratios[early, h - 1]
+            widest = int((ratios[early].argmax(1) == h - 1).sum())
+            rows.append(
+                (
+                    _heads(found),
+                    found.config.seed,
+                    f"{below.min():.2f} to {below.max():.2f}",
+                    f"{widest} of {early.sum()}",
+                    f"{ratios[-1, h - 1]:.2f}",
+                )
+            )
+        header = (
+            "heads h",
+            "seed",
+            "λₕ / λₕ₊₁, less than half learnt",
+            f"widest of {LEADING} gaps",
+            "λₕ / λₕ₊₁ at the end",
+        )
         return table(header, rows)
+
+
+def leading_eigenvalues(found: Run[GrokkingConfig]) -> tuple[NDArray, NDArray]:
+    """Steps of a run's checkpoints in the sweep, (T,), and (T, LEADING + 1) eigenvalues."""
+    steps = sorted(coarse_to_fine(recorded_steps(found, "measures"))[:SPECTRA])
+    tops = [found.arrays(spectrum_name(step))["eigenvalues"][::-1] for step in steps]
+    return np.array(steps), np.stack([top[: LEADING + 1] for top in tops])
+
+
+def before_half(found: Run[GrokkingConfig], steps: NDArray) -> NDArray[np.bool_]:
+    """(T,) checkpoints after the first update with a test accuracy below one half."""
+    history = found.table(HISTORY)
+    return (steps > 0) & (history["test_accuracy"][np.searchsorted(history["step"], steps)] < 0.5)
+
+
+def _heads(found: Run[GrokkingConfig]) -> str:
+    return f"{found.config.n_heads} head{'s' * (found.config.n_heads > 1)}"
 
 
 def _accuracy(found: Run[GrokkingConfig]) -> tuple[NDArray, NDArray]:

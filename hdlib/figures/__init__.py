@@ -14,6 +14,7 @@ from hdlib.figures.filters import filters
 from hdlib.figures.fourier import embedding_spectrum, frequency_overlap
 from hdlib.figures.interactive import dendrogram_slider, embed
 from hdlib.figures.layers import layer_composition
+from hdlib.figures.leading import leading_eigenvalues
 from hdlib.figures.outliers import gradient_fraction, outlier_counts, subspace_overlap
 from hdlib.figures.pair import dendrogram_pair
 from hdlib.figures.phases import training_phases
@@ -48,6 +49,7 @@ __all__ = [
     "gap_barcode",
     "gradient_fraction",
     "layer_composition",
+    "leading_eigenvalues",
     "outlier_counts",
     "sample_shares",
     "sample_sweep",

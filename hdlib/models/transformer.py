@@ -157,20 +157,25 @@ class ModularTransformer(nn.Module):
         _check(tokens)
         tables = self.tables()
         a, b = tokens[:, 0], tokens[:, 1]
-        scores = torch.stack(
-            [
-                F.embedding(a, tables.scores_a),
-                F.embedding(b, tables.scores_b),
-                tables.score_last.expand(len(a), -1),
-            ]
-        )
-        weights = torch.softmax(scores, 0)[..., None]
+        weights = _attention(tables, tokens)[..., None]
         heads = (self.n_heads, -1)
         z = weights[0] * F.embedding(a, tables.values_a).unflatten(1, heads) + weights[
             1
         ] * F.embedding(b, tables.values_b).unflatten(1, heads)
         residual = tables.base + (tables.value_last + z.flatten(1)) @ tables.after
         return residual if self.linear else self.read_out(residual)
+
+    def attention(self, tokens: Tensor) -> Tensor:
+        """How the last position attends to a, b and itself, (3, n, H); sums over the three are 1.
+
+        Args:
+            tokens: (n, 3), as the forward pass takes them.
+
+        Raises:
+            ValueError: if the sequences do not have three tokens.
+        """
+        _check(tokens)
+        return _attention(self.tables(), tokens)
 
     def read_out(self, residual: Tensor) -> Tensor:
         """Logits (…, C) from the residual stream (…, d) after attention, before φ."""
@@ -194,6 +199,17 @@ class PlainTransformer(ModularTransformer):
         )
         attended = F.softmax(q @ k.transpose(2, 3) / q.shape[-1] ** 0.5, 3) @ v
         return self.read_out(x + attended.transpose(1, 2).flatten(2) @ self.output)[:, -1]
+
+
+def _attention(tables: Tables, tokens: Tensor) -> Tensor:
+    scores = torch.stack(
+        [
+            F.embedding(tokens[:, 0], tables.scores_a),
+            F.embedding(tokens[:, 1], tables.scores_b),
+            tables.score_last.expand(len(tokens), -1),
+        ]
+    )
+    return torch.softmax(scores, 0)
 
 
 def _check(tokens: Tensor) -> None:

@@ -15,12 +15,14 @@ from hdlib.experiments import grokking
 from hdlib.experiments.grokking import (
     GrokkingConfig,
     coarse_to_fine,
+    leading_vectors,
     measures_name,
     model_at,
     spectrum_error,
     spectrum_name,
     spectrum_steps,
 )
+from hdlib.experiments.grokking_measures import attention_shifts
 from hdlib.experiments.grokking_results import GrokkingResults
 from hdlib.measures import frequency_power
 from hdlib.runs import Run
@@ -131,3 +133,38 @@ def test_unknown_step_is_an_error_that_names_those_there_are(run):
 def test_impossible_fields(field: str, value: Any):
     with pytest.raises(ConfigError, match=f"{field}={value!r}"):
         GrokkingConfig(**{field: value})
+
+
+def test_attention_moves_with_what_feeds_it_and_with_nothing_else(run):
+    """One number of one tensor at a time, against a model in which it was moved by hand."""
+    step = stored_checkpoints(run)[-1]
+    tokens = SMALL.task.train.tokens()
+    origin = model_at(run, step).double()
+    sizes = {name: p.numel() for name, p in origin.named_parameters()}
+    starts = dict(zip(sizes, np.cumsum([0, *sizes.values()]), strict=False))
+    directions = np.zeros((sum(sizes.values()), len(sizes)))
+    directions[list(starts.values()), range(len(sizes))] = 1
+    attention, changes = attention_shifts(model_at(run, step), SMALL.task, directions)
+    share = origin.attention(tokens)[0].mean(0).detach().numpy()
+    np.testing.assert_allclose(attention, share, rtol=1e-12)
+    norm = float(sum(p.detach().square().sum() for p in origin.parameters())) ** 0.5
+    for name, change in zip(sizes, changes, strict=True):
+        sides = []
+        for sign in (1, -1):
+            moved = model_at(run, step).double()
+            moved.get_parameter(name).data.view(-1)[0] += sign * 0.01 * norm
+            sides.append(moved.attention(tokens)[0].mean(0).detach().numpy())
+        expected = (sides[0] - sides[1]) / 2
+        expected *= np.sign(expected[np.abs(expected).argmax()])
+        np.testing.assert_allclose(change, expected, atol=1e-14)
+        assert change.any() == (name in ("embedding", "position", "query", "key"))
+
+
+def test_leading_vectors_are_those_of_the_stored_spectrum(run):
+    step = stored_checkpoints(run)[-1]
+    model, train = model_at(run, step), SMALL.task.train
+    vectors = leading_vectors(SMALL, model, 3)
+    matrix = hessian(model, F.cross_entropy, (train.tokens(), train.targets)).numpy()
+    stored = run.arrays(spectrum_name(step))["eigenvalues"][::-1][:3]
+    rest = np.linalg.norm(matrix @ vectors - vectors * stored, axis=0)
+    assert rest.max() <= 3 * SMALL.tol * stored[0]

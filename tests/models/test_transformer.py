@@ -54,6 +54,19 @@ def distance(found: Tensor, expected: Tensor) -> float:
     return float(((found - expected).norm() / expected.norm()).detach())
 
 
+def test_attention_is_the_softmax_of_scores():
+    model, _ = models(11, width=12, n_heads=3)
+    tokens = pairs_of(11).tokens()
+    x = model.embedding[tokens] + model.position
+    query = (x[:, 2] @ model.query).view(-1, 3, 4)
+    keys = (x @ model.key).view(-1, 3, 3, 4)
+    scores = torch.einsum("nhe,nihe->inh", query, keys) / 2
+    found = model.attention(tokens)
+    assert distance(found, torch.softmax(scores, 0)) < 1e-14
+    with pytest.raises(ValueError, match=r"tokens have shape \(3,\), expected \(n, 3\)"):
+        model.attention(tokens[0])
+
+
 def by_pytorch(model: ModularTransformer, tokens: Tensor) -> Tensor:
     """Logits by `torch.nn.MultiheadAttention` and, for the MLP, by plain matrix algebra."""
     width = model.embedding.shape[1]
