@@ -17,12 +17,11 @@ from hdlib.experiments.grokking import (
     model_at,
     recorded_steps,
     spectrum_name,
-    spectrum_steps,
 )
 from hdlib.experiments.grokking_measures import PROBED, attention_shifts
 from hdlib.measures import Phases, phases
 from hdlib.runs import Run
-from hdlib.training import HISTORY
+from hdlib.training import HISTORY, stored_checkpoints
 
 Array = NDArray[np.float64]
 
@@ -278,19 +277,20 @@ class GrokkingResults:
     def head_table(self) -> Markdown:
         """How the leading eigenvectors, one more than there are heads, move each head's attention.
 
-        At the last checkpoint with weights at which less than half of the test pairs are right.
+        At the last checkpoint with weights at which less than half of the test pairs are right, or
+        at the first one.
         """
         n_heads = self.config.n_heads
-        steps = np.array(spectrum_steps(self.run))
-        accuracy = self.history["test_accuracy"][np.searchsorted(self.history["step"], steps)]
-        step = int(steps[np.flatnonzero(accuracy < 0.5)[-1]])
+        accuracy = dict(zip(self.history["step"], self.history["test_accuracy"], strict=True))
+        kept = stored_checkpoints(self.run)
+        step = max((step for step in kept if accuracy[step] < 0.5), default=kept[0])
         model = model_at(self.run, step)
         vectors = leading_vectors(self.config, model, n_heads + 1)
         attention, changes = attention_shifts(model, self.config.task, vectors)
         rows = [
             ("attention to a", *(f"{share:.1%}" for share in attention)),
             *(
-                (f"along eigenvector {k + 1}", *(f"{change:+.1%}" for change in row))
+                (f"along eigenvector {k + 1}", *(f"{change:+z.1%}" for change in row))
                 for k, row in enumerate(changes)
             ),
         ]

@@ -140,6 +140,7 @@ class GrokkingSweep:
                     found.config.seed,
                     f"{below.min():.2f} to {below.max():.2f}",
                     f"{widest} of {early.sum()}",
+                    f"{_accuracy(found)[1][-1]:.1%}",
                     f"{ratios[-1, h - 1]:.2f}",
                 )
             )
@@ -147,7 +148,8 @@ class GrokkingSweep:
             "heads h",
             "seed",
             "λₕ / λₕ₊₁, less than half learnt",
-            f"widest of {LEADING} gaps",
+            f"largest of {LEADING} ratios",
+            "test accuracy at the end",
             "λₕ / λₕ₊₁ at the end",
         )
         return table(header, rows)

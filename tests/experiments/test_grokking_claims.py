@@ -5,14 +5,15 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from hdlib.experiments.grokking import (
-    GrokkingConfig,
-    coarse_to_fine,
-    recorded_steps,
-    spectrum_name,
+from hdlib.experiments.grokking import GrokkingConfig, leading_vectors, model_at
+from hdlib.experiments.grokking_measures import attention_shifts
+from hdlib.experiments.grokking_results import GrokkingResults, transition
+from hdlib.experiments.grokking_sweep import (
+    SEEDS,
+    GrokkingSweep,
+    before_half,
+    leading_eigenvalues,
 )
-from hdlib.experiments.grokking_results import GrokkingResults
-from hdlib.experiments.grokking_sweep import CHAPTER, NETWORKS, SPECTRA, GrokkingSweep
 from hdlib.runs import PUBLISHED, Run
 from hdlib.training import HISTORY
 
@@ -157,18 +158,59 @@ def test_the_top_is_certified_everywhere(results):
     assert np.abs(late[0]) < 1e-3 * late[-1]
 
 
-@pytest.mark.parametrize("config", NETWORKS[CHAPTER], ids=lambda config: f"seed {config.seed}")
-def test_the_gap_below_the_fourth_eigenvalue_of_every_seed(config):
-    run = Run(config, PUBLISHED)
-    steps = sorted(coarse_to_fine(recorded_steps(run, "measures"))[:SPECTRA])
-    tops = {step: run.arrays(spectrum_name(step))["eigenvalues"][::-1] for step in steps}
-    ratio = {step: float(top[3] / top[4]) for step, top in tops.items()}
-    assert all(value > 1.5 for step, value in ratio.items() if 2_500 < step < 9_000)
-    assert ratio[17_000] < 1.25
+@pytest.fixture(scope="module")
+def sweep() -> GrokkingSweep:
+    return GrokkingSweep()
 
 
-def test_networks_of_the_sweep():
-    sweep = GrokkingSweep()
+def ratios(run: Run[GrokkingConfig]) -> tuple[np.ndarray, np.ndarray]:
+    """λₖ/λₖ₊₁ at the checkpoints of a run in the sweep, and which of them count as early."""
+    steps, leading = leading_eigenvalues(run)
+    return leading[:, :-1] / leading[:, 1:], before_half(run, steps)
+
+
+def test_as_many_eigenvalues_stand_apart_as_there_are_heads(sweep):
+    seen, total = dict.fromkeys((1, 2, 4, 8), 0), dict.fromkeys((1, 2, 4, 8), 0)
+    for run in sweep.heads:
+        found, early = ratios(run)
+        h = run.config.n_heads
+        seen[h] += int((found[early].argmax(1) == h - 1).sum())
+        total[h] += int(early.sum())
+        assert np.median(found[early, h - 1]) > 1.9
+    for h in (1, 2, 8):
+        assert seen[h] >= 0.85 * total[h]
+    assert seen[4] > total[4] / 2
+
+
+def test_that_gap_is_gone_once_it_has_generalised_but_for_one_head(sweep):
+    for run in sweep.heads:
+        gap = ratios(run)[0][-1, run.config.n_heads - 1]
+        learnt = run.table(HISTORY)["test_accuracy"][-1] > 0.95
+        assert (gap < 1.25) == (learnt and run.config.n_heads > 1)
+
+
+def test_fewer_heads_generalise_sooner(sweep):
+    assert len(sweep.heads) == 12
+    for seed in SEEDS:
+        runs = [run for run in sweep.heads if run.config.seed == seed]
+        steps = [transition(run.table(HISTORY)) for run in runs]
+        reached = [found[1] if found else 17_001 for found in steps]
+        assert reached == sorted(reached)
+
+
+def test_the_four_leading_eigenvectors_move_the_attention_of_four_heads(results):
+    config = results.config
+    model = model_at(results.run, 8_500)
+    vectors = leading_vectors(config, model, 5)
+    attention, changes = attention_shifts(model, config.task, vectors)
+    assert ((attention > 0.05) & (attention < 0.95)).all()
+    assert model.attention(config.task.train.tokens())[2].mean(0).max() < 0.01
+    assert np.abs(changes[:4]).max(1).min() > 0.35
+    assert np.abs(changes[:4]).max(0).min() > 0.35
+    assert np.abs(changes[4]).max() < 0.01
+
+
+def test_networks_of_the_sweep(sweep):
     for name, group in sweep.networks.items():
         for run in group:
             assert run.complete
