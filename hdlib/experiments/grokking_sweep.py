@@ -138,7 +138,7 @@ class GrokkingSweep:
                 (
                     _heads(found),
                     found.config.seed,
-                    f"{below.min():.2f} to {below.max():.2f}",
+                    " to ".join(dict.fromkeys(f"{end:.2f}" for end in (below.min(), below.max()))),
                     f"{widest} of {early.sum()}",
                     f"{_accuracy(found)[1][-1]:.1%}",
                     f"{ratios[-1, h - 1]:.2f}",
