@@ -15,11 +15,13 @@ import logging
 import os
 import shutil
 import tempfile
-from collections.abc import Iterator, Mapping
+import time
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Generic, TypeVar
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import safetensors.torch
@@ -98,6 +100,11 @@ class Run(Generic[C]):
         """sha256 by file name, as recorded."""
         return self.manifest.get("files", {})
 
+    def steps(self, folder: str) -> list[int]:
+        """Checkpoints of which there is a file ``<folder>/step_<number>.…``, ascending."""
+        names = [Path(name) for name in self.files if name.startswith(f"{folder}/")]
+        return sorted(int(name.stem.rpartition("_")[2]) for name in names)
+
     def has(self, name: str) -> bool:
         """Whether file ``name`` is there and is what was recorded."""
         path = self.path / name
@@ -145,6 +152,29 @@ class Run(Generic[C]):
         buffer = io.BytesIO()
         pq.write_table(pa.table({key: pa.array(value) for key, value in columns.items()}), buffer)
         self._write(name, buffer.getvalue())
+
+    def keep_arrays(
+        self,
+        name: str,
+        compute: Callable[[], Mapping[str, NDArray]],
+        *,
+        weights: str,
+        stage: str,
+    ) -> None:
+        """Compute and write arrays, unless the file is there and belongs to these weights.
+
+        Args:
+            name: of the file; the sum of the weights is kept in it.
+            compute: gives the arrays.
+            weights: sha256 of the checkpoint that they are computed from.
+            stage: that the wall time is added to.
+        """
+        key, source = "checkpoint_sha256", np.frombuffer(bytes.fromhex(weights), np.uint8)
+        if self.has(name) and np.array_equal(self.arrays(name)[key], source):
+            return
+        started = time.monotonic()
+        self.write_arrays(name, {**compute(), key: source})
+        self.add_seconds(stage, time.monotonic() - started)
 
     def remove(self, name: str) -> None:
         """Remove a file and its record."""

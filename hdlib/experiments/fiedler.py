@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import ClassVar
 
@@ -179,14 +180,8 @@ class _Recipe:
     def _keep(
         self, stage: str, name: str, step: int, compute: Callable[[int], dict[str, NDArray]]
     ) -> None:
-        """Compute and write a file, unless it is there and belongs to the weights at ``step``."""
-        weights = np.frombuffer(bytes.fromhex(self.trained.files[checkpoint_name(step)]), np.uint8)
-        key = "checkpoint_sha256"
-        if self.run.has(name) and np.array_equal(self.run.arrays(name)[key], weights):
-            return
-        started = time.monotonic()
-        self.run.write_arrays(name, compute(step) | {key: weights})
-        self.run.add_seconds(stage, time.monotonic() - started)
+        weights = self.trained.files[checkpoint_name(step)]
+        self.run.keep_arrays(name, partial(compute, step), weights=weights, stage=stage)
 
     def _hessian(self, step: int, draw: int = 0) -> NDArray[np.float64]:
         """The Hessian over the run's samples, or over as many others."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
@@ -204,12 +203,6 @@ def leading_vectors(
     return found.vectors[:, ::-1]
 
 
-def recorded_steps(run: Run[GrokkingConfig], folder: Literal["measures", "spectra"]) -> list[int]:
-    """Checkpoints of which a run has a file in a folder, ascending."""
-    names = [name for name in run.files if name.startswith(f"{folder}/")]
-    return sorted(int(Path(name).stem.rpartition("_")[2]) for name in names)
-
-
 def spectrum_steps(run: Run[GrokkingConfig]) -> list[int]:
     """Checkpoints of which a run has both weights and a spectrum."""
     return [step for step in stored_checkpoints(run) if spectrum_name(step) in run.files]
@@ -289,14 +282,8 @@ class _Recipe:
     def _keep(
         self, stage: str, name: str, step: int, compute: Callable[[int], dict[str, NDArray]]
     ) -> None:
-        """Compute and write a file, unless it is there and belongs to the weights at ``step``."""
-        weights = np.frombuffer(bytes.fromhex(self.run.files[checkpoint_name(step)]), np.uint8)
-        key = "checkpoint_sha256"
-        if self.run.has(name) and np.array_equal(self.run.arrays(name)[key], weights):
-            return
-        started = time.monotonic()
-        self.run.write_arrays(name, compute(step) | {key: weights})
-        self.run.add_seconds(stage, time.monotonic() - started)
+        weights = self.run.files[checkpoint_name(step)]
+        self.run.keep_arrays(name, partial(compute, step), weights=weights, stage=stage)
 
     def _model(self, step: int) -> ModularTransformer:
         return model_at(self.run, step).to(self.device)

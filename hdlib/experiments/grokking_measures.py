@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 import torch
 from numpy.typing import NDArray
@@ -116,23 +118,15 @@ def responses(
     Returns:
         (m, frequencies).
     """
-    model = model.double()
-    parameters = list(model.parameters())
-    theta = torch.nn.utils.parameters_to_vector(parameters).detach().clone()
     a, b = task.train.a.numpy(), task.train.b.numpy()
 
-    def losses(weights: Tensor) -> NDArray[np.float64]:
-        torch.nn.utils.vector_to_parameters(weights, parameters)
-        return progress(grid_logits(model, task), frequencies, a=a, b=b).restricted_by_frequency
+    def losses(moved: ModularTransformer) -> NDArray[np.float64]:
+        return progress(grid_logits(moved, task), frequencies, a=a, b=b).restricted_by_frequency
 
-    origin = losses(theta)
-    steps = torch.from_numpy(directions.T.copy()).to(theta) * (MOVE * theta.norm())
-    changes = [(losses(theta + step) + losses(theta - step)) / 2 - origin for step in steps]
-    torch.nn.utils.vector_to_parameters(theta, parameters)
-    return np.stack(changes)
+    origin, forth, back = _moves(model, directions, losses)
+    return (forth + back) / 2 - origin
 
 
-@torch.no_grad()
 def attention_shifts(
     model: ModularTransformer, task: ModularTask, directions: NDArray[np.float64]
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
@@ -149,16 +143,33 @@ def attention_shifts(
     Returns:
         A (H,), and its changes (m, H).
     """
+    tokens = task.train.tokens().to(model.embedding.device)
+
+    def attention(moved: ModularTransformer) -> NDArray[np.float64]:
+        return moved.attention(tokens)[0].mean(0).cpu().numpy()
+
+    origin, forth, back = _moves(model, directions, attention)
+    changes = (forth - back) / 2
+    changes *= np.sign(changes[np.arange(len(changes)), np.abs(changes).argmax(1)])[:, None]
+    return origin, changes
+
+
+@torch.no_grad()
+def _moves(
+    model: ModularTransformer,
+    directions: NDArray[np.float64],
+    measure: Callable[[ModularTransformer], NDArray[np.float64]],
+) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]:
+    """A measure at the weights θ, (…), and at θ + δ and θ − δ, ‖δ‖ = 0.01 ‖θ‖, (m, …) each."""
     model = model.double()
     parameters = list(model.parameters())
     theta = torch.nn.utils.parameters_to_vector(parameters).clone()
-    tokens = task.train.tokens()
 
-    def attention(weights: Tensor) -> NDArray[np.float64]:
+    def at(weights: Tensor) -> NDArray[np.float64]:
         torch.nn.utils.vector_to_parameters(weights, parameters)
-        return model.attention(tokens)[0].mean(0).numpy()
+        return measure(model)
 
-    steps = torch.from_numpy(directions.T.copy()) * (MOVE * theta.norm())
-    changes = np.stack([(attention(theta + step) - attention(theta - step)) / 2 for step in steps])
-    changes *= np.sign(changes[np.arange(len(changes)), np.abs(changes).argmax(1)])[:, None]
-    return attention(theta), changes
+    steps = torch.from_numpy(directions.T.copy()).to(theta) * (MOVE * theta.norm())
+    forth, back = (np.stack([at(theta + sign * step) for step in steps]) for sign in (1, -1))
+    # Last, so that the model has its own weights again.
+    return at(theta), forth, back

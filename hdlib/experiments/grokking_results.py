@@ -15,7 +15,6 @@ from hdlib.experiments.grokking import (
     leading_vectors,
     measures_name,
     model_at,
-    recorded_steps,
     spectrum_name,
 )
 from hdlib.experiments.grokking_measures import PROBED, attention_shifts
@@ -56,8 +55,8 @@ class GrokkingResults:
     def __init__(self, run: Run[GrokkingConfig]) -> None:
         self.run = run
         self.config = run.config
-        self.steps = np.array(recorded_steps(run, "measures"))
-        self.spectrum_steps = np.array(recorded_steps(run, "spectra"))
+        self.steps = np.array(run.steps("measures"))
+        self.spectrum_steps = np.array(run.steps("spectra"))
         self._measures = [run.arrays(measures_name(int(step))) for step in self.steps]
         self._spectra = [run.arrays(spectrum_name(int(step))) for step in self.spectrum_steps]
         self.n_parameters = sum(p.numel() for p in run.config.model().parameters())

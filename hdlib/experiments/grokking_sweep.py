@@ -13,7 +13,6 @@ from hdlib.experiments.grokking import (
     GrokkingConfig,
     coarse_to_fine,
     measures_name,
-    recorded_steps,
     run,
     spectrum_name,
 )
@@ -157,7 +156,7 @@ class GrokkingSweep:
 
 def leading_eigenvalues(found: Run[GrokkingConfig]) -> tuple[NDArray, NDArray]:
     """Steps of a run's checkpoints in the sweep, (T,), and (T, LEADING + 1) eigenvalues."""
-    steps = sorted(coarse_to_fine(recorded_steps(found, "measures"))[:SPECTRA])
+    steps = sorted(coarse_to_fine(found.steps("measures"))[:SPECTRA])
     tops = [found.arrays(spectrum_name(step))["eigenvalues"][::-1] for step in steps]
     return np.array(steps), np.stack([top[: LEADING + 1] for top in tops])
 

@@ -231,14 +231,8 @@ class _Recipe:
     def _keep(
         self, stage: str, name: str, step: int, compute: Callable[[int], dict[str, NDArray]]
     ) -> None:
-        """Compute and write a file, unless it is there and belongs to the weights at ``step``."""
-        weights = np.frombuffer(bytes.fromhex(self.run.files[checkpoint_name(step)]), np.uint8)
-        key = "checkpoint_sha256"
-        if self.run.has(name) and np.array_equal(self.run.arrays(name)[key], weights):
-            return
-        started = time.monotonic()
-        self.run.write_arrays(name, compute(step) | {key: weights})
-        self.run.add_seconds(stage, time.monotonic() - started)
+        weights = self.run.files[checkpoint_name(step)]
+        self.run.keep_arrays(name, partial(compute, step), weights=weights, stage=stage)
 
     def _hessian(self, step: int, data: Split) -> Tensor:
         return hessian(self._model(step), F.cross_entropy, data)

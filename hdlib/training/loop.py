@@ -27,12 +27,7 @@ def checkpoint_name(step: int) -> str:
 
 def stored_checkpoints(run: Run) -> list[int]:
     """Steps of which a run has the weights, ascending."""
-    folder = checkpoint_name(0).partition("/")[0] + "/"
-    return sorted(
-        int(name.removesuffix(".safetensors").rpartition("_")[2])
-        for name in run.files
-        if name.startswith(folder)
-    )
+    return run.steps("checkpoints")
 
 
 def optimizer_name(step: int) -> str:

@@ -7,6 +7,9 @@ from numpy.typing import NDArray
 
 FloatArray = NDArray[np.float64]
 
+LAPLACIANS = ("combinatorial", "normalised")
+SPLITS = ("sign", "median", "sweep", "ncut")
+
 
 def path(size: int) -> FloatArray:
     graph = np.zeros((size, size))

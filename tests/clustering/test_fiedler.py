@@ -11,6 +11,8 @@ from scipy.linalg import eigh
 from hdlib.clustering.fiedler import DENSE, bipartition, fiedler_vector
 from hdlib.tasks import planted_hessian
 from tests.clustering.graphs import (
+    LAPLACIANS,
+    SPLITS,
     complete,
     conductance,
     coupling_across,
@@ -22,8 +24,6 @@ from tests.clustering.graphs import (
     two_cliques,
 )
 
-LAPLACIANS = ("combinatorial", "normalised")
-SPLITS = ("sign", "median", "sweep", "ncut")
 SMALL, LARGE = 30, DENSE + 50
 
 sizes = pytest.mark.parametrize("size", [SMALL, LARGE])

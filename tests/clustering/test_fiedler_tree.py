@@ -16,6 +16,8 @@ from hdlib.clustering.fiedler_tree import fiedler_tree
 from hdlib.clustering.recovery import recovery
 from hdlib.tasks import planted_hessian
 from tests.clustering.graphs import (
+    LAPLACIANS,
+    SPLITS,
     complete,
     conductance,
     laplacian_matrix,
@@ -25,8 +27,6 @@ from tests.clustering.graphs import (
     two_cliques,
 )
 
-LAPLACIANS = ("combinatorial", "normalised")
-SPLITS = ("sign", "median", "sweep", "ncut")
 ROUNDING = 2.0**-52
 
 options = st.fixed_dictionaries(
