@@ -41,6 +41,8 @@ C = TypeVar("C", bound=Config)
 MANIFEST = "manifest.json"
 PUBLISHED = Path(__file__).parent.parent / "data"
 TEMPORARY = ".tmp-"
+SOURCE = "checkpoint_sha256"
+"""Of the weights, among the arrays that are computed from them."""
 
 
 class DamagedRunError(Exception):
@@ -169,12 +171,16 @@ class Run(Generic[C]):
             weights: sha256 of the checkpoint that they are computed from.
             stage: that the wall time is added to.
         """
-        key, source = "checkpoint_sha256", np.frombuffer(bytes.fromhex(weights), np.uint8)
-        if self.has(name) and np.array_equal(self.arrays(name)[key], source):
+        if self.holds(name, weights=weights):
             return
         started = time.monotonic()
-        self.write_arrays(name, {**compute(), key: source})
+        source = np.frombuffer(bytes.fromhex(weights), np.uint8)
+        self.write_arrays(name, {**compute(), SOURCE: source})
         self.add_seconds(stage, time.monotonic() - started)
+
+    def holds(self, name: str, *, weights: str) -> bool:
+        """Whether the arrays are there and belong to these weights, given by their sha256."""
+        return self.has(name) and self.arrays(name)[SOURCE].tobytes().hex() == weights
 
     def remove(self, name: str) -> None:
         """Remove a file and its record."""

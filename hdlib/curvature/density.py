@@ -244,10 +244,11 @@ def spectral_density(
     those alone, so deflating the outliers makes the errors of traces and moments much smaller.
 
     It takes probes · steps products, in blocks of ``probes`` columns, and
-    probes · steps · n · 8 bytes for the vectors.
+    probes · steps · n · 8 bytes for the vectors. Products in single precision, where the operator's
+    type is that, are good to about 10⁻⁷ ‖A‖, far below what a few probes leave open.
 
     Args:
-        operator: A, n × n, symmetric, float64.
+        operator: A, n × n, symmetric, float64 or float32.
         probes: random vectors, at least 2, for a standard error.
         steps: k, nodes a probe; n − m where that is less.
         seed: of the probes, drawn on the CPU, so the same on every device.
@@ -267,8 +268,6 @@ def spectral_density(
     n = operator.shape[0]
     if n == 0 or tuple(operator.shape) != (n, n):
         raise ValueError(f"a square operator is needed, got shape {tuple(operator.shape)}")
-    if operator.dtype != torch.float64:
-        raise ValueError(f"a float64 operator is needed, got {operator.dtype}")
     if probes < 2:
         raise ValueError(f"probes must be at least 2, got {probes}")
     if steps < 1:
@@ -303,7 +302,8 @@ def _lanczos(
     rows = rows / rows.norm(dim=1, keepdim=True).clamp_min(torch.finfo(torch.float64).tiny)
     for step in range(steps):
         basis[:, step] = rows
-        image = _deflate((operator @ rows.T).T.contiguous(), deflated)
+        image = (operator @ rows.T.to(operator.dtype)).double().T.contiguous()
+        image = _deflate(image, deflated)
         if not torch.isfinite(image).all():
             raise ValueError(f"the operator's product in Lanczos step {step + 1} is not finite")
         diagonal[:, step] = (rows * image).sum(dim=1)

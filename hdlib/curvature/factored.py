@@ -7,7 +7,7 @@ from typing import Any, NamedTuple, TypeGuard
 
 import torch
 from torch import Tensor, nn
-from torch.func import functional_call, jvp, vjp, vmap
+from torch.func import functional_call, vjp, vmap
 
 from hdlib.curvature.attention import Attention
 from hdlib.curvature.chain import Affine, Chain, Layer, ReLU, Residual, Saved, SoftmaxLoss
@@ -83,11 +83,21 @@ class FactoredProducts:
             name: parameter.detach() for name, parameter in self._model.named_parameters()
         }
 
+        def tables_of(parameters: dict[str, Tensor]) -> Tables:
+            return functional_call(self._model, parameters, ())
+
+        def pull(parameters: dict[str, Tensor], c: Tables) -> dict[str, Tensor]:
+            return vjp(tables_of, parameters)[1](c)[0]
+
+        self._pull = vjp(tables_of, self._parameters)[1]
+        # ⟨J_Tᵀ c, v⟩ differentiated by θ and by c: (Σᵢ cᵢ ∇²Tᵢ) v, and J_T v.
+        self._along = vjp(pull, self._parameters, self._gradient)[1]
+
     @torch.no_grad()
     def __call__(self, block: Tensor) -> Tensor:
         """HV (P, b) of V (P, b)."""
         directions = self._split(block)
-        tables = vmap(self._tables_along)(directions)
+        products, tables = vmap(self._along)(directions)
         self._attention.along(tables)
         self._after.along(tables.after, tables.base)
         for other in self._others:
@@ -99,7 +109,8 @@ class FactoredProducts:
             self._attention.tangent_backward(dg, saved)
         after, base = self._after.derivative()
         moved = Tables(*[*self._attention.derivative(), base, after])
-        products = vmap(self._pull_along)(directions, moved)
+        for name, pulled in vmap(self._pull)(moved)[0].items():
+            products[name] = products[name] + pulled
         for other in self._others:
             weight, bias = other.affine.derivative()
             products[other.weight] = products[other.weight] + weight.transpose(1, 2)
@@ -113,20 +124,6 @@ class FactoredProducts:
             name: piece.reshape(-1, *parameter.shape)
             for (name, parameter), piece in zip(self._parameters.items(), pieces, strict=True)
         }
-
-    def _tables_of(self, parameters: dict[str, Tensor]) -> Tables:
-        return functional_call(self._model, parameters, ())
-
-    def _tables_along(self, direction: dict[str, Tensor]) -> Tables:
-        return jvp(self._tables_of, (self._parameters,), (direction,))[1]
-
-    def _pull_along(self, direction: dict[str, Tensor], moved: Tables) -> dict[str, Tensor]:
-        """Derivative of θ, c ↦ J_T(θ)ᵀ c along the direction and the derivative of c."""
-
-        def pull(parameters: dict[str, Tensor], gradient: Tables) -> dict[str, Tensor]:
-            return vjp(self._tables_of, parameters)[1](gradient)[0]
-
-        return jvp(pull, (self._parameters, self._gradient), (direction, moved))[1]
 
 
 def _cast(kept: Any, dtype: torch.dtype) -> Any:

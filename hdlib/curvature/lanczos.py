@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -24,9 +25,11 @@ SPACE, FLOOR = 12, 16 * BLOCK
 restarted."""
 SAFETY = 0.7
 """The search goes to this share of the tolerance: the rest is for its own rounding."""
-POLISH, NEAR, FEW = 3, 10, 8
-"""Rounds of adding residuals to the span, of pairs up to so many times the tolerance away from it,
-and of no more than one pair in so many: these are what the search's rounding leaves."""
+NEAR = 10
+"""Pairs up to so many times the tolerance away from it are worth products in double precision."""
+POLISH, FEW = 3, 8
+"""Rounds of adding residuals to the span, and of no more than one pair in so many: these are what
+the search's rounding leaves."""
 PATIENCE = 50
 """Products for each wanted pair, beside n, before giving up."""
 
@@ -42,7 +45,8 @@ class Eigenpairs:
     Attributes:
         eigenvalues: (m,) float64, ascending: the lowest, then the highest.
         vectors: (n, m) float64, orthonormal columns.
-        residuals: (m,) float64, ‖Av − λv‖₂.
+        residuals: (m,) float64, ‖Av − λv‖₂; where the search left it above ten times the tolerance,
+            as the search knows it.
         bottom: how many of them are the lowest.
         tol: the largest residual over the largest |λ| that was asked for.
         products: how many vectors were multiplied by A.
@@ -84,7 +88,8 @@ def lanczos(
 
     The vectors found are then multiplied by the operator once more: what is returned are the Ritz
     pairs of *these* products, in float64, and their residuals. So the space may come from a cheaper
-    operator close to it, in single precision for example, and the pairs are no less certain.
+    operator close to it, in single precision for example, and the pairs are no less certain. Those
+    that the search left at more than ten times the tolerance are spared this.
 
     Args:
         operator: A, n × n, symmetric, float64.
@@ -167,52 +172,25 @@ def lanczos(
             krylov.restart(values, coordinates, bottom, top)
             check = 0
     progress.close()
-    vectors = torch.linalg.qr(krylov.combine(coordinates[:, ends]).double())[0]
-    return _certified(operator, vectors, bottom, tol, krylov.products, mark)
-
-
-def _certified(
-    operator: SymmetricOperator,
-    vectors: Tensor,
-    bottom: int,
-    tol: float,
-    products: int,
-    mark: bool,
-) -> Eigenpairs:
-    """Ritz pairs of the operator on the span of orthonormal vectors, with their residuals.
-
-    Where the search's rounding left pairs a little above the tolerance, their residuals are added
-    to the span: for a pair apart from the bulk one such step is as good as many products.
-    """
-    wanted = vectors.shape[1]
-    images = _multiply(operator, vectors)
-    products += wanted
-    polish = 0
-    while True:
-        projected = vectors.T @ images
-        values, rotation = torch.linalg.eigh((projected + projected.T) / 2)
-        size = len(values)
-        ends = torch.cat([torch.arange(bottom), torch.arange(size - wanted + bottom, size)])
-        values, rotation = values[ends.to(values.device)], rotation[:, ends.to(values.device)]
-        vectors, images = vectors @ rotation, images @ rotation
-        rest = images - vectors * values
-        residuals = rest.norm(dim=0)
-        allowed = tol * values.abs().max()
-        near = ((residuals > allowed) & (residuals <= NEAR * allowed)).nonzero()[:, 0]
-        near = near[residuals[near].argsort()][: max(1, wanted // FEW)]
-        if polish == POLISH or not len(near):
-            break
-        more = rest[:, near]
-        for _ in range(2):
-            more = torch.linalg.qr(more - vectors @ (vectors.T @ more))[0]
-        vectors = torch.cat([vectors, more], 1)
-        images = torch.cat([images, _multiply(operator, more)], 1)
-        products += more.shape[1]
-        polish += 1
+    values, residuals = values[ends], krylov.residual_estimates(coordinates[:, ends])
+    vectors = _orthonormal(krylov.combine(coordinates[:, ends]).double())
+    products = krylov.products
+    allowed = tol * values.abs().max()
+    near = residuals <= NEAR * allowed
+    if near.any():
+        low = int(near[:bottom].sum())
+        sure = _certified(operator, vectors[:, near], low, allowed)
+        rest = vectors[:, ~near]
+        rest = torch.linalg.qr(rest - sure.vectors @ (sure.vectors.T @ rest))[0]
+        vectors[:, near], vectors[:, ~near] = sure.vectors, rest
+        values[near], residuals[near] = sure.values, sure.residuals
+        products += sure.products
+    # What is certified may have moved past what is not.
+    order = torch.cat([values[:bottom].argsort(), bottom + values[bottom:].argsort()])
     pairs = Eigenpairs(
-        values.cpu().numpy(),
-        vectors.cpu().numpy(),
-        residuals.cpu().numpy(),
+        values[order].cpu().numpy(),
+        vectors[:, order].cpu().numpy(),
+        residuals[order].cpu().numpy(),
         bottom,
         tol,
         products,
@@ -227,6 +205,53 @@ def _certified(
             f"{tol * np.abs(pairs.eigenvalues).max():.2e}"
         )
     return pairs
+
+
+class _Ritz(NamedTuple):
+    """Values and residuals (m,), vectors (n, m), and how many vectors were multiplied."""
+
+    values: Tensor
+    vectors: Tensor
+    residuals: Tensor
+    products: int
+
+
+def _certified(operator: SymmetricOperator, vectors: Tensor, bottom: int, allowed: Tensor) -> _Ritz:
+    """Ritz pairs of the operator on the span of orthonormal vectors, with their residuals.
+
+    Where the search's rounding left pairs a little above what is allowed, their residuals are added
+    to the span: for a pair apart from the bulk one such step is as good as many products.
+    """
+    wanted = vectors.shape[1]
+    images = _multiply(operator, vectors)
+    products = wanted
+    polish = 0
+    while True:
+        projected = vectors.T @ images
+        values, rotation = torch.linalg.eigh((projected + projected.T) / 2)
+        size = len(values)
+        ends = torch.cat([torch.arange(bottom), torch.arange(size - wanted + bottom, size)])
+        values, rotation = values[ends.to(values.device)], rotation[:, ends.to(values.device)]
+        vectors, images = vectors @ rotation, images @ rotation
+        rest = images - vectors * values
+        residuals = rest.norm(dim=0)
+        near = ((residuals > allowed) & (residuals <= NEAR * allowed)).nonzero()[:, 0]
+        near = near[residuals[near].argsort()][: max(1, wanted // FEW)]
+        if polish == POLISH or not len(near):
+            return _Ritz(values, vectors, residuals, products)
+        more = rest[:, near]
+        for _ in range(2):
+            more = torch.linalg.qr(more - vectors @ (vectors.T @ more))[0]
+        vectors = torch.cat([vectors, more], 1)
+        images = torch.cat([images, _multiply(operator, more)], 1)
+        products += more.shape[1]
+        polish += 1
+
+
+def _orthonormal(columns: Tensor) -> Tensor:
+    """The same span from columns that are orthonormal already up to single precision."""
+    factor = torch.linalg.cholesky(columns.T @ columns)
+    return torch.linalg.solve_triangular(factor.T, columns, upper=True, left=False)
 
 
 def _multiply(operator: SymmetricOperator, vectors: Tensor) -> Tensor:

@@ -34,6 +34,7 @@ from hdlib.experiments.grokking_measures import (
 )
 from hdlib.measures import squared_cosines
 from hdlib.models import Activation, ModularTransformer
+from hdlib.parallel import side_by_side
 from hdlib.runs import Run
 from hdlib.tasks import ModularTask, Operation, modular_task
 from hdlib.training import (
@@ -48,6 +49,8 @@ from hdlib.training import (
 PROBES, NODES = 4, 48
 """Of the quadrature for the whole density."""
 ADAM_TOLERANCE = 1e-4
+AT_ONCE = 2
+"""Spectra computed side by side, where there are threads for it."""
 RESOLUTION = 0.08
 """A checkpoint wherever the test accuracy has moved by this much."""
 
@@ -79,8 +82,8 @@ class GrokkingConfig(Config):
     """Steps between rows of the history."""
     seed: Annotated[int, Field(ge=0)] = 0
     """Of the split and the initial weights."""
-    spectra: Annotated[int, Field(ge=0)] = 31
-    """Checkpoints at which the spectrum is computed, coarse to fine."""
+    spectra: Annotated[int, Field(ge=0)] = 100
+    """Checkpoints at which the spectrum is computed, at most: coarse to fine."""
     eigenpairs: Annotated[int, Field(ge=PROBED)] = 200
     """At each end of the spectrum."""
     max_products: Annotated[int, Field(ge=1)] = 1_200
@@ -246,9 +249,15 @@ class _Recipe:
         for step in tqdm(steps, desc="measures", unit="checkpoint", disable=None):
             self._keep("measures", measures_name(step), step, partial(self._measures, frequencies))
         order = coarse_to_fine(steps)[: self.config.spectra]
-        for step in tqdm(order, desc="spectra", unit="checkpoint", disable=None):
-            compute = partial(self._spectrum, frequencies)
-            self._keep("spectra", spectrum_name(step), step, compute)
+        missing = [step for step in order if not self._holds(spectrum_name(step), step)]
+        models = [self._model(step) for step in missing]
+        spectra = side_by_side(
+            partial(self._spectrum, frequencies),
+            zip(missing, models, strict=True),
+            at_once=AT_ONCE if self.device.type == "cpu" else 1,
+        )
+        for step in tqdm(missing, desc="spectra", unit="checkpoint", disable=None):
+            self._keep("spectra", spectrum_name(step), step, lambda _: next(spectra))
         self._thin(steps)
         self.run.finish()
 
@@ -285,6 +294,9 @@ class _Recipe:
         weights = self.run.files[checkpoint_name(step)]
         self.run.keep_arrays(name, partial(compute, step), weights=weights, stage=stage)
 
+    def _holds(self, name: str, step: int) -> bool:
+        return self.run.holds(name, weights=self.run.files[checkpoint_name(step)])
+
     def _model(self, step: int) -> ModularTransformer:
         return model_at(self.run, step).to(self.device)
 
@@ -292,17 +304,19 @@ class _Recipe:
         measured = circuit_measures(self._model(step), self.task, frequencies)
         return measured | {"frequencies": frequencies}
 
-    def _spectrum(self, frequencies: NDArray[np.int64], step: int) -> dict[str, NDArray]:
-        model = self._model(step)
+    def _spectrum(
+        self, frequencies: NDArray[np.int64], checkpoint: tuple[int, ModularTransformer]
+    ) -> dict[str, NDArray]:
+        step, model = checkpoint
         pairs = eigenpairs(self.config, model)
         vectors = torch.from_numpy(pairs.vectors)
-        operator = _hessian(self.config, model)
+        quick = _hessian(self.config, model, dtype=torch.float32)
         sure = torch.from_numpy(pairs.converged)
         known = (
             torch.from_numpy(pairs.eigenvalues)[sure].to(self.device),
             vectors[:, sure].to(self.device),
         )
-        density = spectral_density(operator, probes=PROBES, steps=NODES, deflate=known)
+        density = spectral_density(quick, probes=PROBES, steps=NODES, deflate=known)
         data = self.task.train.tokens().to(self.device), self.task.train.targets.to(self.device)
         slope = gradient(model, F.cross_entropy, data).cpu().numpy()
         random = np.random.default_rng(0).standard_normal((len(vectors), PROBED))
@@ -321,10 +335,10 @@ class _Recipe:
                 "random_responses": responses(model, self.task, frequencies, random),
             }
             | vector_measures(model, pairs.vectors, frequencies)
-            | self._preconditioned(step, operator)
+            | self._preconditioned(step, model)
         )
 
-    def _preconditioned(self, step: int, operator: HessianOperator) -> dict[str, NDArray]:
+    def _preconditioned(self, step: int, model: ModularTransformer) -> dict[str, NDArray]:
         """Largest eigenvalue of the Hessian as Adam sees it; none before the first update."""
         if step == 0:
             return {}
@@ -334,8 +348,11 @@ class _Recipe:
         diagonal = adam_diagonal(
             torch.cat(moments), step=step, beta1=config.beta1, beta2=config.beta2
         )
-        seen = PreconditionedOperator(operator, diagonal.to(self.device))
-        pairs = lanczos(seen, top=1, bottom=0, tol=ADAM_TOLERANCE)
+        seen, search = (
+            PreconditionedOperator(_hessian(config, model, dtype), diagonal.to(self.device))
+            for dtype in (torch.float64, torch.float32)
+        )
+        pairs = lanczos(seen, search=search, top=1, bottom=0, tol=ADAM_TOLERANCE)
         return {"adam_eigenvalue": pairs.eigenvalues, "adam_residual": pairs.residuals}
 
     def _thin(self, steps: list[int]) -> None:

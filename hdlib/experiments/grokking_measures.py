@@ -17,7 +17,7 @@ from hdlib.measures.fourier import (
     key_frequencies,
     logit_power,
 )
-from hdlib.measures.progress import progress
+from hdlib.measures.progress import progress, restricted_by_frequency
 from hdlib.models.transformer import ModularTransformer
 from hdlib.tasks.modular import ModularTask
 
@@ -118,10 +118,9 @@ def responses(
     Returns:
         (m, frequencies).
     """
-    a, b = task.train.a.numpy(), task.train.b.numpy()
 
     def losses(moved: ModularTransformer) -> NDArray[np.float64]:
-        return progress(grid_logits(moved, task), frequencies, a=a, b=b).restricted_by_frequency
+        return restricted_by_frequency(grid_logits(moved, task), frequencies)
 
     origin, forth, back = _moves(model, directions, losses)
     return (forth + back) / 2 - origin

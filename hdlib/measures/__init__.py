@@ -11,7 +11,7 @@ from hdlib.measures.fourier import (
     logit_power,
 )
 from hdlib.measures.outliers import outlier_gap, tail_scores, tail_threshold
-from hdlib.measures.progress import Phases, Progress, phases, progress
+from hdlib.measures.progress import Phases, Progress, phases, progress, restricted_by_frequency
 from hdlib.measures.spectral import SpectralSummary, spectral_summary
 from hdlib.measures.subspaces import squared_cosines, subspace_overlap
 
@@ -31,6 +31,7 @@ __all__ = [
     "outlier_gap",
     "phases",
     "progress",
+    "restricted_by_frequency",
     "spectral_summary",
     "squared_cosines",
     "subspace_overlap",
