@@ -1,9 +1,10 @@
-"""Independent computations at a time, each with its share of the threads."""
+"""Threads: several computations side by side, or one in a single thread."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from typing import TypeVar
 
 import torch
@@ -37,4 +38,19 @@ def side_by_side(
     finally:
         pool.shutdown(cancel_futures=True)
         # The number that a thread sets is that of threads yet to come, too.
+        torch.set_num_threads(threads)
+
+
+@contextmanager
+def one_thread() -> Iterator[None]:
+    """Sums in an order that does not depend on the number of cores.
+
+    In another order they round differently, and thousands of updates of an unstable training make
+    another network of that.
+    """
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
         torch.set_num_threads(threads)

@@ -34,7 +34,7 @@ from hdlib.experiments.grokking_measures import (
 )
 from hdlib.measures import squared_cosines
 from hdlib.models import Activation, ModularTransformer
-from hdlib.parallel import side_by_side
+from hdlib.parallel import one_thread, side_by_side
 from hdlib.runs import Run
 from hdlib.tasks import ModularTask, Operation, modular_task
 from hdlib.training import (
@@ -268,25 +268,26 @@ class _Recipe:
             (part.tokens().to(self.device), part.targets.to(self.device))
             for part in (self.task.train, self.task.test)
         ]
-        train(
-            self.run,
-            model,
-            cross_entropy_float64,
-            torch.optim.AdamW(
-                model.parameters(),
-                lr=config.lr,
-                betas=(config.beta1, config.beta2),
-                weight_decay=config.weight_decay,
-                fused=True,
-            ),
-            *splits,
-            n_steps=config.n_steps,
-            seed=config.seed,
-            checkpoints=grokking_steps(config.n_steps),
-            log_steps=range(0, config.n_steps + 1, config.log_every),
-            resolution=RESOLUTION,
-            keep_optimizer=True,
-        )
+        with one_thread():
+            train(
+                self.run,
+                model,
+                cross_entropy_float64,
+                torch.optim.AdamW(
+                    model.parameters(),
+                    lr=config.lr,
+                    betas=(config.beta1, config.beta2),
+                    weight_decay=config.weight_decay,
+                    fused=True,
+                ),
+                *splits,
+                n_steps=config.n_steps,
+                seed=config.seed,
+                checkpoints=grokking_steps(config.n_steps),
+                log_steps=range(0, config.n_steps + 1, config.log_every),
+                resolution=RESOLUTION,
+                keep_optimizer=True,
+            )
 
     def _keep(
         self, stage: str, name: str, step: int, compute: Callable[[int], dict[str, NDArray]]
