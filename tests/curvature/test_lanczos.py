@@ -199,6 +199,24 @@ def test_what_rounding_of_the_search_leaves_is_polished():
     check(pairs, operator, operator.ends(20, 20), 4e-8)
 
 
+def test_pairs_far_from_converged_are_marked_and_take_no_products_in_double_precision():
+    """Two outliers stand apart; the others are a bulk that the search cannot resolve."""
+    values = np.r_[100, -80, RNG.uniform(-1, 1, N - 2)]
+    operator, search = Planted(values), Planted(values, torch.float32)
+    pairs = lanczos(operator, search=search, top=20, bottom=10, max_products=60, mark=True)
+    assert pairs.converged[[0, -1]].all()
+    assert operator.products == 2
+    assert pairs.products == operator.products + search.products
+    np.testing.assert_allclose(pairs.eigenvalues[[0, -1]], [-80, 100], rtol=1e-12)
+    for some in (pairs.eigenvalues[:10], pairs.eigenvalues[10:]):
+        assert (np.diff(some) >= 0).all()
+    vectors = torch.from_numpy(pairs.vectors)
+    np.testing.assert_allclose(vectors.T @ vectors, np.eye(30), rtol=0, atol=1e-12)
+    found = (operator @ vectors - vectors * torch.from_numpy(pairs.eigenvalues)).norm(dim=0)
+    np.testing.assert_allclose(pairs.residuals, found, rtol=0, atol=1e-6 * 100)
+    assert (pairs.residuals[1:-1] > 1e-5 * 100).all()
+
+
 def test_a_search_in_another_operator_is_found_out():
     """What is certified are pairs of the operator itself."""
     operator, search = Planted(SPECTRUM), Planted(SPECTRUM, seed=2)
