@@ -40,3 +40,14 @@ def table(
         lines.append(list(map(str, row)))
     escaped = [[cell.replace("|", r"\|") for cell in line] for line in lines]
     return Markdown("\n".join(f"| {' | '.join(line)} |" for line in escaped))
+
+
+def extent(values: Iterable[float], form: str = "") -> str:
+    """The least and the largest of some numbers, each in a format, or the one that both are.
+
+    Example:
+        >>> extent([3, 1, 2]), extent([0.501, 0.499], ".1f")
+        ('1 to 3', '0.5')
+    """
+    ordered = sorted(values)
+    return " to ".join(dict.fromkeys(f"{end:{form}}" for end in (ordered[0], ordered[-1])))

@@ -5,38 +5,19 @@ from __future__ import annotations
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
-from typing import Annotated, ClassVar, Literal
 
 import numpy as np
 import torch
-import torch.nn.functional as F
 from numpy.typing import NDArray
-from pydantic import Field, model_validator
 from tqdm import tqdm
 
-from hdlib.config import Config
-from hdlib.curvature import (
-    Eigenpairs,
-    HessianOperator,
-    PreconditionedOperator,
-    adam_diagonal,
-    gradient,
-    lanczos,
-    spectral_density,
-)
 from hdlib.device import resolve_device
-from hdlib.experiments.grokking_measures import (
-    PROBED,
-    circuit_frequencies,
-    circuit_measures,
-    responses,
-    vector_measures,
-)
-from hdlib.measures import squared_cosines
-from hdlib.models import Activation, ModularTransformer
+from hdlib.experiments.grokking_config import GrokkingConfig
+from hdlib.experiments.grokking_measures import circuit_frequencies, circuit_measures
+from hdlib.experiments.grokking_spectrum import adam_measures, eigenpairs, spectrum_measures
+from hdlib.models import ModularTransformer
 from hdlib.parallel import one_thread, side_by_side
 from hdlib.runs import Run
-from hdlib.tasks import ModularTask, Operation, modular_task
 from hdlib.training import (
     checkpoint_name,
     cross_entropy_float64,
@@ -46,83 +27,10 @@ from hdlib.training import (
     train,
 )
 
-PROBES, NODES = 4, 48
-"""Of the quadrature for the whole density."""
-ADAM_TOLERANCE = 1e-4
 AT_ONCE = 2
 """Spectra computed side by side, where there are threads for it."""
 RESOLUTION = 0.08
 """A checkpoint wherever the test accuracy has moved by this much."""
-
-
-class GrokkingConfig(Config):
-    """What is trained, and how its curvature is measured."""
-
-    experiment: ClassVar[str] = "grokking"
-
-    p: Annotated[int, Field(ge=3)] = 113
-    """Modulus, a prime."""
-    operation: Operation = "add"
-    train_fraction: Annotated[float, Field(gt=0, lt=1)] = 0.4
-    width: Annotated[int, Field(ge=1)] = 128
-    n_heads: Annotated[int, Field(ge=1)] = 4
-    activation: Activation = "relu"
-    """After the attention block."""
-    mlp_width: Annotated[int, Field(ge=0)] = 0
-    equals_logit: bool = False
-    """A logit for "=", too, as Nanda et al. have."""
-    init_scale: Annotated[float, Field(gt=0)] = 1.0
-    """Factor on the standard deviation of the initial embeddings."""
-    n_steps: Annotated[int, Field(ge=1)] = 17_000
-    lr: Annotated[float, Field(gt=0)] = 1e-3
-    weight_decay: Annotated[float, Field(ge=0)] = 1.0
-    beta1: Annotated[float, Field(ge=0, lt=1)] = 0.9
-    beta2: Annotated[float, Field(ge=0, lt=1)] = 0.98
-    log_every: Annotated[int, Field(ge=1)] = 100
-    """Steps between rows of the history."""
-    seed: Annotated[int, Field(ge=0)] = 0
-    """Of the split and the initial weights."""
-    spectra: Annotated[int, Field(ge=0)] = 100
-    """Checkpoints at which the spectrum is computed, at most: coarse to fine."""
-    eigenpairs: Annotated[int, Field(ge=PROBED)] = 200
-    """At each end of the spectrum."""
-    max_products: Annotated[int, Field(ge=1)] = 1_200
-    """Hessian-vector products of a search; pairs for which they do not suffice are marked."""
-    tol: Annotated[float, Field(gt=0)] = 1e-6
-    """Largest residual of an eigenpair over the largest |λ|."""
-    stored_weights: Annotated[int, Field(ge=1)] = 20
-    """Checkpoints of which the finished run keeps the weights, the last among them."""
-    device: Literal["auto", "cpu", "cuda"] = "auto"
-
-    @model_validator(mode="after")
-    def _enough_products(self) -> GrokkingConfig:
-        if self.max_products < 2 * self.eigenpairs:
-            raise ValueError(
-                f"max_products={self.max_products}: at least {2 * self.eigenpairs}, one for each "
-                f"of {self.eigenpairs} pairs at both ends"
-            )
-        return self
-
-    @property
-    def task(self) -> ModularTask:
-        """All pairs and their split."""
-        return modular_task(
-            self.p, self.operation, train_fraction=self.train_fraction, seed=self.seed
-        )
-
-    def model(self) -> ModularTransformer:
-        """The network at its initial weights."""
-        with torch.random.fork_rng():
-            torch.manual_seed(self.seed)
-            return ModularTransformer(
-                self.p,
-                width=self.width,
-                n_heads=self.n_heads,
-                activation=self.activation,
-                mlp_width=self.mlp_width,
-                equals_logit=self.equals_logit,
-                init_scale=self.init_scale,
-            )
 
 
 def run(config: GrokkingConfig, *, root: Path | None = None) -> Run[GrokkingConfig]:
@@ -178,34 +86,6 @@ def model_at(run: Run[GrokkingConfig], step: int) -> ModularTransformer:
     return model
 
 
-def eigenpairs(config: GrokkingConfig, model: ModularTransformer) -> Eigenpairs:
-    """The ends of the Hessian's spectrum over all training pairs.
-
-    The Krylov space is built in single precision, where a product takes half the time; the pairs
-    are Ritz pairs of products in double precision, and certified by them, or marked.
-    """
-    return lanczos(
-        _hessian(config, model),
-        search=_hessian(config, model, dtype=torch.float32),
-        top=config.eigenpairs,
-        bottom=config.eigenpairs,
-        tol=config.tol,
-        max_products=config.max_products,
-        mark=True,
-    )
-
-
-def leading_vectors(
-    config: GrokkingConfig, model: ModularTransformer, count: int
-) -> NDArray[np.float64]:
-    """Eigenvectors of the ``count`` largest eigenvalues, (P, count), the largest first.
-
-    Certified to the config's tolerance.
-    """
-    found = lanczos(_hessian(config, model), top=count, bottom=0, tol=config.tol)
-    return found.vectors[:, ::-1]
-
-
 def spectrum_steps(run: Run[GrokkingConfig]) -> list[int]:
     """Checkpoints of which a run has both weights and a spectrum."""
     return [step for step in stored_checkpoints(run) if spectrum_name(step) in run.files]
@@ -224,13 +104,6 @@ def spectrum_error(run: Run[GrokkingConfig], step: int) -> float:
     both = stored["converged"] & recomputed.converged
     error = np.abs(stored["eigenvalues"] - recomputed.eigenvalues)[both].max(initial=0)
     return float(error / np.abs(stored["eigenvalues"]).max())
-
-
-def _hessian(
-    config: GrokkingConfig, model: ModularTransformer, dtype: torch.dtype = torch.float64
-) -> HessianOperator:
-    train = config.task.train
-    return HessianOperator(model, F.cross_entropy, (train.tokens(), train.targets), dtype=dtype)
 
 
 class _Recipe:
@@ -309,52 +182,13 @@ class _Recipe:
         self, frequencies: NDArray[np.int64], checkpoint: tuple[int, ModularTransformer]
     ) -> dict[str, NDArray]:
         step, model = checkpoint
-        pairs = eigenpairs(self.config, model)
-        vectors = torch.from_numpy(pairs.vectors)
-        quick = _hessian(self.config, model, dtype=torch.float32)
-        sure = torch.from_numpy(pairs.converged)
-        known = (
-            torch.from_numpy(pairs.eigenvalues)[sure].to(self.device),
-            vectors[:, sure].to(self.device),
-        )
-        density = spectral_density(quick, probes=PROBES, steps=NODES, deflate=known)
-        data = self.task.train.tokens().to(self.device), self.task.train.targets.to(self.device)
-        slope = gradient(model, F.cross_entropy, data).cpu().numpy()
-        random = np.random.default_rng(0).standard_normal((len(vectors), PROBED))
-        random /= np.linalg.norm(random, axis=0)
-        top = pairs.vectors[:, ::-1][:, :PROBED]
-        return (
-            {
-                "eigenvalues": pairs.eigenvalues,
-                "residuals": pairs.residuals,
-                "converged": pairs.converged,
-                "products": np.array(pairs.products),
-                "density_diagonal": density.diagonal,
-                "density_coupling": density.coupling,
-                "gradient_cosines": squared_cosines(slope, pairs.vectors),
-                "responses": responses(model, self.task, frequencies, top),
-                "random_responses": responses(model, self.task, frequencies, random),
-            }
-            | vector_measures(model, pairs.vectors, frequencies)
-            | self._preconditioned(step, model)
-        )
-
-    def _preconditioned(self, step: int, model: ModularTransformer) -> dict[str, NDArray]:
-        """Largest eigenvalue of the Hessian as Adam sees it; none before the first update."""
+        measured = spectrum_measures(self.config, model, frequencies)
         if step == 0:
-            return {}
+            # Adam has no second moment before its first update.
+            return measured
         state = self.run.tensors(optimizer_name(step))
         moments = [state[f"{i}.exp_avg_sq"].flatten() for i in range(len(state) // 3)]
-        config = self.config
-        diagonal = adam_diagonal(
-            torch.cat(moments), step=step, beta1=config.beta1, beta2=config.beta2
-        )
-        seen, search = (
-            PreconditionedOperator(_hessian(config, model, dtype), diagonal.to(self.device))
-            for dtype in (torch.float64, torch.float32)
-        )
-        pairs = lanczos(seen, search=search, top=1, bottom=0, tol=ADAM_TOLERANCE)
-        return {"adam_eigenvalue": pairs.eigenvalues, "adam_residual": pairs.residuals}
+        return measured | adam_measures(self.config, model, torch.cat(moments), step=step)
 
     def _thin(self, steps: list[int]) -> None:
         """Keep the weights of some checkpoints, coarse to fine, and no optimiser's states."""

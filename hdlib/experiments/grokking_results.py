@@ -9,15 +9,11 @@ from numpy.typing import NDArray
 
 from hdlib.clustering import Unresolved, dendrogram
 from hdlib.curvature import Density, adam_ceiling
-from hdlib.display import Markdown, table
-from hdlib.experiments.grokking import (
-    GrokkingConfig,
-    leading_vectors,
-    measures_name,
-    model_at,
-    spectrum_name,
-)
+from hdlib.display import Markdown, extent, table
+from hdlib.experiments.grokking import measures_name, model_at, spectrum_name
+from hdlib.experiments.grokking_config import GrokkingConfig
 from hdlib.experiments.grokking_measures import PROBED, attention_shifts
+from hdlib.experiments.grokking_spectrum import leading_vectors
 from hdlib.measures import Phases, phases
 from hdlib.runs import Run
 from hdlib.training import HISTORY, stored_checkpoints
@@ -26,6 +22,7 @@ Array = NDArray[np.float64]
 
 RESOLUTIONS = 200
 FINEST = 1e-6
+PHASES = ("memorisation", "circuit formation", "clean-up")
 NEGATIVE = 1e-4
 """An eigenvalue below so much of the largest |λ| counts as negative: what is nearer to zero the
 quadrature cannot tell from it."""
@@ -262,16 +259,37 @@ class GrokkingResults:
             )
         return table(header, rows)
 
+    @cached_property
+    def by_phase(self) -> dict[str, list[int]]:
+        """Positions of the spectra in each phase that has some, the start on its own."""
+        ends = {"before training": 0, **dict(zip(PHASES, self.phases, strict=True))}
+        ends = {label: end for label, end in ends.items() if end is not None}
+        ends["afterwards"] = self.config.n_steps
+        stops = np.searchsorted(self.spectrum_steps, list(ends.values()), side="right")
+        found = zip(ends, (0, *stops[:-1]), stops, strict=True)
+        return {label: list(range(start, stop)) for label, start, stop in found if start < stop}
+
     def lowest_table(self, count: int = 50) -> Markdown:
-        """Where the lowest eigenvectors lie, at every checkpoint with so many of them certified."""
+        """Where the lowest eigenvectors lie, at the checkpoints with so many of them certified."""
         names = [name for name, _ in self.config.model().named_parameters()]
         rows = []
-        for step, found in zip(self.spectrum_steps, self._spectra, strict=True):
-            if found["converged"][:count].all():
-                values, weights = found["eigenvalues"][:count], found["tensor_weights"][:count]
-                ends = (f"{values[0]:.2g}", f"{values[-1]:.2g}")
-                rows.append((f"{step:,}", *ends, *(f"{w:.0%}" for w in weights.mean(0))))
-        return table(("step", "λ₁", f"λ_{count}", *names), rows)
+        for label, positions in self.by_phase.items():
+            spectra = [self._spectra[position] for position in positions]
+            sure = [found for found in spectra if found["converged"][:count].all()]
+            if sure:
+                ratios = [
+                    found["eigenvalues"][count - 1] / found["eigenvalues"][0] for found in sure
+                ]
+                weights = np.mean([found["tensor_weights"][:count].mean(0) for found in sure], 0)
+                rows.append(
+                    (
+                        label,
+                        f"{len(sure)} of {len(spectra)}",
+                        extent(ratios, ".2f"),
+                        *(f"{weight:.0%}" for weight in weights),
+                    )
+                )
+        return table(("phase", "checkpoints", f"λ_{count} / λ₁", *names), rows)
 
     def head_table(self) -> Markdown:
         """How the leading eigenvectors, one more than there are heads, move each head's attention.
@@ -299,19 +317,24 @@ class GrokkingResults:
         """Certified pairs at both ends, and the worst residual among them."""
         k = self.config.eigenpairs
         rows = []
-        for step, found in zip(self.spectrum_steps, self._spectra, strict=True):
-            sure = found["converged"]
-            worst = found["residuals"][sure].max() / np.abs(found["eigenvalues"]).max()
+        for label, positions in self.by_phase.items():
+            spectra = [self._spectra[position] for position in positions]
+            residuals = [
+                found["residuals"][found["converged"]].max() / np.abs(found["eigenvalues"]).max()
+                for found in spectra
+            ]
             rows.append(
                 (
-                    f"{step:,}",
-                    f"{sure[k:].sum()}",
-                    f"{sure[:k].sum()}",
-                    f"{worst:.0e}",
-                    f"{int(found['products']):,}",
+                    label,
+                    f"{len(spectra)}",
+                    extent([found["converged"][k:].sum() for found in spectra]),
+                    extent([found["converged"][:k].sum() for found in spectra]),
+                    f"{max(residuals):.0e}",
+                    extent([int(found["products"]) for found in spectra], ","),
                 )
             )
-        return table(("step", "top", "bottom", "worst residual / |λ|max", "products"), rows)
+        header = ("phase", "spectra", "top", "bottom", "worst residual / |λ|max", "products")
+        return table(header, rows)
 
     def cost_table(self) -> Markdown:
         """Wall time of the run's stages."""

@@ -8,14 +8,9 @@ from math import sqrt
 import numpy as np
 from numpy.typing import NDArray
 
-from hdlib.display import Markdown, table
-from hdlib.experiments.grokking import (
-    GrokkingConfig,
-    coarse_to_fine,
-    measures_name,
-    run,
-    spectrum_name,
-)
+from hdlib.display import Markdown, extent, table
+from hdlib.experiments.grokking import coarse_to_fine, measures_name, run, spectrum_name
+from hdlib.experiments.grokking_config import GrokkingConfig
 from hdlib.experiments.grokking_results import transition
 from hdlib.runs import Run
 from hdlib.training import HISTORY, stored_checkpoints
@@ -137,7 +132,7 @@ class GrokkingSweep:
                 (
                     _heads(found),
                     found.config.seed,
-                    " to ".join(dict.fromkeys(f"{end:.2f}" for end in (below.min(), below.max()))),
+                    extent(below, ".2f"),
                     f"{widest} of {early.sum()}",
                     f"{_accuracy(found)[1][-1]:.1%}",
                     f"{ratios[-1, h - 1]:.2f}",

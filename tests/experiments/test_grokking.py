@@ -15,7 +15,6 @@ from hdlib.experiments import grokking
 from hdlib.experiments.grokking import (
     GrokkingConfig,
     coarse_to_fine,
-    leading_vectors,
     measures_name,
     model_at,
     spectrum_error,
@@ -24,6 +23,7 @@ from hdlib.experiments.grokking import (
 )
 from hdlib.experiments.grokking_measures import attention_shifts
 from hdlib.experiments.grokking_results import GrokkingResults
+from hdlib.experiments.grokking_spectrum import leading_vectors
 from hdlib.measures import frequency_power
 from hdlib.runs import Run
 from hdlib.training import HISTORY, grokking_steps, stored_checkpoints

@@ -5,9 +5,10 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from hdlib.experiments.grokking import GrokkingConfig, leading_vectors, model_at
+from hdlib.experiments.grokking import GrokkingConfig, model_at
 from hdlib.experiments.grokking_measures import attention_shifts
 from hdlib.experiments.grokking_results import GrokkingResults, transition
+from hdlib.experiments.grokking_spectrum import leading_vectors
 from hdlib.experiments.grokking_sweep import (
     SEEDS,
     GrokkingSweep,

@@ -1,0 +1,116 @@
+"""The spectrum of the grokking experiment at a checkpoint, and what is measured along it."""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from numpy.typing import NDArray
+from torch import Tensor
+
+from hdlib.curvature import (
+    Eigenpairs,
+    HessianOperator,
+    PreconditionedOperator,
+    adam_diagonal,
+    gradient,
+    lanczos,
+    spectral_density,
+)
+from hdlib.experiments.grokking_config import GrokkingConfig
+from hdlib.experiments.grokking_measures import PROBED, responses, vector_measures
+from hdlib.measures import squared_cosines
+from hdlib.models import ModularTransformer
+
+PROBES, NODES = 4, 48
+"""Of the quadrature for the whole density."""
+ADAM_TOLERANCE = 1e-4
+
+
+def eigenpairs(config: GrokkingConfig, model: ModularTransformer) -> Eigenpairs:
+    """The ends of the Hessian's spectrum over all training pairs.
+
+    The Krylov space is built in single precision, where a product takes half the time; the pairs
+    are Ritz pairs of products in double precision, and certified by them, or marked.
+    """
+    return lanczos(
+        _hessian(config, model),
+        search=_hessian(config, model, dtype=torch.float32),
+        top=config.eigenpairs,
+        bottom=config.eigenpairs,
+        tol=config.tol,
+        max_products=config.max_products,
+        mark=True,
+    )
+
+
+def leading_vectors(
+    config: GrokkingConfig, model: ModularTransformer, count: int
+) -> NDArray[np.float64]:
+    """Eigenvectors of the ``count`` largest eigenvalues, (P, count), the largest first.
+
+    Certified to the config's tolerance.
+    """
+    found = lanczos(_hessian(config, model), top=count, bottom=0, tol=config.tol)
+    return found.vectors[:, ::-1]
+
+
+def spectrum_measures(
+    config: GrokkingConfig, model: ModularTransformer, frequencies: NDArray[np.int64]
+) -> dict[str, NDArray]:
+    """The ends of the spectrum, the quadrature for the rest, and what is measured along vectors.
+
+    Args:
+        config: how, and of which task.
+        model: at a checkpoint; it comes back in double precision.
+        frequencies: key frequencies of the last checkpoint.
+    """
+    task, device = config.task, model.embedding.device
+    pairs = eigenpairs(config, model)
+    sure = pairs.converged
+    known = torch.from_numpy(pairs.eigenvalues[sure]), torch.from_numpy(pairs.vectors[:, sure])
+    quick = _hessian(config, model, torch.float32)
+    density = spectral_density(quick, probes=PROBES, steps=NODES, deflate=known)
+    data = task.train.tokens().to(device), task.train.targets.to(device)
+    slope = gradient(model, F.cross_entropy, data).cpu().numpy()
+    random = np.random.default_rng(0).standard_normal((len(slope), PROBED))
+    random /= np.linalg.norm(random, axis=0)
+    top = pairs.vectors[:, ::-1][:, :PROBED]
+    return {
+        "eigenvalues": pairs.eigenvalues,
+        "residuals": pairs.residuals,
+        "converged": pairs.converged,
+        "products": np.array(pairs.products),
+        "density_diagonal": density.diagonal,
+        "density_coupling": density.coupling,
+        "gradient_cosines": squared_cosines(slope, pairs.vectors),
+        "responses": responses(model, task, frequencies, top),
+        "random_responses": responses(model, task, frequencies, random),
+    } | vector_measures(model, pairs.vectors, frequencies)
+
+
+def adam_measures(
+    config: GrokkingConfig, model: ModularTransformer, second_moment: Tensor, *, step: int
+) -> dict[str, NDArray]:
+    """Largest eigenvalue of the Hessian as Adam sees it, and its residual.
+
+    Args:
+        config: of the optimiser and the task.
+        model: at a checkpoint.
+        second_moment: of all parameters in order, (P,).
+        step: of the checkpoint, at least 1.
+    """
+    diagonal = adam_diagonal(second_moment, step=step, beta1=config.beta1, beta2=config.beta2)
+    seen, search = (
+        PreconditionedOperator(_hessian(config, model, dtype), diagonal.to(model.embedding.device))
+        for dtype in (torch.float64, torch.float32)
+    )
+    pairs = lanczos(seen, search=search, top=1, bottom=0, tol=ADAM_TOLERANCE)
+    return {"adam_eigenvalue": pairs.eigenvalues, "adam_residual": pairs.residuals}
+
+
+def _hessian(
+    config: GrokkingConfig, model: ModularTransformer, dtype: torch.dtype = torch.float64
+) -> HessianOperator:
+    train = config.task.train
+    return HessianOperator(model, F.cross_entropy, (train.tokens(), train.targets), dtype=dtype)
