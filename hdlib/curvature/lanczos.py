@@ -100,8 +100,8 @@ def lanczos(
             the space. A itself where None.
         start: (n, w), vectors near the wanted ones, such as those of a nearby operator; the first
             block mixes them with random vectors, so that none is missed.
-        space: largest dimension of the space; by default twelve times the wanted pairs,
-            or 128 where these are few, and a margin.
+        space: largest dimension of the space; by default twelve times the wanted pairs, or 128
+            where these are few, or ``max_products`` where it is less, and a margin.
         max_products: products of the search after which to give up, at least one for each wanted
             pair; by default 50 for each, and n.
         seed: of the random vectors.
@@ -131,16 +131,16 @@ def lanczos(
         raise ValueError(f"tol={tol}: must be positive")
     if start is not None and (start.ndim != 2 or len(start) != n):
         raise ValueError(f"start must be ({n}, w), got {tuple(start.shape)}")
+    max_products = PATIENCE * wanted + n if max_products is None else max_products
+    if max_products < wanted:
+        raise ValueError(f"max_products={max_products}: must be at least {wanted}, one for a pair")
     least = wanted + 3 * BLOCK
-    space = min(n, space or max(SPACE * wanted, FLOOR) + least)
+    space = min(n, space or min(max(SPACE * wanted, FLOOR), max_products) + least)
     if space > n - BLOCK:
         # The next block would not be orthogonal to all before it.
         space = n
     if space < min(n, least):
         raise ValueError(f"space={space}: must be at least {least} for {wanted} pairs")
-    max_products = PATIENCE * wanted + n if max_products is None else max_products
-    if max_products < wanted:
-        raise ValueError(f"max_products={max_products}: must be at least {wanted}, one for a pair")
     announce(
         f"Lanczos with up to {space:,} vectors of {n:,} numbers",
         (2 * space * search.dtype.itemsize + 5 * wanted * 8) * n,
@@ -180,6 +180,7 @@ def lanczos(
     if near.any():
         low = int(near[:bottom].sum())
         sure = _certified(operator, vectors[:, near], low, allowed)
+        # What polishing added to the span may overlap with the pairs that are not certified.
         rest = vectors[:, ~near]
         rest = torch.linalg.qr(rest - sure.vectors @ (sure.vectors.T @ rest))[0]
         vectors[:, near], vectors[:, ~near] = sure.vectors, rest

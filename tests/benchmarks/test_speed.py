@@ -22,9 +22,10 @@ from torch.func import functional_call, grad, jvp, vmap
 
 from hdlib.clustering import dendrogram
 from hdlib.clustering.fiedler import Laplacian, bipartition, fiedler_vector
-from hdlib.curvature import HessianOperator, hessian, spectrum
+from hdlib.curvature import HessianOperator, hessian, lanczos, spectrum
 from hdlib.experiments.mnist import syrk_seconds
 from hdlib.models import LeNetTiny, ModularTransformer, PlainTransformer
+from hdlib.parallel import side_by_side
 from hdlib.tasks import load_images, modular_task, planted_hessian
 from hdlib.training import cross_entropy_float64
 
@@ -214,6 +215,32 @@ def transformer_rows(p: int, train_fraction: float, width: int, repeats: int = 3
     return [*rows, Row(work, against, seconds, baseline, baseline / seconds, "≥ 20", error)]
 
 
+def side_by_side_row(p: int, train_fraction: float, width: int, pairs: int) -> Row:
+    """The leading eigenvalues of two networks, with a thread each and one after the other."""
+    train = modular_task(p, train_fraction=train_fraction, seed=0).train
+    models = []
+    for seed in range(2):
+        torch.manual_seed(seed)
+        models.append(ModularTransformer(p, width=width, activation="relu"))
+
+    def leading(model: ModularTransformer) -> NDArray[np.float64]:
+        operator, search = (
+            HessianOperator(model, F.cross_entropy, (train.tokens(), train.targets), dtype=dtype)
+            for dtype in (torch.float64, torch.float32)
+        )
+        return lanczos(operator, search=search, top=pairs, bottom=0).eigenvalues
+
+    together = best_of(1, lambda: list(side_by_side(leading, models, at_once=2)))
+    baseline = best_of(1, lambda: [leading(model) for model in models], warm=False)
+    expected = np.stack([leading(model) for model in models])
+    found = np.stack(list(side_by_side(leading, models, at_once=2)))
+    error = np.abs(found - expected).max() / np.abs(expected).max()
+    size = sum(parameter.numel() for parameter in models[0].parameters())
+    work = f"{pairs} leading eigenpairs of two networks, P = {size:,}, side by side"
+    against = "one after the other"
+    return Row(work, against, together, baseline, baseline / together, "> 1", float(error))
+
+
 def training_step(model: ModularTransformer, tokens: Tensor, targets: Tensor) -> Callable[[], None]:
     """One update by AdamW on the full batch."""
     optimizer = torch.optim.AdamW(model.parameters(), fused=True)
@@ -303,6 +330,11 @@ def test_clusters(setting, rows):
 def test_transformer(rows):
     rows += transformer_rows(113, 0.3, 128)
     assert max(row.error for row in rows[-2:]) < 1e-12
+
+
+def test_side_by_side(rows):
+    rows.append(side_by_side_row(113, 0.4, 128, 50))
+    assert rows[-1].error < 1e-9
 
 
 def test_fiedler(rows):
