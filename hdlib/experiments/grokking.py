@@ -14,7 +14,12 @@ from tqdm import tqdm
 from hdlib.device import resolve_device
 from hdlib.experiments.grokking_config import GrokkingConfig
 from hdlib.experiments.grokking_measures import circuit_frequencies, circuit_measures
-from hdlib.experiments.grokking_spectrum import adam_measures, eigenpairs, spectrum_measures
+from hdlib.experiments.grokking_spectrum import (
+    adam_measures,
+    eigenpairs,
+    ranked,
+    spectrum_measures,
+)
 from hdlib.models import ModularTransformer
 from hdlib.parallel import one_thread, side_by_side
 from hdlib.runs import Run
@@ -92,7 +97,7 @@ def spectrum_steps(run: Run[GrokkingConfig]) -> list[int]:
 
 
 def spectrum_error(run: Run[GrokkingConfig], step: int) -> float:
-    """Largest |Δλ| / max|λ| between stored and recomputed eigenvalues, over the certified pairs.
+    """Largest |Δλ| / max|λ| between stored and recomputed eigenvalues, over the `ranked` pairs.
 
     Raises:
         ValueError: if ``step`` is not a checkpoint with weights, or the run has no spectra.
@@ -101,7 +106,8 @@ def spectrum_error(run: Run[GrokkingConfig], step: int) -> float:
         raise ValueError(f"step={step}: weights and a spectrum are kept at {spectrum_steps(run)}")
     stored = run.arrays(spectrum_name(step))
     recomputed = eigenpairs(run.config, model_at(run, step))
-    both = stored["converged"] & recomputed.converged
+    k = run.config.eigenpairs
+    both = ranked(stored["converged"], k) & ranked(recomputed.converged, k)
     error = np.abs(stored["eigenvalues"] - recomputed.eigenvalues)[both].max(initial=0)
     return float(error / np.abs(stored["eigenvalues"]).max())
 

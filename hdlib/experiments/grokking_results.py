@@ -13,7 +13,7 @@ from hdlib.display import Markdown, extent, table
 from hdlib.experiments.grokking import measures_name, model_at, spectrum_name
 from hdlib.experiments.grokking_config import GrokkingConfig
 from hdlib.experiments.grokking_measures import PROBED, attention_shifts
-from hdlib.experiments.grokking_spectrum import leading_vectors
+from hdlib.experiments.grokking_spectrum import leading_vectors, ranked
 from hdlib.measures import Phases, phases
 from hdlib.runs import Run
 from hdlib.training import HISTORY, stored_checkpoints
@@ -99,8 +99,7 @@ class GrokkingResults:
     def n_bottom(self) -> int:
         """How many of the lowest eigenvalues are certified at every checkpoint with a spectrum."""
         k = self.config.eigenpairs
-        lowest = [found["converged"][:k] for found in self._spectra]
-        return min(int(k if sure.all() else sure.argmin()) for sure in lowest)
+        return min(int(ranked(found["converged"], k)[:k].sum()) for found in self._spectra)
 
     @cached_property
     def eigenvalues(self) -> Array:

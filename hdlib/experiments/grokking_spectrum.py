@@ -55,6 +55,20 @@ def leading_vectors(
     return found.vectors[:, ::-1]
 
 
+def ranked(converged: NDArray[np.bool_], bottom: int) -> NDArray[np.bool_]:
+    """Which pairs are certified together with all that lie further out, (m,).
+
+    A pair that is certified beside others that are not may have any rank among them.
+
+    Args:
+        converged: (m,), of the lowest pairs and then the highest, in ascending order.
+        bottom: how many are the lowest.
+    """
+    lowest, highest = converged[:bottom], converged[bottom:]
+    along = np.logical_and.accumulate
+    return np.concatenate([along(lowest), along(highest[::-1])[::-1]])
+
+
 def spectrum_measures(
     config: GrokkingConfig, model: ModularTransformer, frequencies: NDArray[np.int64]
 ) -> dict[str, NDArray]:

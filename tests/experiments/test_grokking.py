@@ -23,7 +23,7 @@ from hdlib.experiments.grokking import (
 )
 from hdlib.experiments.grokking_measures import attention_shifts
 from hdlib.experiments.grokking_results import GrokkingResults
-from hdlib.experiments.grokking_spectrum import leading_vectors
+from hdlib.experiments.grokking_spectrum import leading_vectors, ranked
 from hdlib.measures import frequency_power
 from hdlib.runs import Run
 from hdlib.training import HISTORY, grokking_steps, stored_checkpoints
@@ -81,6 +81,13 @@ def test_a_damaged_run_is_repaired_to_the_same_bytes(tmp_path: Path):
 
     assert again.complete
     assert again.files == sums
+
+
+def test_pairs_have_a_rank_as_far_as_all_further_out_are_certified():
+    converged = np.array([1, 1, 0, 1, 0, 1, 1], bool)
+    np.testing.assert_array_equal(ranked(converged, 4), np.array([1, 1, 0, 0, 0, 1, 1], bool))
+    np.testing.assert_array_equal(ranked(converged, 0), np.array([0, 0, 0, 0, 0, 1, 1], bool))
+    np.testing.assert_array_equal(ranked(converged, 7), np.array([1, 1, 0, 0, 0, 0, 0], bool))
 
 
 def test_without_spectra_there_is_only_training(tmp_path: Path):
