@@ -228,7 +228,7 @@ def side_by_side_row(p: int, train_fraction: float, width: int, pairs: int) -> R
             HessianOperator(model, F.cross_entropy, (train.tokens(), train.targets), dtype=dtype)
             for dtype in (torch.float64, torch.float32)
         )
-        return lanczos(operator, search=search, top=pairs, bottom=0).eigenvalues
+        return lanczos(operator, search=search, top=pairs, bottom=0, tol=1e-5).eigenvalues
 
     together = best_of(1, lambda: list(side_by_side(leading, models, at_once=2)))
     baseline = best_of(1, lambda: [leading(model) for model in models], warm=False)
