@@ -207,6 +207,21 @@ def test_standard_errors_are_honest(name):
     assert (within[1] > 0.9).all()
 
 
+def test_products_in_single_precision():
+    """Agree with those in double precision far better than the probes with one another."""
+    matrix, vectors = planted(SPECTRA["outliers"])
+    known = torch.from_numpy(SPECTRA["outliers"])[:10], vectors[:, :10]
+    double, single = (
+        spectral_density(matrix.to(dtype), steps=30, deflate=known)
+        for dtype in (torch.float64, torch.float32)
+    )
+    assert single.diagonal.dtype == np.float64
+    for bounds in ((-1, 0), (0.05, 1)):
+        expected, found = double.count(*bounds), single.count(*bounds)
+        assert abs(found.value - expected.value) < 0.1 * expected.standard_error
+    assert single.trace().value == pytest.approx(double.trace().value, rel=1e-5)
+
+
 def test_deflation_reduces_the_errors():
     values = SPECTRA["outliers"]
     expected = spectral_summary(values)
