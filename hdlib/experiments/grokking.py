@@ -13,6 +13,7 @@ from tqdm import tqdm
 
 from hdlib.device import resolve_device
 from hdlib.experiments.grokking_config import GrokkingConfig
+from hdlib.experiments.grokking_functions import function_measures
 from hdlib.experiments.grokking_measures import circuit_frequencies, circuit_measures
 from hdlib.experiments.grokking_spectrum import (
     adam_measures,
@@ -41,9 +42,10 @@ RESOLUTION = 0.08
 def run(config: GrokkingConfig, *, root: Path | None = None) -> Run[GrokkingConfig]:
     """The run of ``config``: found where it is stored, else computed, or what is missing of it.
 
-    Stages: training; at every checkpoint the circuit's measures, and the certified ends of the
+    Stages: training; at every checkpoint the circuit's measures, the certified ends of the
     Hessian's spectrum over all training pairs with what is measured along the eigenvectors. Each
-    file is kept as soon as it is computed. At last only some of the weights are kept.
+    file is kept as soon as it is computed. At last only some of the weights are kept; at their
+    checkpoints also what the leading eigenvectors do to the network's function.
 
     Args:
         config: what to compute.
@@ -69,6 +71,11 @@ def measures_name(step: int) -> str:
 def spectrum_name(step: int) -> str:
     """File of the spectrum at a checkpoint."""
     return f"spectra/step_{step:06d}.safetensors"
+
+
+def functions_name(step: int) -> str:
+    """File of what the leading eigenvectors do to the function at a checkpoint."""
+    return f"functions/step_{step:06d}.safetensors"
 
 
 def coarse_to_fine(steps: list[int]) -> list[int]:
@@ -128,16 +135,11 @@ class _Recipe:
         for step in tqdm(steps, desc="measures", unit="checkpoint", disable=None):
             self._keep("measures", measures_name(step), step, partial(self._measures, frequencies))
         order = coarse_to_fine(steps)[: self.config.spectra]
-        missing = [step for step in order if not self._holds(spectrum_name(step), step)]
-        models = [self._model(step) for step in missing]
-        spectra = side_by_side(
-            partial(self._spectrum, frequencies),
-            zip(missing, models, strict=True),
-            at_once=AT_ONCE if self.device.type == "cpu" else 1,
-        )
-        for step in tqdm(missing, desc="spectra", unit="checkpoint", disable=None):
-            self._keep("spectra", spectrum_name(step), step, lambda _: next(spectra))
-        self._thin(steps)
+        self._side_by_side("spectra", spectrum_name, order, partial(self._spectrum, frequencies))
+        kept = coarse_to_fine(steps)[: self.config.stored_weights]
+        functions = partial(self._functions, frequencies)
+        self._side_by_side("functions", functions_name, kept[: self.config.spectra], functions)
+        self._thin(steps, kept)
         self.run.finish()
 
     def _train(self) -> None:
@@ -168,6 +170,23 @@ class _Recipe:
                 keep_optimizer=True,
             )
 
+    def _side_by_side(
+        self,
+        stage: str,
+        name: Callable[[int], str],
+        steps: list[int],
+        compute: Callable[[tuple[int, ModularTransformer]], dict[str, NDArray]],
+    ) -> None:
+        """Compute what is missing of a stage, several checkpoints at once."""
+        missing = [step for step in steps if not self._holds(name(step), step)]
+        found = side_by_side(
+            compute,
+            zip(missing, map(self._model, missing), strict=True),
+            at_once=AT_ONCE if self.device.type == "cpu" else 1,
+        )
+        for step in tqdm(missing, desc=stage, unit="checkpoint", disable=None):
+            self._keep(stage, name(step), step, lambda _: next(found))
+
     def _keep(
         self, stage: str, name: str, step: int, compute: Callable[[int], dict[str, NDArray]]
     ) -> None:
@@ -196,9 +215,13 @@ class _Recipe:
         moments = [state[f"{i}.exp_avg_sq"].flatten() for i in range(len(state) // 3)]
         return measured | adam_measures(self.config, model, torch.cat(moments), step=step)
 
-    def _thin(self, steps: list[int]) -> None:
-        """Keep the weights of some checkpoints, coarse to fine, and no optimiser's states."""
-        kept = coarse_to_fine(steps)[: self.config.stored_weights]
+    def _functions(
+        self, frequencies: NDArray[np.int64], checkpoint: tuple[int, ModularTransformer]
+    ) -> dict[str, NDArray]:
+        return function_measures(self.config, checkpoint[1], frequencies)
+
+    def _thin(self, steps: list[int], kept: list[int]) -> None:
+        """Keep the weights of some checkpoints, and no optimiser's states."""
         for step in steps:
             self.run.remove(optimizer_name(step))
             if step not in kept:

@@ -25,6 +25,8 @@ PROBED = 30
 """Top eigenvectors along which weights are moved, and as many random directions."""
 MOVE = 0.01
 """How far, as a share of the norm of all weights."""
+MIRRORED, OTHERS = "mirrored_accuracy", "other_accuracy"
+"""Accuracy on test pairs whose mirror is a training pair, and on all other test pairs."""
 
 
 @torch.no_grad()
@@ -33,6 +35,18 @@ def grid_logits(model: ModularTransformer, task: ModularTask) -> NDArray[np.floa
     device = model.embedding.device
     logits = model.double()(task.grid.tokens().to(device))
     return logits.view(task.grid.p, task.grid.p, -1).cpu().numpy()
+
+
+def pair_accuracies(logits: NDArray[np.float64], task: ModularTask) -> dict[str, float]:
+    """Accuracy on the mirrored test pairs and on the others (see `ModularTask.mirrored`).
+
+    Args:
+        logits: of all pairs, (p, p, C).
+        task: whose test pairs are asked.
+    """
+    test, mirrored = task.test, task.mirrored.numpy()
+    right = logits.argmax(2)[test.a.numpy(), test.b.numpy()] == test.targets.numpy()
+    return {MIRRORED: float(right[mirrored].mean()), OTHERS: float(right[~mirrored].mean())}
 
 
 def circuit_frequencies(model: ModularTransformer) -> NDArray[np.int64]:
@@ -52,7 +66,7 @@ def _residues(tensor: Tensor, p: int) -> NDArray[np.float64]:
 def circuit_measures(
     model: ModularTransformer, task: ModularTask, frequencies: NDArray[np.int64]
 ) -> dict[str, NDArray]:
-    """Fourier spectra of embedding, unembedding and logits, and the progress measures.
+    """Fourier spectra of embedding, unembedding and logits, progress measures and accuracies.
 
     Args:
         model: at a checkpoint.
@@ -77,6 +91,7 @@ def circuit_measures(
         "restricted_by_frequency": found.restricted_by_frequency,
         "excluded_by_frequency": found.excluded_by_frequency,
         "weight_norm": np.array(squares**0.5),
+        **{key: np.array(value) for key, value in pair_accuracies(logits, task).items()},
     }
 
 
@@ -103,17 +118,21 @@ def responses(
     task: ModularTask,
     frequencies: NDArray[np.int64],
     directions: NDArray[np.float64],
+    *,
+    dose: float = MOVE,
 ) -> NDArray[np.float64]:
     """Change of the restricted loss of each frequency as the weights move along directions.
 
-    The mean over both signs of L_k(θ ± δ) − L_k(θ), ‖δ‖ = 0.01 ‖θ‖, with L_k the loss of the logits
-    restricted to frequency k alone.
+    The mean over both signs of L_k(θ ± δ) − L_k(θ), ‖δ‖ = dose ‖θ‖, with L_k the loss of the logits
+    restricted to frequency k alone. Where it is the second derivative that acts, it grows with the
+    square of the dose.
 
     Args:
         model: at a checkpoint.
         task: that it learns.
         frequencies: k.
         directions: (P, m), unit columns.
+        dose: how far, as a share of the norm of all weights.
 
     Returns:
         (m, frequencies).
@@ -122,7 +141,7 @@ def responses(
     def losses(moved: ModularTransformer) -> NDArray[np.float64]:
         return restricted_by_frequency(grid_logits(moved, task), frequencies)
 
-    origin, forth, back = _moves(model, directions, losses)
+    origin, forth, back = _moves(model, directions, losses, dose)
     return (forth + back) / 2 - origin
 
 
@@ -147,7 +166,7 @@ def attention_shifts(
     def attention(moved: ModularTransformer) -> NDArray[np.float64]:
         return moved.attention(tokens)[0].mean(0).cpu().numpy()
 
-    origin, forth, back = _moves(model, directions, attention)
+    origin, forth, back = _moves(model, directions, attention, MOVE)
     changes = (forth - back) / 2
     changes *= np.sign(changes[np.arange(len(changes)), np.abs(changes).argmax(1)])[:, None]
     return origin, changes
@@ -158,8 +177,9 @@ def _moves(
     model: ModularTransformer,
     directions: NDArray[np.float64],
     measure: Callable[[ModularTransformer], NDArray[np.float64]],
+    dose: float,
 ) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]:
-    """A measure at the weights θ, (…), and at θ + δ and θ − δ, ‖δ‖ = 0.01 ‖θ‖, (m, …) each."""
+    """A measure at the weights θ, (…), and at θ + δ and θ − δ, ‖δ‖ = dose ‖θ‖, (m, …) each."""
     model = model.double()
     parameters = list(model.parameters())
     theta = torch.nn.utils.parameters_to_vector(parameters).clone()
@@ -168,7 +188,7 @@ def _moves(
         torch.nn.utils.vector_to_parameters(weights, parameters)
         return measure(model)
 
-    steps = torch.from_numpy(directions.T.copy()).to(theta) * (MOVE * theta.norm())
+    steps = torch.from_numpy(directions.T.copy()).to(theta) * (dose * theta.norm())
     forth, back = (np.stack([at(theta + sign * step) for step in steps]) for sign in (1, -1))
     # Last, so that the model has its own weights again.
     return at(theta), forth, back

@@ -63,6 +63,17 @@ class ModularTask(NamedTuple):
     test: Pairs
     grid: Pairs
 
+    @property
+    def mirrored(self) -> Tensor:
+        """(test pairs,) bool: whether (b, a) is a training pair.
+
+        Both operations commute, so that such a pair (a, b) can be right from memory alone.
+        """
+        p = self.grid.p
+        trained = torch.zeros(p, p, dtype=torch.bool)
+        trained[self.train.a, self.train.b] = True
+        return trained[self.test.b, self.test.a]
+
 
 def modular_task(
     p: int, operation: Operation = "add", *, train_fraction: float, seed: int

@@ -15,13 +15,20 @@ from hdlib.experiments import grokking
 from hdlib.experiments.grokking import (
     GrokkingConfig,
     coarse_to_fine,
+    functions_name,
     measures_name,
     model_at,
     spectrum_error,
     spectrum_name,
     spectrum_steps,
 )
-from hdlib.experiments.grokking_measures import attention_shifts
+from hdlib.experiments.grokking_functions import LEADING
+from hdlib.experiments.grokking_measures import (
+    MIRRORED,
+    OTHERS,
+    attention_shifts,
+    pair_accuracies,
+)
 from hdlib.experiments.grokking_results import GrokkingResults
 from hdlib.experiments.grokking_spectrum import leading_vectors, ranked
 from hdlib.measures import frequency_power
@@ -68,6 +75,28 @@ def test_measures_are_those_of_the_weights(run):
     assert measured["embedding_power"] == pytest.approx(frequency_power(embedding))
     squares = sum(float(p.detach().double().square().sum()) for p in model.parameters())
     assert measured["weight_norm"] == pytest.approx(squares**0.5)
+
+
+def test_a_network_that_memorised_is_right_on_mirrored_pairs_only():
+    task = SMALL.task
+    logits = np.zeros((11, 11, 11))
+    for a, b in zip(task.train.a.tolist(), task.train.b.tolist(), strict=True):
+        logits[a, b, (a + b) % 11] = logits[b, a, (a + b) % 11] = 1
+    logits[..., 0] += 0.5  # what it answers where it knows nothing
+    found = pair_accuracies(logits, task)
+    zero = (task.test.targets == 0)[~task.mirrored].float().mean().item()
+    assert found == {MIRRORED: 1.0, OTHERS: pytest.approx(zero)}
+
+
+def test_functions_are_kept_where_weights_are(run):
+    assert run.steps("functions") == stored_checkpoints(run)
+    found = run.arrays(functions_name(SMALL.n_steps))
+    for key in ("energy", "random_energy", "rotated_energy"):
+        assert found[key].shape == (LEADING, 5)
+        np.testing.assert_allclose(found[key].sum(1), 1, rtol=1e-5)
+    # The last dose is the one that the spectra are probed with.
+    probed = run.arrays(spectrum_name(SMALL.n_steps))["responses"][:LEADING]
+    np.testing.assert_allclose(found["responses"][-1], probed, rtol=1e-3, atol=1e-5)
 
 
 def test_a_damaged_run_is_repaired_to_the_same_bytes(tmp_path: Path):

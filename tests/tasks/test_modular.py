@@ -131,6 +131,16 @@ def test_scalars(p):
         assert pairs.scalars().dtype == torch.float32
 
 
+@pytest.mark.parametrize("fraction", [0.2, 0.7])
+def test_mirrored_pairs_are_those_trained_on_the_other_way_round(fraction):
+    task = modular_task(11, train_fraction=fraction, seed=0)
+    trained = set(zip(task.train.a.tolist(), task.train.b.tolist(), strict=True))
+    tested = zip(task.test.a.tolist(), task.test.b.tolist(), strict=True)
+    expected = [(b, a) in trained for a, b in tested]
+    assert task.mirrored.tolist() == expected
+    assert 0 < sum(expected) < len(expected)
+
+
 @pytest.mark.parametrize("p", [-7, 0, 1, 4, 9, 91, 121, 12_769])
 def test_modulus_that_is_not_prime(p):
     with pytest.raises(ValueError, match=f"p={p}: must be a prime"):
