@@ -66,7 +66,7 @@ def _residues(tensor: Tensor, p: int) -> NDArray[np.float64]:
 def circuit_measures(
     model: ModularTransformer, task: ModularTask, frequencies: NDArray[np.int64]
 ) -> dict[str, NDArray]:
-    """Fourier spectra of embedding, unembedding and logits, progress measures and accuracies.
+    """Fourier spectra of embedding, unembedding and logits, and the progress measures.
 
     Args:
         model: at a checkpoint.
@@ -91,7 +91,6 @@ def circuit_measures(
         "restricted_by_frequency": found.restricted_by_frequency,
         "excluded_by_frequency": found.excluded_by_frequency,
         "weight_norm": np.array(squares**0.5),
-        **{key: np.array(value) for key, value in pair_accuracies(logits, task).items()},
     }
 
 

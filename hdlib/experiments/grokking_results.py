@@ -9,11 +9,16 @@ from numpy.typing import NDArray
 
 from hdlib.clustering import Unresolved, dendrogram
 from hdlib.curvature import Density, adam_ceiling
-from hdlib.display import Markdown, extent, table
 from hdlib.experiments.grokking import measures_name, model_at, spectrum_name
 from hdlib.experiments.grokking_config import GrokkingConfig
-from hdlib.experiments.grokking_measures import PROBED, attention_shifts
-from hdlib.experiments.grokking_spectrum import leading_vectors, ranked
+from hdlib.experiments.grokking_measures import (
+    MIRRORED,
+    OTHERS,
+    PROBED,
+    grid_logits,
+    pair_accuracies,
+)
+from hdlib.experiments.grokking_spectrum import ranked
 from hdlib.measures import Phases, phases
 from hdlib.runs import Run
 from hdlib.training import HISTORY, stored_checkpoints
@@ -28,16 +33,6 @@ NEGATIVE = 1e-4
 quadrature cannot tell from it."""
 
 
-def transition(history: dict[str, NDArray]) -> tuple[int, int] | None:
-    """Steps where the test accuracy leaves 5% and where it reaches 95%; None where it does not."""
-    accuracy, steps = history["test_accuracy"], history["step"]
-    if accuracy.max() < 0.95:
-        return None
-    return int(steps[np.flatnonzero(accuracy > 0.05)[0]]), int(
-        steps[np.flatnonzero(accuracy > 0.95)[0]]
-    )
-
-
 class GrokkingResults:
     """Everything the chapter shows, read from a complete run.
 
@@ -47,6 +42,7 @@ class GrokkingResults:
         run: the run.
         steps: (T,) int64, checkpoints with measures of the circuit.
         spectrum_steps: (S,) int64, checkpoints with a spectrum.
+        spectra: what is stored of each of these.
     """
 
     def __init__(self, run: Run[GrokkingConfig]) -> None:
@@ -55,7 +51,7 @@ class GrokkingResults:
         self.steps = np.array(run.steps("measures"))
         self.spectrum_steps = np.array(run.steps("spectra"))
         self._measures = [run.arrays(measures_name(int(step))) for step in self.steps]
-        self._spectra = [run.arrays(spectrum_name(int(step))) for step in self.spectrum_steps]
+        self.spectra = [run.arrays(spectrum_name(int(step))) for step in self.spectrum_steps]
         self.n_parameters = sum(p.numel() for p in run.config.model().parameters())
 
     def measure(self, key: str) -> NDArray:
@@ -90,16 +86,31 @@ class GrokkingResults:
             chance=float(np.log(self.config.p)),
         )
 
+    @cached_property
+    def pairs(self) -> dict[str, NDArray]:
+        """Accuracy on mirrored and on other test pairs, at the checkpoints with weights."""
+        steps, task = stored_checkpoints(self.run), self.config.task
+        found = [pair_accuracies(grid_logits(model_at(self.run, s), task), task) for s in steps]
+        return {"step": np.array(steps)} | {
+            key: np.array([at[key] for at in found]) for key in (MIRRORED, OTHERS)
+        }
+
     @property
     def transition(self) -> tuple[int, int] | None:
-        """First and last step of the transition."""
-        return transition(self.history)
+        """Where the network learns the test pairs that memory cannot answer; None if it does not.
+
+        Of the checkpoints with weights, the last before more than 5% of these pairs are right, and
+        the first with more than 95%.
+        """
+        steps, accuracy = self.pairs["step"], self.pairs[OTHERS]
+        begun, done = (np.flatnonzero(accuracy > level) for level in (0.05, 0.95))
+        return (int(steps[max(begun[0] - 1, 0)]), int(steps[done[0]])) if len(done) else None
 
     @cached_property
     def n_bottom(self) -> int:
         """How many of the lowest eigenvalues are certified at every checkpoint with a spectrum."""
         k = self.config.eigenpairs
-        return min(int(ranked(found["converged"], k)[:k].sum()) for found in self._spectra)
+        return min(int(ranked(found["converged"], k)[:k].sum()) for found in self.spectra)
 
     @cached_property
     def eigenvalues(self) -> Array:
@@ -109,11 +120,11 @@ class GrokkingResults:
             ArithmeticError: if one of the highest is not certified.
         """
         k = self.config.eigenpairs
-        for step, found in zip(self.spectrum_steps, self._spectra, strict=True):
+        for step, found in zip(self.spectrum_steps, self.spectra, strict=True):
             if not found["converged"][k:].all():
                 raise ArithmeticError(f"not all of the top {k} eigenpairs converged at step {step}")
-        lowest = [found["eigenvalues"][: self.n_bottom] for found in self._spectra]
-        highest = [found["eigenvalues"][k:] for found in self._spectra]
+        lowest = [found["eigenvalues"][: self.n_bottom] for found in self.spectra]
+        highest = [found["eigenvalues"][k:] for found in self.spectra]
         return np.hstack([np.stack(lowest), np.stack(highest)])
 
     @cached_property
@@ -128,15 +139,26 @@ class GrokkingResults:
 
     @cached_property
     def chosen(self) -> dict[str, int]:
-        """Checkpoints before, during and after the transition: label → position among spectra."""
-        first, last = self.transition or (int(self.steps[0]), int(self.steps[-1]))
-        wanted = {"memorised": first / 2, "transition": (first + last) / 2, "end": self.steps[-1]}
-        positions = {
-            name: int(np.abs(self.spectrum_steps - step).argmin()) for name, step in wanted.items()
+        """Four checkpoints with weights: label → position among spectra.
+
+        The end of memorisation; the last with less than half of the other test pairs right, and the
+        first with more; the end of training.
+        """
+        steps, accuracy = self.pairs["step"], self.pairs[OTHERS]
+        end = len(steps) - 1
+        memorised = steps[end] / 8 if self.phases.memorised is None else self.phases.memorised
+        half = int(np.argmax(accuracy > 0.5)) if self.transition else end // 2
+        wanted = {
+            "memorised": int(np.abs(steps - memorised).argmin()),
+            "less than half": max(half - 1, 0),
+            "more than half": half,
+            "end": end,
         }
+        spectra = self.spectrum_steps.tolist()
         return {
-            f"{name}, step {self.spectrum_steps[position]:,}": position
-            for name, position in positions.items()
+            f"{name}, step {steps[at]:,}": spectra.index(steps[at])
+            for name, at in wanted.items()
+            if steps[at] in spectra
         }
 
     @property
@@ -173,7 +195,7 @@ class GrokkingResults:
                 found["density_diagonal"],
                 found["density_coupling"],
             )
-            for found in self._spectra
+            for found in self.spectra
         ]
 
     @cached_property
@@ -186,7 +208,7 @@ class GrokkingResults:
         an upper bound, as every Ritz value is.
         """
         largest = self.eigenvalues[:, -1]
-        lowest = np.array([found["eigenvalues"][0] for found in self._spectra])
+        lowest = np.array([found["eigenvalues"][0] for found in self.spectra])
         bounds = -NEGATIVE * np.maximum(largest, -lowest)
         traces = [density.trace() for density in self._densities]
         entropies = [density.entropy() for density in self._densities]
@@ -218,7 +240,7 @@ class GrokkingResults:
             Eigenvalues (30,), descending; for embedding and unembedding weights (30, K + 2) and the
             mean weights of a random direction (K + 2,).
         """
-        found = self._spectra[position]
+        found = self.spectra[position]
         keys = len(self.frequencies)
         others = (self.config.p - 1) // 2 - keys
         chance = np.array([1, *[2] * keys, 2 * others]) * self.config.width / self.n_parameters
@@ -230,33 +252,21 @@ class GrokkingResults:
 
     def responses(self, position: int) -> tuple[Array, Array, Array]:
         """Eigenvalues (30,), responses along their vectors (30, K), along random directions."""
-        found = self._spectra[position]
+        found = self.spectra[position]
         return _top(found["eigenvalues"]), found["responses"], found["random_responses"]
+
+    @property
+    def spectrum_losses(self) -> Array:
+        """Training loss at the checkpoints with a spectrum, (S,)."""
+        return self.history["train_loss"][
+            np.searchsorted(self.history["step"], self.spectrum_steps)
+        ]
 
     @property
     def adam(self) -> tuple[Array, float]:
         """Largest eigenvalue of the Hessian as Adam sees it, (S,), NaN at step 0; its ceiling."""
-        values = [found.get("adam_eigenvalue", np.array([np.nan]))[0] for found in self._spectra]
+        values = [found.get("adam_eigenvalue", np.array([np.nan]))[0] for found in self.spectra]
         return np.array(values), adam_ceiling(self.config.lr, self.config.beta1)
-
-    def summary_table(self) -> Markdown:
-        """Loss, accuracy and sharpness at the chosen checkpoints."""
-        header = ("checkpoint", "train loss", "test loss", "test accuracy", "λmax", "λmin")
-        rows = []
-        for label, position in self.chosen.items():
-            at = int(np.searchsorted(self.history["step"], self.spectrum_steps[position]))
-            values = self._spectra[position]["eigenvalues"]
-            bound = "" if self._spectra[position]["converged"][0] else "≤ "
-            rows.append(
-                (
-                    label,
-                    *(f"{self.history[key][at]:.2g}" for key in ("train_loss", "test_loss")),
-                    f"{self.history['test_accuracy'][at]:.1%}",
-                    f"{values[-1]:.2g}",
-                    f"{bound}{values[0]:.2g}",
-                )
-            )
-        return table(header, rows)
 
     @cached_property
     def by_phase(self) -> dict[str, list[int]]:
@@ -267,79 +277,6 @@ class GrokkingResults:
         stops = np.searchsorted(self.spectrum_steps, list(ends.values()), side="right")
         found = zip(ends, (0, *stops[:-1]), stops, strict=True)
         return {label: list(range(start, stop)) for label, start, stop in found if start < stop}
-
-    def lowest_table(self, count: int = 50) -> Markdown:
-        """Where the lowest eigenvectors lie, at the checkpoints with so many of them certified."""
-        names = [name for name, _ in self.config.model().named_parameters()]
-        rows = []
-        for label, positions in self.by_phase.items():
-            spectra = [self._spectra[position] for position in positions]
-            sure = [found for found in spectra if found["converged"][:count].all()]
-            if sure:
-                ratios = [
-                    found["eigenvalues"][count - 1] / found["eigenvalues"][0] for found in sure
-                ]
-                weights = np.mean([found["tensor_weights"][:count].mean(0) for found in sure], 0)
-                rows.append(
-                    (
-                        label,
-                        f"{len(sure)} of {len(spectra)}",
-                        extent(ratios, ".2f"),
-                        *(f"{weight:.0%}" for weight in weights),
-                    )
-                )
-        return table(("phase", "checkpoints", f"λ_{count} / λ₁", *names), rows)
-
-    def head_table(self) -> Markdown:
-        """How the leading eigenvectors, one more than there are heads, move each head's attention.
-
-        At the last checkpoint with weights at which less than half of the test pairs are right, or
-        at the first one.
-        """
-        n_heads = self.config.n_heads
-        accuracy = dict(zip(self.history["step"], self.history["test_accuracy"], strict=True))
-        kept = stored_checkpoints(self.run)
-        step = max((step for step in kept if accuracy[step] < 0.5), default=kept[0])
-        model = model_at(self.run, step)
-        vectors = leading_vectors(self.config, model, n_heads + 1)
-        attention, changes = attention_shifts(model, self.config.task, vectors)
-        rows = [
-            ("attention to a", *(f"{share:.1%}" for share in attention)),
-            *(
-                (f"along eigenvector {k + 1}", *(f"{change:+z.1%}" for change in row))
-                for k, row in enumerate(changes)
-            ),
-        ]
-        return table((f"step {step:,}", *(f"head {h + 1}" for h in range(n_heads))), rows)
-
-    def certificate_table(self) -> Markdown:
-        """Certified pairs at both ends, and the worst residual among them."""
-        k = self.config.eigenpairs
-        rows = []
-        for label, positions in self.by_phase.items():
-            spectra = [self._spectra[position] for position in positions]
-            residuals = [
-                found["residuals"][found["converged"]].max() / np.abs(found["eigenvalues"]).max()
-                for found in spectra
-            ]
-            rows.append(
-                (
-                    label,
-                    f"{len(spectra)}",
-                    extent([found["converged"][k:].sum() for found in spectra]),
-                    extent([found["converged"][:k].sum() for found in spectra]),
-                    f"{max(residuals):.0e}",
-                    extent([int(found["products"]) for found in spectra], ","),
-                )
-            )
-        header = ("phase", "spectra", "top", "bottom", "worst residual / |λ|max", "products")
-        return table(header, rows)
-
-    def cost_table(self) -> Markdown:
-        """Wall time of the run's stages."""
-        seconds = self.run.manifest["seconds"]
-        rows = [(stage, f"{time / 60:,.1f} min") for stage, time in seconds.items()]
-        return table(("stage", "wall time"), rows)
 
 
 def _top(values: NDArray) -> NDArray:

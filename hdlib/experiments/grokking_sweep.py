@@ -9,22 +9,31 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hdlib.display import Markdown, extent, table
-from hdlib.experiments.grokking import coarse_to_fine, measures_name, run, spectrum_name
+from hdlib.experiments.grokking import (
+    measures_name,
+    model_at,
+    run,
+    spectrum_name,
+)
 from hdlib.experiments.grokking_config import GrokkingConfig
-from hdlib.experiments.grokking_results import transition
+from hdlib.experiments.grokking_measures import MIRRORED, OTHERS, grid_logits, pair_accuracies
+from hdlib.measures import featureless_spacings
 from hdlib.runs import Run
 from hdlib.training import HISTORY, stored_checkpoints
 
 SEEDS = (0, 1, 2)
 SPECTRA = 9
-"""Checkpoints with a spectrum, of the other seeds of the chapter's network."""
+"""Checkpoints with a spectrum, of all runs but the chapter's, which has more."""
 LEADING = 12
 """Gaps that are looked at, the first ones."""
+TAILS = (0.6, 1.0, 1.5)
+"""Tail indices of featureless spectra."""
 LEARNT = 0.95
 """Test accuracy from which a network counts as having generalised."""
 OUTCOME = (
     "steps",
     "test accuracy at the end",
+    "of mirrored / other pairs",
     f"{LEARNT:.0%} at step",
     "key frequencies",
     "variance explained",
@@ -57,6 +66,8 @@ NETWORKS: dict[str, list[GrokkingConfig]] = {
     ],
 }
 """The networks of the chapter and of the literature, one config for each seed."""
+
+
 HEADS: list[GrokkingConfig] = [
     GrokkingConfig() if (n_heads, seed) == (4, 0) else _with_ends(n_heads=n_heads, seed=seed)
     for n_heads in (1, 2, 4, 8)
@@ -110,16 +121,20 @@ class GrokkingSweep:
     def leading(self) -> dict[str, tuple[NDArray, NDArray, int, tuple[int, int] | None]]:
         """Steps, leading eigenvalues, number of heads and transition of the same runs."""
         return {
-            f"{_heads(found)}, seed {found.config.seed}": (
+            head_name(found): (
                 *leading_eigenvalues(found),
                 found.config.n_heads,
-                transition(found.table(HISTORY)),
+                transition(*_accuracy(found)),
             )
             for found in self.heads
         }
 
     def gap_table(self) -> Markdown:
-        """The gap below as many eigenvalues as there are heads, of the same runs."""
+        """The gap below as many eigenvalues as there are heads, of the same runs.
+
+        By chance: how often that gap is the widest of as many in a featureless spectrum.
+        """
+        chance = widest_by_chance()
         rows = []
         for found in self.heads:
             steps, leading = leading_eigenvalues(found)
@@ -134,6 +149,7 @@ class GrokkingSweep:
                     found.config.seed,
                     extent(below, ".2f"),
                     f"{widest} of {early.sum()}",
+                    extent(chance[:, h - 1], ".0%"),
                     f"{_accuracy(found)[1][-1]:.1%}",
                     f"{ratios[-1, h - 1]:.2f}",
                 )
@@ -143,6 +159,7 @@ class GrokkingSweep:
             "seed",
             "λₕ / λₕ₊₁, less than half learnt",
             f"largest of {LEADING} ratios",
+            "by chance",
             "test accuracy at the end",
             "λₕ / λₕ₊₁ at the end",
         )
@@ -150,16 +167,48 @@ class GrokkingSweep:
 
 
 def leading_eigenvalues(found: Run[GrokkingConfig]) -> tuple[NDArray, NDArray]:
-    """Steps of a run's checkpoints in the sweep, (T,), and (T, LEADING + 1) eigenvalues."""
-    steps = sorted(coarse_to_fine(found.steps("measures"))[:SPECTRA])
+    """Steps of a run's checkpoints with a spectrum, (T,), and (T, LEADING + 1) eigenvalues."""
+    steps = found.steps("spectra")
     tops = [found.arrays(spectrum_name(step))["eigenvalues"][::-1] for step in steps]
     return np.array(steps), np.stack([top[: LEADING + 1] for top in tops])
+
+
+def widest_by_chance() -> NDArray[np.float64]:
+    """How often the widest of the first gaps of a featureless spectrum is the one below each rank.
+
+    Of spectra whose eigenvalues repel, with tails of several indices (`featureless_spacings`).
+
+    Returns:
+        (tails, LEADING) float64; rows sum to 1.
+    """
+    ranks = np.arange(1, LEADING + 1)
+    spacings = [featureless_spacings(index=index, draws=400)[:, :LEADING] for index in TAILS]
+    widest = [(drawn / ranks).argmax(1) for drawn in spacings]
+    return np.stack([np.bincount(at, minlength=LEADING) / len(at) for at in widest])
+
+
+def transition(steps: NDArray, accuracy: NDArray) -> tuple[int, int] | None:
+    """Steps where an accuracy first exceeds 5% and where it first exceeds 95%; None if it doesn't.
+
+    The first is a mark on a smooth ramp, not the moment at which something happens.
+    """
+    left, reached = (np.flatnonzero(accuracy > level) for level in (0.05, 0.95))
+    return (int(steps[left[0]]), int(steps[reached[0]])) if len(reached) else None
 
 
 def before_half(found: Run[GrokkingConfig], steps: NDArray) -> NDArray[np.bool_]:
     """(T,) checkpoints after the first update with a test accuracy below one half."""
     history = found.table(HISTORY)
     return (steps > 0) & (history["test_accuracy"][np.searchsorted(history["step"], steps)] < 0.5)
+
+
+def _name(found: Run[GrokkingConfig]) -> str:
+    return f"{_heads(found)}, seed {found.config.seed}"
+
+
+def head_name(found: Run[GrokkingConfig]) -> str:
+    """A run of the sweep over heads, in words."""
+    return f"{_heads(found)}, seed {found.config.seed}"
 
 
 def _heads(found: Run[GrokkingConfig]) -> str:
@@ -179,10 +228,14 @@ def _outcome(found: Run[GrokkingConfig]) -> tuple[str, ...]:
     """Steps, final accuracy, step of generalisation; key frequencies where there is a circuit."""
     steps, accuracy = _accuracy(found)
     above = np.flatnonzero(accuracy >= LEARNT)
-    measured = found.arrays(measures_name(stored_checkpoints(found)[-1]))
+    last = stored_checkpoints(found)[-1]
+    measured = found.arrays(measures_name(last))
+    task = found.config.task
+    pairs = pair_accuracies(grid_logits(model_at(found, last), task), task)
     return (
         f"{steps[-1]:,}",
         f"{accuracy[-1]:.1%}",
+        f"{pairs[MIRRORED]:.1%} / {pairs[OTHERS]:.1%}",
         f"{steps[above[0]]:,}" if len(above) else "not reached",
         ", ".join(map(str, measured["frequencies"])) if len(above) else "",
         f"{float(measured['explained_variance']):.0%}" if len(above) else "",

@@ -12,6 +12,8 @@ from hdlib.figures.fiedler import fiedler_dendrograms
 from hdlib.figures.fiedler_slider import fiedler_slider
 from hdlib.figures.filters import filters
 from hdlib.figures.fourier import embedding_spectrum, frequency_overlap
+from hdlib.figures.frequency_shares import frequency_shares
+from hdlib.figures.functions import dose_series, leading_frequencies
 from hdlib.figures.interactive import dendrogram_slider, embed
 from hdlib.figures.layers import layer_composition
 from hdlib.figures.leading import leading_eigenvalues
@@ -37,6 +39,7 @@ __all__ = [
     "dendrogram_pair",
     "dendrogram_slider",
     "dendrograms",
+    "dose_series",
     "draws",
     "embed",
     "embedding_spectrum",
@@ -46,10 +49,12 @@ __all__ = [
     "filters",
     "frequency_overlap",
     "frequency_responses",
+    "frequency_shares",
     "gap_barcode",
     "gradient_fraction",
     "layer_composition",
     "leading_eigenvalues",
+    "leading_frequencies",
     "outlier_counts",
     "sample_shares",
     "sample_sweep",

@@ -13,11 +13,13 @@ from numpy.typing import ArrayLike
 from hdlib.figures.style import (
     BLUE,
     GREEN,
+    MUTED,
     ORANGE,
     PALE_BLUE,
     PALE_GREEN,
     PALE_YELLOW,
     PURPLE,
+    VERMILLION,
     WIDTH,
     shade_steps,
     step_axis,
@@ -29,6 +31,10 @@ from hdlib.figures.validation import checked_curves
 SHADES = {"memorisation": PALE_BLUE, "circuit formation": PALE_YELLOW, "clean-up": PALE_GREEN}
 LOSSES = {"train_loss": ("train", BLUE), "test_loss": ("test", ORANGE)}
 ACCURACIES = {"train_accuracy": ("train", BLUE), "test_accuracy": ("test", ORANGE)}
+PAIRS = {
+    "mirrored_accuracy": ("test, mirror in training", MUTED),
+    "other_accuracy": ("test, all others", VERMILLION),
+}
 PROGRESS = {"restricted_loss": ("restricted", GREEN), "excluded_loss": ("excluded", PURPLE)}
 
 
@@ -38,6 +44,7 @@ def training_phases(
     phases: tuple[int | None, int | None, int | None],
     *,
     progress: Mapping[str, ArrayLike] | None = None,
+    pairs: Mapping[str, ArrayLike] | None = None,
 ) -> Figure:
     """Loss (logarithmic) and accuracy, with memorisation, circuit formation and clean-up shaded.
 
@@ -49,7 +56,9 @@ def training_phases(
         phases: steps where memorisation, circuit formation and clean-up end, None for one that did
             not (see `hdlib.measures.phases`).
         progress: ``step`` (T,) and, of the same length, ``restricted_loss`` and ``excluded_loss``:
-            drawn beside the losses. Other keys of both mappings are ignored.
+            drawn beside the losses.
+        pairs: ``step`` (T,) and, of the same length, ``mirrored_accuracy`` and ``other_accuracy``
+            of the test pairs: drawn beside the accuracies. Other keys of all mappings are ignored.
 
     Raises:
         ValueError: for a missing key, arrays that do not fit, or phases that end before they begin.
@@ -68,6 +77,11 @@ def training_phases(
         marked = np.union1d(marked, measured)
         for key, (label, colour) in PROGRESS.items():
             draw_curve(loss, measured, values[key], label=label, color=colour)
+    if pairs is not None:
+        measured, values = checked_curves("pairs", pairs, tuple(PAIRS))
+        for key, (label, colour) in PAIRS.items():
+            draw_curve(accuracy, measured, values[key], label=label, color=colour)
+        accuracy.legend(loc="center left")
     for ax in (loss, accuracy):
         for label, band in bands.items():
             shade_steps(ax, band, name=label, colour=SHADES[label], label=label)

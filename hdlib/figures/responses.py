@@ -8,11 +8,12 @@ import matplotlib.pyplot as plt
 import numpy as np
 from matplotlib.colors import SymLogNorm
 from matplotlib.figure import Figure
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
 from hdlib.figures.fourier import direction_rows
 from hdlib.figures.style import BLUE, GRID, MUTED, WIDTH, style
 from hdlib.figures.validation import checked_array
+from hdlib.measures.functions import concentration
 
 
 @style()
@@ -79,10 +80,3 @@ def frequency_responses(
     )
     bar.outline.set_visible(False)
     return fig
-
-
-def concentration(changes: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Largest share of a row's absolute sum, (m,); NaN where nothing changes."""
-    sizes = np.abs(changes)
-    total = sizes.sum(axis=1)
-    return np.divide(sizes.max(axis=1), total, out=np.full(len(total), np.nan), where=total > 0)

@@ -73,3 +73,10 @@ def class_frequencies(changes: FloatArray, p: int) -> FloatArray:
     if not total.all():
         raise ValueError("changes that are equal for all classes have no frequencies")
     return energy / total
+
+
+def concentration(changes: FloatArray) -> FloatArray:
+    """Largest share of a row's absolute sum, (m,); NaN where nothing changes."""
+    sizes = np.abs(changes)
+    total = sizes.sum(axis=1)
+    return np.divide(sizes.max(axis=1), total, out=np.full(len(total), np.nan), where=total > 0)

@@ -1,0 +1,131 @@
+"""What eigenvectors do to the function: their frequencies, and moves along them at some doses."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TypeAlias
+
+import matplotlib as mpl
+import matplotlib.pyplot as plt
+import numpy as np
+from matplotlib.figure import Figure
+from numpy.typing import ArrayLike
+
+from hdlib.figures.style import GRID, INK, MUTED, PAPER, WIDTH, style
+from hdlib.figures.validation import (
+    checked_array,
+    checked_increasing,
+    require_entries,
+)
+from hdlib.measures.functions import concentration
+
+Moves: TypeAlias = tuple[ArrayLike, ArrayLike]
+
+
+@style()
+def leading_frequencies(columns: Mapping[str, ArrayLike], *, column_label: str) -> Figure:
+    """The strongest frequency of what each leading eigenvector does, a column for each network.
+
+    A cell names the frequency with the largest share of the energy of J v, and the share.
+
+    Args:
+        columns: label → (m, F) shares of the frequencies 1 … F along the m leading eigenvectors,
+            the largest eigenvalue's first; of one shape, not negative.
+        column_label: what the columns are.
+
+    Raises:
+        ValueError: if there is no column, shapes differ, or shares are not within 0 and 1.
+    """
+    require_entries("columns", columns)
+    shape = np.shape(next(iter(columns.values())))
+    shares = np.stack(
+        [
+            checked_array(f"columns[{label!r}]", values, shape if len(shape) == 2 else (None, None))
+            for label, values in columns.items()
+        ]
+    )
+    if shares.min() < 0 or shares.max() > 1 + 1e-6:
+        raise ValueError(f"shares must be within 0 and 1, got {shares.min():g} to {shares.max():g}")
+    strongest, largest = shares.argmax(2) + 1, shares.max(2)
+    count, ranks = largest.shape
+
+    fig, ax = plt.subplots(figsize=(WIDTH, 1.5 + 0.34 * ranks))
+    image = ax.imshow(largest.T, vmin=0, vmax=1, cmap="Blues", aspect="auto")
+    for i in range(count):
+        for k in range(ranks):
+            dark = largest[i, k] > 0.55
+            ax.text(
+                i,
+                k,
+                f"{strongest[i, k]}  {largest[i, k]:.0%}",
+                ha="center",
+                va="center",
+                size=8,
+                color=PAPER if dark else INK,
+                weight="bold" if largest[i, k] > 0.5 else "normal",
+            )
+    ax.set_xticks(range(count), list(columns), rotation=45, ha="right", rotation_mode="anchor")
+    ax.set_yticks(range(ranks), [str(k + 1) for k in range(ranks)])
+    ax.set(xlabel=column_label, ylabel="rank of the eigenvalue")
+    ax.tick_params(length=0)
+    ax.spines[:].set_visible(False)
+    bar = fig.colorbar(image, label="share of the strongest frequency", pad=0.01)
+    bar.outline.set_visible(False)
+    return fig
+
+
+@style()
+def dose_series(doses: ArrayLike, panels: Mapping[str, Moves], *, first: int = 1) -> Figure:
+    """How concentrated on one frequency moves of the weights are, and whether they are small.
+
+    Above, max |Δ| / Σ |Δ| over the frequencies against the dose, a line for each eigenvector;
+    shaded, 90 % of the random directions. Below, the sum of |Δ| over the square of the dose,
+    relative to the least dose: 1 where the change is that of the second derivative.
+
+    Args:
+        doses: (D,) moves as shares of the norm of the weights, ascending.
+        panels: title → (D, m, K) changes along eigenvectors, the largest eigenvalue's first, and
+            (D, r, K) along random directions.
+        first: rank of the first eigenvector.
+
+    Raises:
+        ValueError: if there is no panel, or arrays do not fit or are not finite.
+    """
+    doses = checked_increasing("doses", doses, least=2)
+    require_entries("panels", panels)
+    fig, axes = plt.subplots(
+        2,
+        len(panels),
+        figsize=(WIDTH, 5.2),
+        sharex=True,
+        sharey="row",
+        squeeze=False,
+        height_ratios=(3, 2),
+    )
+    for (above, below), (title, moves) in zip(axes.T, panels.items(), strict=True):
+        changes, random = (
+            checked_array(f"{name} of panels[{title!r}]", values, (len(doses), None, None))
+            for name, values in zip(("changes", "random changes"), moves, strict=True)
+        )
+        usual = np.stack([concentration(at_dose) for at_dose in random])
+        low, high = np.nanquantile(usual, [0.05, 0.95], axis=1)
+        above.fill_between(doses, low, high, color=GRID, lw=0, label="random directions: 90 %")
+        sizes = np.abs(changes).sum(2) / doses[:, None] ** 2
+        colours = mpl.colormaps["viridis"](np.linspace(0, 0.86, changes.shape[1]))
+        for k, colour in enumerate(colours):
+            shares = [concentration(at_dose)[k] for at_dose in changes]
+            label = f"{first + k}"
+            above.plot(doses, shares, color=colour, marker=".", lw=1.2, label=label)
+            below.plot(doses, sizes[:, k] / sizes[0, k], color=colour, marker=".", lw=1.2)
+        above.set(title=title, xscale="log", ylim=(0, 1))
+        below.set(xscale="log", yscale="log", xlabel="dose ‖δ‖ / ‖θ‖")
+        below.axhline(1, color=MUTED, lw=0.8, zorder=0)
+        for ax in (above, below):
+            ax.set_xticks(doses, [f"{100 * dose:g}%" for dose in doses])
+            ax.minorticks_off()
+            ax.grid(axis="y")
+    axes[0, 0].set_ylabel("max |Δ| / Σ |Δ|")
+    axes[1, 0].set_ylabel("Σ |Δ| / dose²,\nrelative")
+    handles, labels = axes[0, 0].get_legend_handles_labels()
+    fig.legend(handles, labels, loc="outside upper left", ncols=len(labels), title="eigenvector")
+    return fig
