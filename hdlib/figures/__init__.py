@@ -15,7 +15,7 @@ from hdlib.figures.fourier import embedding_spectrum, frequency_overlap
 from hdlib.figures.interactive import dendrogram_slider, embed
 from hdlib.figures.layers import layer_composition
 from hdlib.figures.leading import leading_eigenvalues
-from hdlib.figures.outliers import gradient_fraction, outlier_counts, subspace_overlap
+from hdlib.figures.outliers import gap_scores, gradient_fraction, subspace_overlap
 from hdlib.figures.pair import dendrogram_pair
 from hdlib.figures.phases import training_phases
 from hdlib.figures.responses import frequency_responses
@@ -47,10 +47,10 @@ __all__ = [
     "frequency_overlap",
     "frequency_responses",
     "gap_barcode",
+    "gap_scores",
     "gradient_fraction",
     "layer_composition",
     "leading_eigenvalues",
-    "outlier_counts",
     "sample_shares",
     "sample_sweep",
     "seeds",
