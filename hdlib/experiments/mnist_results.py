@@ -19,24 +19,27 @@ from hdlib.experiments.mnist import (
     spectrum_name,
     sweep_name,
 )
-from hdlib.measures import (
-    outlier_gap,
-    spectral_summary,
-    subspace_overlap,
-    tail_scores,
-    tail_threshold,
+from hdlib.experiments.mnist_outliers import (
+    CLASSES,
+    GAP_HEADER,
+    gap_row,
+    null_table,
+    predicted,
+    searched,
 )
+from hdlib.measures import GapTest, spectral_summary, subspace_overlap
 from hdlib.runs import Run
 from hdlib.training import HISTORY, checkpoint_name
 
 Array = NDArray[np.float64]
 
-CLASSES = 10
 CHOSEN = 4
 RESOLUTIONS = 200
-TOP_GAPS = 150
 LARGEST = "largest eigenvalue"
 GAP = "gap to the next"
+RANK = "rank of the highest score"
+SCORE = "highest score of 100"
+CARRY = "images that carry λ"
 SMALL = "eigenvalues with |λ| < 0.01"
 QUOTED = {LARGEST: 52.1, GAP: 39.8, SMALL: 5_075}
 """The original work's headline: step 14,070, test accuracy 98.6%, Hessian over 50 samples."""
@@ -49,13 +52,6 @@ def headline(eigenvalues: Array) -> dict[str, float]:
         GAP: float(eigenvalues[-1] - eigenvalues[-2]),
         SMALL: spectral_summary(eigenvalues).n_small,
     }
-
-
-def scored_outliers(eigenvalues: Array) -> tuple[int, float]:
-    """Number of outliers, and the score of the gap below them."""
-    scores = tail_scores(eigenvalues)
-    count = outlier_gap(eigenvalues, search=len(scores)).rank
-    return count, float(scores[count - 1])
 
 
 class MnistResults:
@@ -150,15 +146,14 @@ class MnistResults:
         }
 
     @cached_property
-    def outliers(self) -> tuple[NDArray[np.int64], Array]:
-        """Number of outliers and the score of the gap that sets them off, (T,) each."""
-        found = [scored_outliers(eigenvalues) for eigenvalues in self.eigenvalues]
-        return np.array([count for count, _ in found]), np.array([score for _, score in found])
+    def searched_gaps(self) -> list[GapTest]:
+        """At each checkpoint, the gap with the highest score among the top 100."""
+        return [searched(eigenvalues) for eigenvalues in self.eigenvalues]
 
-    @property
-    def threshold(self) -> float:
-        """Score above which a gap stands out from a featureless tail."""
-        return tail_threshold()
+    @cached_property
+    def predicted_gaps(self) -> list[GapTest]:
+        """At each checkpoint, the gap below the ninth eigenvalue."""
+        return [predicted(eigenvalues) for eigenvalues in self.eigenvalues]
 
     @cached_property
     def gradient_fractions(self) -> dict[str, Array]:
@@ -195,15 +190,16 @@ class MnistResults:
 
     @cached_property
     def sweep_measures(self) -> dict[str, Array]:
-        """Headline numbers and outliers against the number of samples, (sweep steps, sizes)."""
-        names = [*QUOTED, "outliers", "score of their gap", "images that carry λ"]
+        """Headline numbers and highest scores by number of samples, (sweep steps, sizes)."""
+        names = [*QUOTED, RANK, SCORE, CARRY]
         values = []
         for row in self._sweep:
             for entry in row:
                 eigenvalues = entry["eigenvalues"]
                 carry = float(entry["effective_samples"])
                 numbers = headline(eigenvalues).values()
-                values.append([*numbers, *scored_outliers(eigenvalues), carry])
+                gap = searched(eigenvalues)
+                values.append([*numbers, gap.rank, gap.score, carry])
         shape = len(self._sweep), len(self._sweep[0]), len(names)
         return dict(zip(names, np.moveaxis(np.reshape(values, shape), 2, 0), strict=True))
 
@@ -233,7 +229,6 @@ class MnistResults:
     def summary_table(self) -> Markdown:
         """The chosen checkpoints at a glance."""
         history, measures = self.history, self.measures
-        outliers, scores = self.outliers
         rows = []
         for i in self.chosen.values():
             row = int(np.flatnonzero(history["step"] == self.steps[i])[0])
@@ -245,7 +240,7 @@ class MnistResults:
                     f"{measures['smallest_eigenvalue'][i]:.2g}",
                     f"{measures['n_negative'][i]:,.0f}",
                     f"{measures['n_small'][i]:,.0f}",
-                    f"{outliers[i]} ({scores[i]:.1f})",
+                    f"{self.searched_gaps[i].score:.1f} ({self.searched_gaps[i].rank})",
                     f"{self.gradient_fractions['all training data'][i]:.0%}",
                 )
             )
@@ -256,21 +251,24 @@ class MnistResults:
             "smallest λ",
             "λ < 0",
             "|λ| < 0.01",
-            "outliers (score)",
+            "highest score (rank)",
             "gradient in top 10",
         )
         return table(header, rows)
 
-    def gap_table(self, k: int = 5) -> Markdown:
-        """The k highest scores among the top 150 gaps at the chosen checkpoints, with ranks."""
-        rows = []
-        for label, eigenvalues in self.chosen_spectra.items():
-            scores = tail_scores(eigenvalues, search=TOP_GAPS)
-            ranks = np.argsort(-scores)[:k]
-            rows.append((label, *(f"{rank + 1} ({scores[rank]:.1f})" for rank in ranks)))
-        threshold = f"({tail_threshold(search=TOP_GAPS):.1f})"
-        rows.append(("95% of featureless tails stay below", threshold, *[""] * (k - 1)))
-        return table(("checkpoint", *(f"#{i + 1}" for i in range(k))), rows)
+    def sweep_gap_table(self) -> Markdown:
+        """The gaps at the top against the number of samples, as `GAP_HEADER` names them."""
+        config = self.run.config
+        rows = [
+            (f"{step:,}", f"{size:,}", *gap_row(entry["eigenvalues"]))
+            for step, row in zip(config.sweep_steps, self._sweep, strict=True)
+            for size, entry in zip(config.sweep_sizes, row, strict=True)
+        ]
+        return table(("step", "N", *GAP_HEADER), rows)
+
+    def null_table(self) -> Markdown:
+        """What the gaps are tested against: see `hdlib.experiments.mnist_outliers.null_table`."""
+        return null_table(self.eigenvalues)
 
     def headline_table(self) -> Markdown:
         """The original headline beside the same numbers from this run's last checkpoint."""

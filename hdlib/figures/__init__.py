@@ -17,7 +17,7 @@ from hdlib.figures.functions import dose_series, leading_frequencies
 from hdlib.figures.interactive import dendrogram_slider, embed
 from hdlib.figures.layers import layer_composition
 from hdlib.figures.leading import leading_eigenvalues
-from hdlib.figures.outliers import gradient_fraction, outlier_counts, subspace_overlap
+from hdlib.figures.outliers import gap_scores, gradient_fraction, subspace_overlap
 from hdlib.figures.pair import dendrogram_pair
 from hdlib.figures.phases import training_phases
 from hdlib.figures.responses import frequency_responses
@@ -51,11 +51,11 @@ __all__ = [
     "frequency_responses",
     "frequency_shares",
     "gap_barcode",
+    "gap_scores",
     "gradient_fraction",
     "layer_composition",
     "leading_eigenvalues",
     "leading_frequencies",
-    "outlier_counts",
     "sample_shares",
     "sample_sweep",
     "seeds",

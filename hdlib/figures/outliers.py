@@ -2,70 +2,65 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import matplotlib.pyplot as plt
+import numpy as np
 from matplotlib.figure import Figure
-from matplotlib.ticker import MaxNLocator
 from numpy.typing import ArrayLike
 
 from hdlib.figures.style import (
     BLUE,
     CATEGORIES,
     MUTED,
-    VERMILLION,
     WIDTH,
     checkpoint_axis,
     step_axis,
     style,
-    wide_range_axis,
 )
-from hdlib.figures.validation import (
-    checked_array,
-    checked_steps,
-    require_entries,
-    require_positive,
-)
+from hdlib.figures.validation import checked_array, checked_steps, require_entries
+from hdlib.measures import GapTest
 
 
 @style()
-def outlier_counts(
-    steps: ArrayLike, counts: ArrayLike, scores: ArrayLike, *, n_classes: int, threshold: float
-) -> Figure:
-    """How many eigenvalues lie above the largest relative gap, and whether it stands out.
+def gap_scores(steps: ArrayLike, tests: Mapping[str, Sequence[GapTest]]) -> Figure:
+    """Scores of gaps against the step, over the band of their thresholds; one panel a test.
 
-    A vertical axis is logarithmic where its values are positive and span more than a factor 30.
+    What lies above the band stands out, whichever null is taken; its rank is written beside it.
 
     Args:
         steps: (T,) training steps, ascending.
-        counts: (T,) numbers of eigenvalues above the gap.
-        scores: (T,) the gap in units of those of a featureless tail.
-        n_classes: number of classes, drawn for comparison.
-        threshold: the score above which a gap stands out.
+        tests: label → T tests, of one gap at each step.
 
     Raises:
-        ValueError: for arrays that are not finite or do not fit, or ``n_classes`` not positive.
+        ValueError: if there is no label, or not one test a step.
     """
     steps = checked_steps(steps)
-    counts = checked_array("counts", counts, (len(steps),))
-    scores = checked_array("scores", scores, (len(steps),))
-    require_positive("n_classes", n_classes)
-
-    fig, (above, below) = plt.subplots(2, 1, figsize=(WIDTH, 4.8), sharex=True)
-    above.axhline(n_classes, color=VERMILLION, ls="--", label=f"{n_classes} classes")
-    above.plot(steps, counts, color=BLUE, marker="o", ms=4)
-    above.set_ylabel("eigenvalues above the gap")
-    above.yaxis.set_major_locator(MaxNLocator(integer=True))
-    wide_range_axis(above, counts)
-    below.axhline(threshold, color=MUTED, ls=":", label="95% of featureless tails stay below")
-    below.plot(steps, scores, color=BLUE, marker="o", ms=4)
-    below.set_ylabel("score of the gap")
-    below.set_ylim(bottom=0)
-    fig.legend(loc="outside upper left", ncols=2)
-    for ax in (above, below):
+    require_entries("tests", tests)
+    fig, axes = plt.subplots(
+        len(tests), 1, figsize=(WIDTH, 0.4 + 2.4 * len(tests)), sharex=True, squeeze=False
+    )
+    for ax, (label, gaps) in zip(axes[:, 0], tests.items(), strict=True):
+        scores = checked_array(f"tests[{label!r}]", [gap.score for gap in gaps], (len(steps),))
+        low, high = np.array([gap.threshold for gap in gaps]).T
+        ax.fill_between(steps, low, high, color=MUTED, alpha=0.4, lw=0, label="95% thresholds")
+        ax.plot(steps, scores, color=BLUE, marker="o", ms=4)
+        for step, gap in zip(steps, gaps, strict=True):
+            if gap.stands_out:
+                ax.annotate(
+                    f"{gap.rank}",
+                    (step, gap.score),
+                    (0, 5),
+                    textcoords="offset points",
+                    ha="center",
+                )
+        ax.set_title(label)
+        ax.set_ylabel("score")
+        ax.set_ylim(0, 1.15 * max(scores.max(), high.max()))
         ax.grid(axis="y")
         step_axis(ax, steps)
         ax.label_outer()
+    fig.legend(*axes[0, 0].get_legend_handles_labels(), loc="outside upper left")
     return fig
 
 

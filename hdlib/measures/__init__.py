@@ -2,6 +2,7 @@
 
 from hdlib.measures.concentration import frequency_weights, tensor_weights
 from hdlib.measures.couplings import binned, binned_shares
+from hdlib.measures.featureless import GapTest, featureless_scores, featureless_spacings, gap_test
 from hdlib.measures.fourier import (
     explained_variance,
     fourier_basis,
@@ -10,32 +11,36 @@ from hdlib.measures.fourier import (
     key_frequencies,
     logit_power,
 )
-from hdlib.measures.outliers import outlier_gap, tail_scores, tail_threshold
+from hdlib.measures.outliers import spacing_ratio, tail_scores, tail_spacings
 from hdlib.measures.progress import Phases, Progress, phases, progress, restricted_by_frequency
 from hdlib.measures.spectral import SpectralSummary, spectral_summary
 from hdlib.measures.subspaces import squared_cosines, subspace_overlap
 
 __all__ = [
+    "GapTest",
     "Phases",
     "Progress",
     "SpectralSummary",
     "binned",
     "binned_shares",
     "explained_variance",
+    "featureless_scores",
+    "featureless_spacings",
     "fourier_basis",
     "frequency_power",
     "frequency_weights",
+    "gap_test",
     "gini",
     "key_frequencies",
     "logit_power",
-    "outlier_gap",
     "phases",
     "progress",
     "restricted_by_frequency",
+    "spacing_ratio",
     "spectral_summary",
     "squared_cosines",
     "subspace_overlap",
     "tail_scores",
-    "tail_threshold",
+    "tail_spacings",
     "tensor_weights",
 ]

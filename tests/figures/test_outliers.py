@@ -2,15 +2,17 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from matplotlib.text import Annotation
 
 from hdlib.figures import (
     draws,
+    gap_scores,
     gradient_fraction,
-    outlier_counts,
     sample_shares,
     sample_sweep,
     subspace_overlap,
 )
+from hdlib.measures import GapTest
 
 from .drawn import bars, png, xs, ys
 
@@ -18,11 +20,7 @@ from .drawn import bars, png, xs, ys
 @pytest.mark.parametrize("count", [1, 3, 25])
 def test_curves_over_steps_hold_the_input(steps, count):
     rng, steps = np.random.default_rng(count), steps[:count]
-    counts, scores, part = rng.integers(1, 12, count), rng.uniform(2, 90, count), rng.random(count)
-    above, below = outlier_counts(steps, counts, scores, n_classes=10, threshold=7.6).axes
-    np.testing.assert_array_equal(ys(above.lines[1]), counts)
-    np.testing.assert_array_equal(ys(below.lines[1]), scores)
-    assert set(ys(above.lines[0])) == {10}
+    part = rng.random(count)
     fig = gradient_fraction(steps, {"top 10": part}, chance=0.1)
     np.testing.assert_array_equal(ys(fig.axes[0].lines[0]), part)
     assert set(ys(fig.axes[0].lines[1])) == {0.1}
@@ -32,16 +30,24 @@ def test_curves_over_steps_hold_the_input(steps, count):
     png(fig)
 
 
-def test_counts_over_a_wide_range_are_logarithmic():
-    above, _ = outlier_counts([0, 1], [10, 5993], [2.0, 3.0], n_classes=10, threshold=7.6).axes
-    assert above.get_yscale() == "log"
+def test_scores_that_stand_out_have_their_rank_beside_them(steps):
+    tests = [GapTest(9, 7.5, (3.1, 3.6), 0.001), GapTest(33, 3.4, (3.2, 3.5), 0.04)]
+    fig = gap_scores(steps[:2], {"searched": tests, "alone": tests[::-1]})
+    for ax, scores, x in zip(fig.axes, ([7.5, 3.4], [3.4, 7.5]), steps[:2], strict=True):
+        np.testing.assert_array_equal(ys(ax.lines[0]), scores)
+        (rank,) = ax.texts
+        assert isinstance(rank, Annotation)
+        assert (rank.get_text(), rank.xy) == ("9", (x, 7.5))
+        band = np.asarray(ax.collections[0].get_paths()[0].vertices)
+        assert {3.1, 3.2, 3.5, 3.6} <= set(band[:, 1].tolist())
+    png(fig)
 
 
 def test_outlier_figures_refuse():
-    with pytest.raises(ValueError, match="n_classes must be positive, got 0"):
-        outlier_counts([0], [1], [1.0], n_classes=0, threshold=7.6)
-    with pytest.raises(ValueError, match=r"scores must have shape \(1\)"):
-        outlier_counts([0], [1], [1.0, 2.0], n_classes=10, threshold=7.6)
+    with pytest.raises(ValueError, match="tests must have at least one entry"):
+        gap_scores([0], {})
+    with pytest.raises(ValueError, match=r"tests\['a'\] must have shape \(2\)"):
+        gap_scores([0, 1], {"a": [GapTest(9, 7.5, (3.1, 3.6), 0.001)]})
     with pytest.raises(ValueError, match=r"fractions\['a'\] must lie in \[0, 1\], got 1.5"):
         gradient_fraction([0], {"a": [1.5]}, chance=0.1)
     with pytest.raises(ValueError, match=r"chance must lie in \[0, 1\]"):

@@ -4,31 +4,7 @@ import numpy as np
 import pytest
 from scipy.stats import entropy
 
-from hdlib.measures import outlier_gap, spectral_summary
-
-
-@pytest.mark.parametrize("outliers", [1, 3, 9, 40])
-def test_outliers_of_a_planted_spectrum(outliers):
-    """A bulk in [-1, 1] and outliers from 3 on; the widest gap is between the largest two."""
-    rng = np.random.default_rng(outliers)
-    bulk = np.cos(np.pi * (np.arange(900) + 0.5) / 900)
-    planted = 3 * 1.1 ** np.arange(float(outliers))
-    values = rng.permutation(np.concatenate([bulk, planted]))
-    gap = outlier_gap(values)
-    assert gap.rank == outliers
-    assert gap.upper == 3
-    assert gap.lower == bulk.max()
-
-
-def test_outliers_are_searched_at_the_top_only():
-    values = np.r_[-100.0, np.linspace(0, 1, 500), 1.5]
-    assert outlier_gap(values).rank == 1
-    assert outlier_gap(values, search=600).rank == 501
-
-
-def test_outliers_need_a_gap():
-    with pytest.raises(ValueError, match="at least 2 eigenvalues, got 1"):
-        outlier_gap(np.array([1.0]))
+from hdlib.measures import spectral_summary
 
 
 def test_summary_in_numbers():
