@@ -53,7 +53,7 @@ PARTITIONS = (
 )
 """Sizes of planted blocks, equal and not."""
 NOISES = (0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7)
-RECOVERY_SEEDS = 3
+RECOVERY_SEEDS = 20
 
 
 class FiedlerConfig(MnistConfig):

@@ -9,7 +9,7 @@ from hdlib.clustering import coupling_graph, fiedler_tree
 
 Array = NDArray[np.float64]
 
-RATIOS = (0.02, 0.05, 0.12, 0.3, 0.75)
+RATIOS = (0.02, 0.06, 0.2, 0.7)
 """Σ|R| / Σ|G| of the mixtures: from a trained network's to an untrained one's."""
 
 
@@ -44,8 +44,8 @@ def mixtures(gauss_newton: Array, residual: Array, shuffled: Array) -> dict[str,
         shuffled: R′, (n, n), the residual of the same images with labels shuffled among them.
 
     Returns:
-        "mixed", (ratios, n) int16, and "mixed_modularity", (ratios,); "shuffled" of G + R′ and
-        "shuffled_residual" of R′ alone, (n,) int16; "shuffled_total", Σ|R′| off the diagonal.
+        "mixed", (ratios, n) int16, and "mixed_modularity", (ratios,); "shuffled", (n,) int16, of
+        G + R′, and "shuffled_total", Σ|R′| off the diagonal.
     """
     scale = total(gauss_newton) / total(residual)
     mixed = [_modules(gauss_newton + ratio * scale * residual) for ratio in RATIOS]
@@ -53,7 +53,6 @@ def mixtures(gauss_newton: Array, residual: Array, shuffled: Array) -> dict[str,
         "mixed": np.stack([labels for labels, _ in mixed]),
         "mixed_modularity": np.stack([modularity for _, modularity in mixed]),
         "shuffled": _modules(gauss_newton + shuffled)[0],
-        "shuffled_residual": _modules(shuffled)[0],
         "shuffled_total": np.array(total(shuffled)),
     }
 

@@ -15,6 +15,7 @@ from hdlib.figures.fourier import embedding_spectrum, frequency_overlap
 from hdlib.figures.interactive import dendrogram_slider, embed
 from hdlib.figures.layers import layer_composition
 from hdlib.figures.leading import leading_eigenvalues
+from hdlib.figures.mixtures import mixture_curves
 from hdlib.figures.outliers import gradient_fraction, outlier_counts, subspace_overlap
 from hdlib.figures.pair import dendrogram_pair
 from hdlib.figures.phases import training_phases
@@ -50,6 +51,7 @@ __all__ = [
     "gradient_fraction",
     "layer_composition",
     "leading_eigenvalues",
+    "mixture_curves",
     "outlier_counts",
     "sample_shares",
     "sample_sweep",
