@@ -33,10 +33,19 @@ def part_agreement(results: FiedlerResults) -> dict[str, dict[str, Array]]:
     return {part: results.with_labels(found, results.compared) for part, found in cuts.items()}
 
 
+def totals(results: FiedlerResults) -> dict[str, Array]:
+    """Sum of all couplings of each part, Σ|G| and Σ|R| off the diagonal, (C,) at the same."""
+    stored = [results.run.arrays(parts_name(step)) for step in results.run.config.parts]
+    return {
+        part: np.array([float(arrays[f"{name}_total"]) for arrays in stored])
+        for part, name in PARTS.items()
+    }
+
+
 def ratios(results: FiedlerResults) -> Array:
     """Σ|R| / Σ|G| off the diagonal, (C,), at the same checkpoints."""
-    stored = (results.run.arrays(parts_name(step)) for step in results.run.config.parts)
-    return np.array([float(a["residual_total"] / a["gauss_newton_total"]) for a in stored])
+    found = totals(results)
+    return found["R"] / found["G"]
 
 
 def mixture_agreement(results: FiedlerResults, step: int) -> dict[str, Array]:
@@ -70,17 +79,17 @@ def mixture_curves(runs: Sequence[FiedlerResults]) -> dict[str, dict[str, Curve]
 
 def parts_table(runs: Sequence[FiedlerResults]) -> Markdown:
     """The mixture, and the agreement of the modules of H and of each part, by checkpoint."""
-    units, classes = runs[0].compared
-    columns = [(part, name) for name in (units, classes) for part in ("H", "G", "R")]
-    header = ("seed", "step", "Σ|R| / Σ|G|", *(f"{name}, {part}" for part, name in columns))
+    columns = [(part, name) for name in runs[0].compared for part in ("H", *PARTS)]
+    sums = ("Σ|G|", "Σ|R|", "Σ|R| / Σ|G|")
+    header = ("seed", "step", *sums, *(f"{name}, {part}" for part, name in columns))
     rows = []
     for results in runs:
-        found = part_agreement(results)
-        for i, (step, ratio) in enumerate(
-            zip(results.run.config.parts, ratios(results), strict=True)
-        ):
+        found, size, share = part_agreement(results), totals(results), ratios(results)
+        for i, step in enumerate(results.run.config.parts):
+            sizes = (f"{size[part][i]:,.0f}" for part in PARTS)
             cells = (index(found[part][name][i]) for part, name in columns)
-            rows.append((results.run.config.seed, f"{step:,}", f"{ratio:.3f}", *cells))
+            seed = results.run.config.seed
+            rows.append((seed, f"{step:,}", *sizes, f"{share[i]:.3f}", *cells))
     return table(header, rows)
 
 

@@ -9,7 +9,7 @@ import pytest
 import torch.nn.functional as F
 
 from hdlib.clustering import algebraic_connectivity, fiedler_tree
-from hdlib.curvature import gauss_newton, hessian, parameter_layers
+from hdlib.curvature import gauss_newton, hessian, hessian_split, parameter_labels, parameter_layers
 from hdlib.experiments import fiedler
 from hdlib.experiments.fiedler import (
     FiedlerConfig,
@@ -25,6 +25,7 @@ from hdlib.experiments.fiedler_parts import RATIOS, mixtures, total
 from hdlib.experiments.fiedler_parts_results import mixture_agreement, part_agreement, ratios
 from hdlib.experiments.fiedler_results import FiedlerResults
 from hdlib.experiments.mnist import MnistConfig, hessian_data, model_at
+from hdlib.models import LeNetTiny
 from hdlib.runs import Run
 from hdlib.tasks import load_images
 
@@ -111,6 +112,22 @@ def test_the_gauss_newton_part_does_not_depend_on_the_labels(run):
     other = data._replace(targets=(data.targets + 3) % 10)
     one, two = (gauss_newton(model, F.cross_entropy, d) for d in (data, other))
     np.testing.assert_array_equal(one, two)
+
+
+def test_the_residual_couples_units_only_with_what_reads_them():
+    model = LeNetTiny(2)
+    split = load_images("digits").train
+    data = split._replace(inputs=split.inputs[:50], targets=split.targets[:50])
+    residual = hessian_split(model, F.cross_entropy, data).residual.numpy()
+    labels = parameter_labels(model)
+    conv2, linear = (labels.layer == labels.layers.index(name) for name in ("conv2", "linear"))
+    block = residual[np.ix_(conv2, linear)]
+    own = labels.output[conv2][:, None] == labels.channel[linear]
+    assert np.abs(block[own]).max() > 0
+    assert not block[~own].any()
+    for layer in range(len(labels.layers)):
+        within = labels.layer == layer
+        assert not residual[np.ix_(within, within)].any()
 
 
 def test_connectivity_of_network_and_layers(run, matrix):
