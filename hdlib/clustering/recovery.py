@@ -19,7 +19,7 @@ IntArray = NDArray[np.int64]
 def recovery(
     partitions: Sequence[Sequence[int]], noises: Sequence[float], *, seeds: int
 ) -> dict[str, FloatArray]:
-    """Mean adjusted Rand index (Hubert & Arabie 1985) between planted blocks and those found.
+    """Adjusted Rand index (Hubert & Arabie 1985) between planted blocks and those found.
 
     Each method is told the number of blocks, and the couplings |H|: two Fiedler trees, and
     `sklearn.cluster.SpectralClustering` (k-means in the space of k eigenvectors).
@@ -27,11 +27,13 @@ def recovery(
     Args:
         partitions: sizes of the blocks, for each partition.
         noises: standard deviations of the couplings between blocks (see `planted_hessian`).
-        seeds: how many planted Hessians each mean is over, from seeds 0, 1, …
+        seeds: how many planted Hessians of each kind, from seeds 0, 1, …; the same for all methods,
+            whose scores are so paired.
 
     Returns:
         For "normalised, ncut", "combinatorial, median" and "SpectralClustering" a
-        (partitions, noises) float64 array: 1 where all is found, 0 on average for random labels.
+        (partitions, noises, seeds) float64 array: 1 where all is found, 0 on average for random
+        labels.
 
     Raises:
         ValueError: if ``seeds`` is not positive, or for a partition or noise that cannot be.
@@ -51,7 +53,7 @@ def recovery(
                 for name, method in methods.items():
                     clusters = method(hessian, len(sizes))
                     found[name][p, q, seed] = adjusted_rand_score(blocks, clusters)
-    return {name: scores.mean(2) for name, scores in found.items()}
+    return found
 
 
 def _by_tree(hessian: FloatArray, k: int) -> IntArray:

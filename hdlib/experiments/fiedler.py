@@ -22,11 +22,12 @@ from hdlib.clustering import (
     permuted_within_blocks,
     recovery,
 )
-from hdlib.curvature import hessian, parameter_layers
+from hdlib.curvature import HessianSplit, hessian, hessian_split, parameter_layers
 from hdlib.device import resolve_device
-from hdlib.experiments import mnist
+from hdlib.experiments import fiedler_parts, mnist
 from hdlib.experiments.mnist import MnistConfig, hessian_data, log_spaced, model_at
 from hdlib.measures import binned
+from hdlib.models import LeNetTiny
 from hdlib.runs import Run
 from hdlib.tasks import Split, load_images
 from hdlib.training import checkpoint_name
@@ -35,6 +36,8 @@ CHOSEN = 4
 """Checkpoints shown in detail, evenly in log(1 + step)."""
 OTHER_SAMPLES = 2
 """Further draws of Hessian samples at the chosen checkpoints."""
+EARLY = 50
+"""Up to this step every checkpoint has trees of the Hessian's parts."""
 CLUSTERS = (2, 5, 10, 20, 50)
 """Cuts of which the members are kept where the tree is not."""
 BINS = 200
@@ -50,7 +53,8 @@ PARTITIONS = (
 )
 """Sizes of planted blocks, equal and not."""
 NOISES = (0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7)
-RECOVERY_SEEDS = 3
+RECOVERY_SEEDS = {"mnist": 20, "digits": 2}
+"""Planted Hessians of each kind; few where the run is a small one."""
 
 
 class FiedlerConfig(MnistConfig):
@@ -73,6 +77,11 @@ class FiedlerConfig(MnistConfig):
         """Checkpoints shown in detail."""
         return log_spaced(self.checkpoints, CHOSEN)
 
+    @property
+    def parts(self) -> list[int]:
+        """Checkpoints at which the two parts of the Hessian have trees of their own."""
+        return sorted({*self.chosen, *(step for step in self.checkpoints if step <= EARLY)})
+
 
 def tree_name(step: int) -> str:
     """File of the trees at a checkpoint."""
@@ -89,6 +98,16 @@ def couplings_name(step: int) -> str:
     return f"couplings/step_{step:06d}.safetensors"
 
 
+def parts_name(step: int) -> str:
+    """File of the modules of the Hessian's two parts at a checkpoint."""
+    return f"parts/step_{step:06d}.safetensors"
+
+
+def mixtures_name(step: int) -> str:
+    """File of the modules of other mixtures of the parts, and for other labels."""
+    return f"mixtures/step_{step:06d}.safetensors"
+
+
 def run(config: FiedlerConfig, *, root: Path | None = None) -> Run[FiedlerConfig]:
     """The run of ``config``: found where it is stored, else computed, or what is missing of it.
 
@@ -97,7 +116,9 @@ def run(config: FiedlerConfig, *, root: Path | None = None) -> Run[FiedlerConfig
     original work, combinatorial and cut at the median; the cuts of the first for couplings permuted
     within the blocks of layers (the null); the algebraic connectivity of the whole and of each
     layer. At the chosen checkpoints also the cuts for other Hessian samples, and a picture of the
-    couplings. Last, and of no network: how well planted partitions are found.
+    couplings. At these and the first ones the modules of the Gauss–Newton part and of the residual
+    alone; at the first and the last checkpoint those of other mixtures of the two, and for shuffled
+    labels. Last, and of no network: how well planted partitions are found.
 
     Args:
         config: what to compute.
@@ -170,9 +191,13 @@ class _Recipe:
         for step in tqdm(self.config.chosen, desc="samples", unit="checkpoint", disable=None):
             self._keep("samples", samples_name(step), step, self._other_samples)
             self._keep("couplings", couplings_name(step), step, self._couplings)
+        for step in tqdm(self.config.parts, desc="parts", unit="checkpoint", disable=None):
+            self._keep("parts", parts_name(step), step, self._parts)
+        for step in (self.config.checkpoints[0], self.config.checkpoints[-1]):
+            self._keep("mixtures", mixtures_name(step), step, self._mixtures)
         if not self.run.has(RECOVERY):
             started = time.monotonic()
-            found = recovery(PARTITIONS, NOISES, seeds=RECOVERY_SEEDS)
+            found = recovery(PARTITIONS, NOISES, seeds=RECOVERY_SEEDS[self.config.dataset])
             self.run.write_arrays(RECOVERY, found)
             self.run.add_seconds("recovery", time.monotonic() - started)
         self.run.finish()
@@ -185,16 +210,26 @@ class _Recipe:
 
     def _hessian(self, step: int, draw: int = 0) -> NDArray[np.float64]:
         """The Hessian over the run's samples, or over as many others."""
-        config = self.config
         if draw:
+            config = self.config
             generator = np.random.default_rng((config.hessian_seed, 2, draw))
             order = generator.permutation(len(self.train.targets))[: config.hessian_samples]
             chosen = torch.from_numpy(order).to(self.device)
             data = Split(self.train.inputs[chosen], self.train.targets[chosen])
         else:
-            data = hessian_data(config, self.train, config.hessian_samples)
-        model = model_at(self.trained, step).to(self.device)
-        return hessian(model, F.cross_entropy, data).cpu().numpy()
+            data = self._samples()
+        return hessian(self._model(step), F.cross_entropy, data).cpu().numpy()
+
+    def _samples(self) -> Split:
+        return hessian_data(self.config, self.train, self.config.hessian_samples)
+
+    def _model(self, step: int) -> LeNetTiny:
+        return model_at(self.trained, step).to(self.device)
+
+    def _split(self, step: int, data: Split) -> HessianSplit:
+        """Both parts of the Hessian over some samples, on the CPU."""
+        split = hessian_split(self._model(step), F.cross_entropy, data)
+        return HessianSplit(*(part.cpu() for part in split))
 
     def _trees(self, step: int) -> dict[str, NDArray]:
         matrix = self._hessian(step)
@@ -219,6 +254,20 @@ class _Recipe:
     def _other_samples(self, step: int) -> dict[str, NDArray]:
         cuts = [_cuts(fiedler_tree(self._hessian(step, draw + 1))) for draw in range(OTHER_SAMPLES)]
         return {name: np.stack([cut[name] for cut in cuts]) for name in cuts[0]}
+
+    def _parts(self, step: int) -> dict[str, NDArray]:
+        split = self._split(step, self._samples())
+        return fiedler_parts.parts(split.gauss_newton.numpy(), split.residual.numpy())
+
+    def _mixtures(self, step: int) -> dict[str, NDArray]:
+        data = self._samples()
+        split = self._split(step, data)
+        generator = np.random.default_rng((self.config.hessian_seed, 4, step))
+        order = torch.from_numpy(generator.permutation(len(data.targets))).to(self.device)
+        other = self._split(step, Split(data.inputs, data.targets[order]))
+        return fiedler_parts.mixtures(
+            split.gauss_newton.numpy(), split.residual.numpy(), other.residual.numpy()
+        )
 
     def _couplings(self, step: int) -> dict[str, NDArray]:
         matrix = coupling_graph(self._hessian(step))

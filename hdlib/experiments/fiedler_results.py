@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Sequence
 from functools import cached_property
 from itertools import pairwise
 
@@ -14,9 +15,6 @@ from hdlib.curvature import ParameterLabels, parameter_labels
 from hdlib.display import Markdown, table
 from hdlib.experiments.fiedler import (
     CLUSTERS,
-    NOISES,
-    PARTITIONS,
-    RECOVERY,
     FiedlerConfig,
     couplings_name,
     samples_name,
@@ -132,7 +130,8 @@ class FiedlerResults:
         }
 
     @cached_property
-    def _label_sets(self) -> dict[str, IntArray]:
+    def label_sets(self) -> dict[str, IntArray]:
+        """Layers, units and classes: name → (n,) label of each parameter, −1 where it has none."""
         first, second, *_, last = self.layers
         classes = np.where(self.labels.layer == self.layers.index(last), self.labels.output, -1)
         return {
@@ -142,6 +141,12 @@ class FiedlerResults:
             f"classes of {last}": classes,
         }
 
+    @property
+    def compared(self) -> tuple[str, str]:
+        """Names of the two sets of labels that modules follow: units and classes."""
+        *_, units, classes = self.label_sets
+        return units, classes
+
     def agreement(self, clusters: IntArray, labels: IntArray) -> float:
         """Adjusted Rand index of clusters and labels, among the parameters that have a label."""
         known = labels >= 0
@@ -150,17 +155,19 @@ class FiedlerResults:
     @cached_property
     def label_agreement(self) -> dict[str, Array]:
         """Agreement of the modules with each set of labels, (T,)."""
-        return self._with_labels(self.modules)
+        return self.with_labels(self.modules, self.label_sets)
 
     @cached_property
     def null_agreement(self) -> dict[str, Array]:
         """The same of the null's modules."""
-        return self._with_labels([arrays["null_cuts"][0] for arrays in self._arrays])
+        cuts = [arrays["null_cuts"][0] for arrays in self._arrays]
+        return self.with_labels(cuts, self.label_sets)
 
-    def _with_labels(self, cuts: list[IntArray]) -> dict[str, Array]:
+    def with_labels(self, cuts: Sequence[IntArray], names: Iterable[str]) -> dict[str, Array]:
+        """Agreement of each of C groupings with the sets of labels of these names, (C,) each."""
         return {
-            name: np.array([self.agreement(cut, labels) for cut in cuts])
-            for name, labels in self._label_sets.items()
+            name: np.array([self.agreement(cut, self.label_sets[name]) for cut in cuts])
+            for name in names
         }
 
     @cached_property
@@ -312,7 +319,7 @@ class FiedlerResults:
             for label, tree in self.originals.items()
         }
         rows = []
-        for name, labels in self._label_sets.items():
+        for name, labels in self.label_sets.items():
             ours, null = self.label_agreement[name], self.null_agreement[name]
             rows.append((name, *(index(ours[i]) for i in self.chosen.values())))
             others = [self._with_other_samples(i, labels) for i in self.chosen.values()]
@@ -339,21 +346,6 @@ class FiedlerResults:
                 shown = [f"{value:.2f}" for value in values[:count]]
                 rows.append((f"{label}, {kind}", *shown, *[""] * (count - len(shown))))
         return table(("conductance of split", *map(str, range(1, count + 1))), rows)
-
-    def recovery_table(self) -> Markdown:
-        """Mean agreement with planted blocks, over all partitions, the equal and the unequal."""
-        equal = np.array([len(set(sizes)) == 1 for sizes in PARTITIONS])
-        kinds = {"all": equal | True, "equal blocks": equal, "unequal blocks": ~equal}
-        rows = [
-            (method, kind, *(f"{score:.2f}" for score in scores[chosen].mean(0)))
-            for method, scores in sorted(self.run.arrays(RECOVERY).items(), key=_ours_first)
-            for kind, chosen in kinds.items()
-        ]
-        return table(("method", "partitions", *map(str, NOISES)), rows)
-
-
-def _ours_first(method: tuple[str, Array]) -> tuple[bool, bool]:
-    return "normalised" not in method[0], "combinatorial" not in method[0]
 
 
 def index(value: float) -> str:

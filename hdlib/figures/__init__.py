@@ -17,6 +17,7 @@ from hdlib.figures.functions import dose_series, leading_frequencies
 from hdlib.figures.interactive import dendrogram_slider, embed
 from hdlib.figures.layers import layer_composition
 from hdlib.figures.leading import leading_eigenvalues
+from hdlib.figures.mixtures import mixture_curves
 from hdlib.figures.outliers import gap_scores, gradient_fraction, subspace_overlap
 from hdlib.figures.pair import dendrogram_pair
 from hdlib.figures.phases import training_phases
@@ -56,6 +57,7 @@ __all__ = [
     "layer_composition",
     "leading_eigenvalues",
     "leading_frequencies",
+    "mixture_curves",
     "sample_shares",
     "sample_sweep",
     "seeds",

@@ -9,18 +9,23 @@ import pytest
 import torch.nn.functional as F
 
 from hdlib.clustering import algebraic_connectivity, fiedler_tree
-from hdlib.curvature import hessian, parameter_layers
+from hdlib.curvature import gauss_newton, hessian, hessian_split, parameter_labels, parameter_layers
 from hdlib.experiments import fiedler
 from hdlib.experiments.fiedler import (
     FiedlerConfig,
     couplings_name,
+    mixtures_name,
+    parts_name,
     stored_tree,
     trained_run,
     tree_error,
     tree_name,
 )
+from hdlib.experiments.fiedler_parts import RATIOS, mixtures, total
+from hdlib.experiments.fiedler_parts_results import mixture_agreement, part_agreement, ratios
 from hdlib.experiments.fiedler_results import FiedlerResults
 from hdlib.experiments.mnist import MnistConfig, hessian_data, model_at
+from hdlib.models import LeNetTiny
 from hdlib.runs import Run
 from hdlib.tasks import load_images
 
@@ -70,6 +75,61 @@ def test_stored_trees_are_those_of_the_hessian(run, matrix):
         tree_error(run, 7)
 
 
+def test_stored_parts_are_those_of_the_hessian(run, matrix):
+    data = hessian_data(SMALL, load_images("digits").train, SMALL.hessian_samples)
+    last = SMALL.checkpoints[-1]
+    curved = gauss_newton(model_at(trained_run(run), last), F.cross_entropy, data).numpy()
+    stored = run.arrays(parts_name(last))
+    for name, part in (("gauss_newton", curved), ("residual", matrix - curved)):
+        assert stored[f"{name}_total"] == pytest.approx(total(part), rel=1e-9)
+    tree = fiedler_tree(curved)
+    np.testing.assert_array_equal(stored["gauss_newton"], tree.cut(tree.n_modules))
+    assert stored["gauss_newton_modularity"] == pytest.approx(tree.modularity, rel=1e-6)
+    results = FiedlerResults(run)
+    np.testing.assert_allclose(ratios(results)[-1], total(matrix - curved) / total(curved))
+    assert set(part_agreement(results)) == {"H", "G", "R"}
+    assert mixture_agreement(results, last).keys() == part_agreement(results)["H"].keys()
+
+
+def test_mixtures_reach_from_one_part_to_the_other():
+    generator = np.random.default_rng(0)
+    rows, columns = np.repeat([0, 1], 20), np.tile([0, 1], 20)
+    noise = generator.random((40, 40))
+    curved, bent, other = (
+        (labels[:, None] == labels) + 0.02 * (noise + noise.T) for labels in (rows, columns, rows)
+    )
+    found = mixtures(curved / 100, bent, other)
+    assert len(found["mixed"]) == len(RATIOS)
+    assert found["shuffled_total"] == pytest.approx(total(other))
+    first = found["mixed"][0]
+    for labels in (first, found["shuffled"]):
+        assert len(set(zip(labels.tolist(), rows.tolist(), strict=True))) == 2
+
+
+def test_the_gauss_newton_part_does_not_depend_on_the_labels(run):
+    data = hessian_data(SMALL, load_images("digits").train, SMALL.hessian_samples)
+    model = model_at(trained_run(run), 0)
+    other = data._replace(targets=(data.targets + 3) % 10)
+    one, two = (gauss_newton(model, F.cross_entropy, d) for d in (data, other))
+    np.testing.assert_array_equal(one, two)
+
+
+def test_the_residual_couples_units_only_with_what_reads_them():
+    model = LeNetTiny(2)
+    split = load_images("digits").train
+    data = split._replace(inputs=split.inputs[:50], targets=split.targets[:50])
+    residual = hessian_split(model, F.cross_entropy, data).residual.numpy()
+    labels = parameter_labels(model)
+    conv2, linear = (labels.layer == labels.layers.index(name) for name in ("conv2", "linear"))
+    block = residual[np.ix_(conv2, linear)]
+    own = labels.output[conv2][:, None] == labels.channel[linear]
+    assert np.abs(block[own]).max() > 0
+    assert not block[~own].any()
+    for layer in range(len(labels.layers)):
+        within = labels.layer == layer
+        assert not residual[np.ix_(within, within)].any()
+
+
 def test_connectivity_of_network_and_layers(run, matrix):
     results = FiedlerResults(run)
     found = [values[-1] for values in results.connectivities.values()]
@@ -84,6 +144,7 @@ def test_a_killed_run_ends_like_one_that_was_not(run, tmp_path: Path):
     again = fiedler.run(SMALL, root=tmp_path)
     again.remove(tree_name(SMALL.checkpoints[1]))
     again.remove(couplings_name(SMALL.chosen[-1]))
+    again.remove(mixtures_name(SMALL.checkpoints[0]))
     (again.path / tree_name(SMALL.checkpoints[0])).write_bytes(b"cut off")
     again = fiedler.run(SMALL, root=tmp_path)
     assert again.complete
