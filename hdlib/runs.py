@@ -216,7 +216,8 @@ class Run(Generic[C]):
         """Hold the run for writing; a second process waits here until the first has ended.
 
         Temporary files of a process that was killed are removed, the config is written, and the
-        environment recorded.
+        environment recorded. A run that is complete stays so, as the first process may have
+        completed it meanwhile, until something is written into it.
         """
         self.path.parent.mkdir(parents=True, exist_ok=True)
         lock = FileLock(self.path.with_suffix(".lock"))
@@ -228,6 +229,9 @@ class Run(Generic[C]):
         try:
             for leftover in self.path.rglob(f"{TEMPORARY}*"):
                 leftover.unlink()
+            if self.complete:
+                yield
+                return
             manifest = {"format": FORMAT, "experiment": self.config.experiment} | self.manifest
             self._write_manifest(manifest | {"environment": environment(device), "complete": False})
             config = json.dumps(self.config.model_dump(), indent=2) + "\n"
@@ -240,7 +244,7 @@ class Run(Generic[C]):
         _write_atomically(self.path / name, content)
         manifest = self.manifest
         manifest.setdefault("files", {})[name] = hashlib.sha256(content).hexdigest()
-        self._write_manifest(manifest)
+        self._write_manifest(manifest | {"complete": False})
 
     def _write_manifest(self, manifest: dict[str, Any]) -> None:
         manifest["files"] = dict(sorted(manifest.get("files", {}).items()))

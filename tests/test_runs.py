@@ -280,6 +280,30 @@ def test_two_processes_on_one_config_leave_one_good_run(tmp_path):
     assert mnist.run(config, root=tmp_path / "shared").manifest == before
 
 
+def finish_slowly(root: Path) -> None:
+    run = Run(Tiny(), root)
+    with run.writing(CPU):
+        run.write_arrays("a.safetensors", {"a": np.zeros(3)})
+        time.sleep(1)
+        run.finish()
+
+
+def test_what_another_process_completed_meanwhile_stays_complete(tmp_path):
+    first = PROCESSES.Process(target=finish_slowly, args=(tmp_path,))
+    first.start()
+    run = Run(Tiny(), tmp_path)
+    while "a.safetensors" not in run.files:
+        time.sleep(0.01)
+    assert not run.complete
+    with run.writing(CPU):
+        assert run.complete
+        before = files(run.path)
+    assert files(run.path) == before
+    run.write_arrays("a.safetensors", {"a": np.ones(3)})
+    assert not run.complete
+    first.join()
+
+
 def test_no_pickle_is_read():
     readers = re.compile(
         r"pickle|(?<!safetensors\.)torch\.load|np\.load|joblib|shelve|marshal|dill"

@@ -132,7 +132,8 @@ def run(config: FiedlerConfig, *, root: Path | None = None) -> Run[FiedlerConfig
         trained = mnist.run(config.trained, root=root)
         device = resolve_device(config.device)
         with found.writing(device):
-            _Recipe(found, trained, device).compute()
+            if not found.complete:
+                _Recipe(found, trained, device).compute()
     return found
 
 

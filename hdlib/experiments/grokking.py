@@ -59,7 +59,8 @@ def run(config: GrokkingConfig, *, root: Path | None = None) -> Run[GrokkingConf
     if not found.complete:
         device = resolve_device(config.device)
         with found.writing(device):
-            _Recipe(found, device).compute()
+            if not found.complete:
+                _Recipe(found, device).compute()
     return found
 
 

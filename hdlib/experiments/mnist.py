@@ -144,7 +144,8 @@ def run(config: MnistConfig, *, root: Path | None = None) -> Run[MnistConfig]:
     if not found.complete:
         device = resolve_device(config.device)
         with found.writing(device):
-            _Recipe(found, device).compute()
+            if not found.complete:
+                _Recipe(found, device).compute()
     return found
 
 
