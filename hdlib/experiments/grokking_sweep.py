@@ -26,8 +26,8 @@ SPECTRA = 9
 """Checkpoints with a spectrum, of all runs but the chapter's, which has more."""
 LEADING = 12
 """Gaps that are looked at, the first ones."""
-TAILS = (0.6, 1.0, 1.5)
-"""Tail indices of featureless spectra."""
+TAILS = ((0.6, 0.0), (1.0, 0.0), (1.0, 2.0))
+"""Featureless spectra: tail index, and standard deviation of the logarithm of their weights."""
 LEARNT = 0.95
 """Test accuracy from which a network counts as having generalised."""
 OUTCOME = (
@@ -176,14 +176,17 @@ def leading_eigenvalues(found: Run[GrokkingConfig]) -> tuple[NDArray, NDArray]:
 def widest_by_chance() -> NDArray[np.float64]:
     """How often the widest of the first gaps of a featureless spectrum is the one below each rank.
 
-    Of spectra whose eigenvalues repel, with tails of several indices (`featureless_spacings`).
+    Of spectra whose eigenvalues repel, with several tails (`featureless_spacings`).
 
     Returns:
         (tails, LEADING) float64; rows sum to 1.
     """
     ranks = np.arange(1, LEADING + 1)
-    spacings = [featureless_spacings(index=index, draws=400)[:, :LEADING] for index in TAILS]
-    widest = [(drawn / ranks).argmax(1) for drawn in spacings]
+    drawn = [
+        featureless_spacings(tail_index=index, spread=spread)[:, :LEADING]
+        for index, spread in TAILS
+    ]
+    widest = [(spacings / ranks).argmax(1) for spacings in drawn]
     return np.stack([np.bincount(at, minlength=LEADING) / len(at) for at in widest])
 
 

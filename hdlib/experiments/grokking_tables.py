@@ -44,13 +44,17 @@ def summary_table(results: GrokkingResults) -> Markdown:
 
 
 def circuit_table(results: GrokkingResults) -> Markdown:
-    """Share of each key frequency in the logits, at the ends of the phases and of training."""
-    ends = [*(end for end in results.phases if end is not None), int(results.steps[-1])]
-    power = results.measure("logit_power")[np.searchsorted(results.steps, ends)]
+    """Share of each key frequency in the logits, from the start of the transition on.
+
+    At the checkpoints with weights; at all of them where a network does not generalise.
+    """
+    kept = results.pairs["step"]
+    shown = kept[kept >= (results.transition or kept)[0]].tolist()
+    power = results.measure("logit_power")[np.searchsorted(results.steps, shown)]
     rows = [
         (f"k = {k}", *(f"{share:.1%}" for share in power[:, k - 1])) for k in results.frequencies
     ]
-    return table(("share of the logits", *(f"step {end:,}" for end in ends)), rows)
+    return table(("share of the logits", *(f"step {step:,}" for step in shown)), rows)
 
 
 def lowest_table(results: GrokkingResults, count: int = 50) -> Markdown:
