@@ -77,6 +77,8 @@ def test_a_run_is_complete_once_it_is_finished(run):
     run.finish()
     assert run.complete
     with run.writing(CPU):
+        assert run.complete
+        run.write_arrays("more.safetensors", {"a": np.zeros(3)})
         assert not run.complete
     assert not run.complete
 
