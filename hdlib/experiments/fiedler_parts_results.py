@@ -15,6 +15,7 @@ from hdlib.experiments.fiedler_results import FiedlerResults, index
 Array = NDArray[np.float64]
 Curve = tuple[Array, Array]
 
+OWN = "the network’s own"
 PARTS = {"G": "gauss_newton", "R": "residual"}
 
 
@@ -59,6 +60,11 @@ def mixture_agreement(results: FiedlerResults, step: int) -> dict[str, Array]:
     return results.with_labels(list(mixed), results.compared)
 
 
+def own_mixtures(runs: Sequence[FiedlerResults]) -> list[str]:
+    """Names of the curves of `mixture_curves` that are of real Hessians."""
+    return [f"seed {results.run.config.seed}, {OWN}" for results in runs]
+
+
 def mixture_curves(runs: Sequence[FiedlerResults]) -> dict[str, dict[str, Curve]]:
     """For each set of labels, the agreement against Σ|R| / Σ|G|, as `figures.mixture_curves` takes.
 
@@ -67,13 +73,13 @@ def mixture_curves(runs: Sequence[FiedlerResults]) -> dict[str, dict[str, Curve]
     """
     panels: dict[str, dict[str, Curve]] = {name: {} for name in runs[0].compared}
     for results in runs:
-        seed = f"seed {results.run.config.seed}"
+        seed, (own,) = f"seed {results.run.config.seed}", own_mixtures([results])
         steps = results.run.config.checkpoints
         for step in (steps[0], steps[-1]):
             for name, values in mixture_agreement(results, step).items():
                 panels[name][f"{seed}, step {step:,}, mixed"] = (np.array(RATIOS), values)
         for name, values in part_agreement(results)["H"].items():
-            panels[name][f"{seed}, the network’s own"] = (ratios(results), values)
+            panels[name][own] = (ratios(results), values)
     return panels
 
 

@@ -43,6 +43,6 @@ def recovery_table(run: Run[FiedlerConfig]) -> Markdown:
         found = scores(run, kind)
         for i, noise in enumerate(NOISES):
             values = (found[name][i] for name in names)
-            cells = (f"{v.mean():.3f} ± {standard_error(v):.3f}" for v in values)
+            cells = (f"{round(v.mean(), 3) + 0.0:.3f} ± {standard_error(v):.3f}" for v in values)
             rows.append((kind, noise, *cells))
     return table(("partitions", "noise", *names.values()), rows)

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 
 import matplotlib.pyplot as plt
 from matplotlib.figure import Figure
+from matplotlib.ticker import LogLocator, NullFormatter
 from numpy.typing import ArrayLike
 
 from hdlib.figures.style import CATEGORIES, WIDTH, style
@@ -16,7 +17,10 @@ MARKERS = ("o", "s", "^", "v", "D")
 
 @style()
 def mixture_curves(
-    panels: Mapping[str, Mapping[str, tuple[ArrayLike, ArrayLike]]], *, xlabel: str
+    panels: Mapping[str, Mapping[str, tuple[ArrayLike, ArrayLike]]],
+    *,
+    xlabel: str,
+    unconnected: Collection[str] = (),
 ) -> Figure:
     """Adjusted Rand index with each set of labels against a ratio, on a logarithmic axis.
 
@@ -26,6 +30,7 @@ def mixture_curves(
         panels: labels that are compared → curve → ratios, (m,) positive, and index, (m,) at most 1.
             At most 10 curves.
         xlabel: what the ratio is.
+        unconnected: curves whose points are not in an order, drawn without lines.
 
     Raises:
         ValueError: if there is no panel or curve or there are too many, panels have different
@@ -47,8 +52,12 @@ def mixture_curves(
             if x.min() <= 0 or y.max() > 1:
                 raise ValueError(f"{where} must have positive ratios and an index of at most 1")
             marker = MARKERS[i % len(MARKERS)]
-            ax.plot(x, y, color=CATEGORIES[i], marker=marker, ms=5, lw=1.2, label=label)
+            line = "none" if label in unconnected else "-"
+            ax.plot(x, y, color=CATEGORIES[i], marker=marker, ms=6, lw=1.2, ls=line, label=label)
         ax.set(title=name, xscale="log", xlabel=xlabel, ylim=(-0.05, 1.05))
+        ax.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+        ax.xaxis.set_major_formatter("{x:g}")
+        ax.xaxis.set_minor_formatter(NullFormatter())
         ax.grid(axis="y")
     axes[0, 0].set_ylabel("adjusted Rand index")
     fig.legend(handles=axes[0, 0].get_legend_handles_labels()[0], loc="outside upper left", ncols=2)
