@@ -8,14 +8,15 @@ from pathlib import Path
 
 LEFT = re.compile(r":::|\?@|\?(?:fig|tbl|sec|eq)-|\{[^{}]*#(?:fig|tbl|sec|eq)-")
 HIDDEN = {"code", "pre", "script", "style", "template", "textarea", "title"}
+BLOCKS = {"p", "div", "li", "td", "th", "figure", "figcaption", "section", "dd", "h1", "h2", "h3"}
 
 
 class _Text(HTMLParser):
-    """Collects the text of a page without its code."""
+    """Collects the text of a page without its code, block by block."""
 
     def __init__(self) -> None:
         super().__init__()
-        self.parts: list[str] = []
+        self.blocks = [""]
         self._hidden = 0
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
@@ -23,10 +24,12 @@ class _Text(HTMLParser):
 
     def handle_endtag(self, tag: str) -> None:
         self._hidden -= tag in HIDDEN
+        if tag in BLOCKS:
+            self.blocks.append("")
 
     def handle_data(self, data: str) -> None:
         if not self._hidden:
-            self.parts.append(data)
+            self.blocks[-1] += data
 
 
 def leftovers(html: str) -> list[str]:
@@ -38,8 +41,8 @@ def leftovers(html: str) -> list[str]:
     """
     parser = _Text()
     parser.feed(html)
-    text = " ".join("".join(parser.parts).split())
-    return [text[found.start() :][:60].partition(" :::")[0] for found in LEFT.finditer(text)]
+    texts = (" ".join(block.split()) for block in parser.blocks)
+    return [text[found.start() :][:60] for text in texts for found in LEFT.finditer(text)]
 
 
 def site_leftovers(site: Path) -> list[str]:

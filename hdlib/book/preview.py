@@ -130,10 +130,12 @@ def _citation(key: str) -> Node:
 
 
 def _where(name: str, page: Page, left: str) -> str:
-    """The page, and the cell in whose Markdown the first word of what is left stands."""
-    word = left.split()[0]
-    cells = [index for index, cell in enumerate(page.cells) if word in cell]
-    return f"{name}, cell {cells[0]}" if cells else name
+    """The page, and the cell where one of the first two words left is in no other."""
+    for word in left.split()[:2]:
+        cells = [index for index, cell in enumerate(page.cells) if word in cell]
+        if len(cells) == 1:
+            return f"{name}, cell {cells[0]}"
+    return name
 
 
 def _write_pictures(name: str, tree: Node, page: Page, root: Path, site: Path) -> None:

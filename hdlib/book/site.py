@@ -121,5 +121,5 @@ def build(root: Path | None = None, *, preview: bool = False) -> Path:
 
         write_preview(root, outline, site)
         why = "as asked" if preview else "Quarto is not on PATH"
-        print(f"a preview by pandoc, without search ({why}): {site / 'index.html'}")
+        print(f"a preview by pandoc ({why}): {site / 'index.html'}")
     return site / "index.html"
