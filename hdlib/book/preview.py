@@ -8,16 +8,18 @@ from __future__ import annotations
 import json
 import re
 import shutil
+from html import escape
 from pathlib import Path, PurePosixPath
 from typing import Any
 
 from hdlib.book.cells import Page, read_page
 from hdlib.book.errors import BookError
 from hdlib.book.leftovers import leftovers
-from hdlib.book.pandoc import Node, identifier, nodes, pandoc, plain, words
-from hdlib.book.references import cited, html_path, link_references, number_labels, numbered, up
+from hdlib.book.pandoc import Node, nodes, pandoc, plain
+from hdlib.book.references import html_path, link_references, number_labels, numbered, up
 from hdlib.book.site import page_paths
 
+REFERENCES = "{#refs}"
 TEMPLATE = Path(__file__).with_name("preview.html")
 
 
@@ -38,22 +40,16 @@ def write_preview(root: Path, outline: dict[str, Any], site: Path) -> None:
     targets = number_labels(trees)
     chapters = [name for name, tree in trees.items() if numbered(tree)]
     titles = {name: _title(name, trees[name], chapters) for name in pages}
-    keys = sorted(set().union(*map(cited, trees.values())))
-    listed = next((name for name, tree in trees.items() if _lists_references(tree)), None)
-    common = [f"--bibliography={root / outline['bibliography']}"] if keys else []
+    listed = next((name for name, page in pages.items() if REFERENCES in page.markdown), None)
+    bibliography = outline.get("bibliography")
+    common = [f"--bibliography={root / bibliography}"] if bibliography else []
     for name, page in pages.items():
         tree = link_references(name, trees[name], targets, pages)
-        tree["meta"]["pagetitle"] = _text(titles[name])
-        tree["meta"]["pages"] = {
-            "t": "MetaList",
-            "c": [_entry(name, other, title) for other, title in titles.items()],
-        }
-        if name == listed:
-            tree["meta"]["nocite"] = {"t": "MetaInlines", "c": [_citation(key) for key in keys]}
-        elif listed:
+        options = [*common, f"--metadata=pagetitle={titles[name]}"]
+        options.append(f"--variable=pages={_links(name, titles)}")
+        if listed and name != listed:
             # Pandoc links a citation to a list on its own page: that list is hidden.
             tree["blocks"].append({"t": "Div", "c": [["refs", [], [["hidden", ""]]], []]})
-        options = list(common)
         if name in chapters:
             options += ["--number-sections", f"--number-offset={chapters.index(name)}"]
         html = _render(name, tree, options)
@@ -72,8 +68,9 @@ def write_preview(root: Path, outline: dict[str, Any], site: Path) -> None:
 
 def _parse(name: str, page: Page) -> Node:
     """Pandoc's tree of a page; a title in its front matter becomes the heading."""
+    listing = "\n\n---\nnocite: '@*'\n---\n" if REFERENCES in page.markdown else ""
     try:
-        tree = json.loads(pandoc(page.markdown, "--from=markdown", "--to=json"))
+        tree = json.loads(pandoc(page.markdown + listing, "--from=markdown", "--to=json"))
     except BookError as error:
         line = re.search(r"line (\d+)", str(error))
         where = f"{name}, cell {page.cell_at(int(line[1]))}" if line else name
@@ -110,23 +107,14 @@ def _title(name: str, tree: Node, chapters: list[str]) -> str:
     return f"{chapters.index(name) + 1}  {title}" if name in chapters else title
 
 
-def _lists_references(tree: Node) -> bool:
-    return any(identifier(node) == "refs" for node in nodes(tree["blocks"]))
-
-
-def _entry(name: str, other: str, title: str) -> Node:
-    entry = {"title": _text(title), "href": _text(up(name) + html_path(other))}
-    return {"t": "MetaMap", "c": entry | ({"here": _text("yes")} if other == name else {})}
-
-
-def _text(text: str) -> Node:
-    return {"t": "MetaInlines", "c": words(text)}
-
-
-def _citation(key: str) -> Node:
-    mode = {"t": "NormalCitation"}
-    citation = {"citationId": key, "citationPrefix": [], "citationSuffix": [], "citationMode": mode}
-    return {"t": "Cite", "c": [[citation | {"citationNoteNum": 0, "citationHash": 0}], []]}
+def _links(name: str, titles: dict[str, str]) -> str:
+    """Links from a page to all pages, as HTML."""
+    return "".join(
+        f'<li><a href="{up(name)}{html_path(other)}"'
+        + (' aria-current="page">' if other == name else ">")
+        + f"{escape(title)}</a></li>"
+        for other, title in titles.items()
+    )
 
 
 def _where(name: str, page: Page, left: str) -> str:

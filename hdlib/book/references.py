@@ -62,12 +62,6 @@ def numbered(tree: Node) -> bool:
     return first is not None and "unnumbered" not in first[1][1]
 
 
-def cited(tree: Node) -> set[str]:
-    """The keys of the bibliography that a page cites."""
-    keys = (c["citationId"] for n in nodes(tree["blocks"]) if n["t"] == "Cite" for c in n["c"][0])
-    return {key for key in keys if not kind(key)}
-
-
 def link_references(
     page: str, tree: Node, targets: dict[str, Target], pages: Collection[str]
 ) -> Node:

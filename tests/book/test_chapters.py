@@ -22,6 +22,8 @@ RUN_NOISE = {"papermill", "execution", "ExecuteTime"}
 PICTURES = {"image/png", "image/svg+xml"}
 FOR_A_CDN = {"text/html", "application/javascript"}
 FOLDED = re.compile(r"^#\|[ \t]*([\w-]+):[ \t]*[>|]", re.MULTILINE)
+# A word folded after its hyphen; "top- and bottom" is none.
+BROKEN_WORD = re.compile(r"\b\w*[a-z]-\s(?!(?:and|or|to|nor)\b)[a-z]+")
 
 
 # --- checks: each yields one sentence for each thing that is wrong
@@ -49,6 +51,18 @@ def folded_options(notebook: nbformat.NotebookNode) -> Iterator[str]:
             yield f"cell {i}: {name} is a folded scalar; write it on its own line, in quotes"
 
 
+def broken_words(notebook: nbformat.NotebookNode) -> Iterator[str]:
+    for i, cell in enumerate(notebook.cells):
+        texts = [output.data.get("text/markdown", "") for output in shown(cell)]
+        for text in [cell.source, *texts]:
+            for word in BROKEN_WORD.findall(text):
+                yield f"cell {i}: a word is broken after its hyphen: {word!r}"
+
+
+def shown(cell: nbformat.NotebookNode) -> list[nbformat.NotebookNode]:
+    return [output for output in cell.get("outputs", []) if "data" in output]
+
+
 def wrong_code_cells(notebook: nbformat.NotebookNode) -> Iterator[str]:
     if noise := RUN_NOISE & set(notebook.metadata):
         yield f"run noise in the notebook's metadata: {noise}"
@@ -74,14 +88,14 @@ def wrong_figures(notebook: nbformat.NotebookNode) -> Iterator[str]:
     for i, cell in enumerate(notebook.cells):
         options = cell_options(cell.source)[0] if cell.cell_type == "code" else {}
         label = str(options.get("label", ""))
-        shown = [output.data for output in cell.get("outputs", []) if "data" in output]
-        pictures = any(PICTURES & set(data) for data in shown)
+        outputs = [output.data for output in shown(cell)]
+        pictures = any(PICTURES & set(data) for data in outputs)
         if pictures and not label.startswith("fig-"):
             yield f"cell {i} shows a figure without `#| label: fig-…`"
         if label.startswith("fig-"):
             if not options.get("fig-cap"):
                 yield f"{label} has no fig-cap"
-            named = any('aria-label="' in data.get("text/markdown", "") for data in shown)
+            named = any('aria-label="' in data.get("text/markdown", "") for data in outputs)
             if not pictures and not named:
                 yield f"{label} is no picture and has no aria-label: Quarto drops its fig-alt"
             if pictures and not options.get("fig-alt"):
@@ -111,7 +125,7 @@ def wrong_parameters(notebook: nbformat.NotebookNode) -> Iterator[str]:
 # --- the book
 
 CHAPTERS = sorted((ROOT / "chapters").glob("*.ipynb"))
-CHECKS = [folded_options, wrong_code_cells, wrong_figures, wrong_parameters]
+CHECKS = [folded_options, broken_words, wrong_code_cells, wrong_figures, wrong_parameters]
 
 
 def test_the_outline_names_every_chapter_and_nothing_else():
@@ -165,6 +179,7 @@ def test_outline_checks_find_what_is_wrong(book):
         ("#| label: fig-b\n#| fig-alt: >-\n#|   B.\n1", {}, "fig-alt is a folded scalar"),
         ("#| label: tbl-b\n#| tbl-cap: |\n#|   B.\n1", {}, "tbl-cap is a folded scalar"),
         ("#| label: fig-b\n#|fig-cap:  >\n#|   B.\n1", {}, "fig-cap is a folded scalar"),
+        ('#| label: tbl-b\n#| tbl-cap: "The Hessian- vector product."', {}, "'Hessian- vector'"),
         ("n = 1", {"metadata": {"tags": ["parameters"]}}, "2 cells carry the tag"),
         ("n = 1", {"metadata": {"tags": ["parameters"]}}, "not `name: type = literal`: n = 1"),
         ("n: int = f()", {"metadata": {"tags": ["parameters"]}}, "not a literal: n: int = f()"),
