@@ -1,4 +1,4 @@
-# make book    the site in _book/ (a plain HTML preview where Quarto cannot be had)
+# make book    the site in _book/ (a preview by pandoc where Quarto cannot be had)
 # make test    everything that must hold: style, types, tests, docstrings, chapters
 # make bench   the table of speeds
 # make clean   remove all that these made
@@ -29,6 +29,7 @@ $(STAMP): pyproject.toml constraints.txt
 	PATH="$(OUTER_PATH)" $(PYTHON) -m venv --clear $(VENV)
 	$(BIN)/python -m pip install --quiet --upgrade pip --constraint constraints.txt
 	$(BIN)/python -m pip install --quiet --editable . --group test --constraint constraints.txt
+	$(BIN)/python -m pip install --quiet --no-deps --group reference --constraint constraints.txt
 	touch $@
 
 $(VENV)/.quarto-tried: $(STAMP)

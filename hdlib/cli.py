@@ -70,11 +70,11 @@ def verify(name: Name = "", *, step: int | None = None) -> None:
 
 
 def book(*, execute: bool = False, preview: bool = False) -> None:
-    """Build the book: with Quarto where it is on PATH, else as a plain HTML preview.
+    """Build the book: with Quarto where it is on PATH, else as a preview by pandoc.
 
     Args:
         execute: first execute every chapter in place, and store its outputs.
-        preview: make the plain preview even where Quarto is on PATH.
+        preview: make the preview even where Quarto is on PATH.
     """
     if execute:
         execute_chapters()

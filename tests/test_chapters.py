@@ -67,7 +67,7 @@ def test_chapter_from_nothing(chapter: str, tmp_path: Path, monkeypatch: pytest.
     assert figures
     for cell in figures:
         shown = {kind for output in cell.outputs for kind in output.get("data", {})}
-        assert shown & {"image/png", "text/html"}, cell.source
+        assert shown & {"image/png", "text/markdown"}, cell.source
 
 
 @pytest.mark.parametrize(

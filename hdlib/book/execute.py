@@ -52,7 +52,7 @@ def execute_chapters(root: Path | None = None) -> None:
 
 def _write_cover(notebook: NotebookNode, path: Path) -> None:
     """Write the figure that the preface and the README show, if this chapter has it."""
-    from hdlib.book.pages import cell_options
+    from hdlib.book.cells import cell_options
 
     for cell in notebook.cells:
         if cell.cell_type == "code" and cell_options(cell.source)[0].get("label") == COVER:

@@ -1,42 +1,30 @@
-"""A plain HTML preview of the book, by nbconvert, for where Quarto cannot be had.
+"""The site for where Quarto cannot be had: each page by pandoc, with numbers and links as Quarto's.
 
-It understands as much of Quarto as the book uses. Numbers run through the whole book.
+No page makes a request to another host, and all work from disk.
 """
 
 from __future__ import annotations
 
+import json
 import re
 import shutil
-from collections.abc import Callable
+from html import escape
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-import nbformat
-from jinja2 import FileSystemLoader
-from nbconvert import HTMLExporter
-from nbformat.v4 import new_markdown_cell
-from pygments.formatters import HtmlFormatter
-
+from hdlib.book.cells import Page, read_page
 from hdlib.book.errors import BookError
-from hdlib.book.markdown import Target, author_year, plain_markdown
-from hdlib.book.pages import (
-    CODE,
-    HEADING,
-    IMAGE,
-    LABEL,
-    cell_caption,
-    cell_options,
-    labels,
-    read_bibliography,
-    read_page,
-)
+from hdlib.book.leftovers import leftovers
+from hdlib.book.pandoc import Node, nodes, pandoc, plain
+from hdlib.book.references import html_path, link_references, number_labels, numbered, up
 from hdlib.book.site import page_paths
 
-KINDS = {"fig": "Figure", "tbl": "Table", "eq": "Equation", "sec": "Section"}
+REFERENCES = "{#refs}"
+TEMPLATE = Path(__file__).with_name("preview.html")
 
 
 def write_preview(root: Path, outline: dict[str, Any], site: Path) -> None:
-    """Write one HTML page for each page of the book, with the images they show.
+    """Write one HTML page for each page of the book, with the pictures they show.
 
     Args:
         root: the book's folder.
@@ -44,109 +32,112 @@ def write_preview(root: Path, outline: dict[str, Any], site: Path) -> None:
         site: the folder to write to.
 
     Raises:
-        BookError: if a page is broken or shows an image that does not exist.
+        BookError: if a page is broken: a label is there twice; a reference, a citation, a link or a
+            picture is of nothing; pandoc warns, or leaves a mark that it does not understand.
     """
-    names = page_paths(outline)
-    pages = {name: read_page(root / name) for name in names}
-    titles = {name: _title(name, *pages[name]) for name in names}
+    pages = {name: read_page(root / name) for name in page_paths(outline)}
+    trees = {name: _parse(name, page) for name, page in pages.items()}
+    targets = number_labels(trees)
+    chapters = [name for name, tree in trees.items() if numbered(tree)]
+    titles = {name: _title(name, trees[name], chapters) for name in pages}
+    listed = next((name for name, page in pages.items() if REFERENCES in page.markdown), None)
     bibliography = outline.get("bibliography")
-    entries = read_bibliography(root / bibliography) if bibliography else {}
-    targets = _number(pages)
-    listed = next((name for name in names if "{#refs}" in _prose(pages[name][1])), "")
-    for key, fields in entries.items():
-        targets[key] = Target(f"{_html(listed)}#ref-{key}" if listed else "", author_year(fields))
-
-    exporter = HTMLExporter(
-        template_name="basic",
-        template_file="preview.html.j2",
-        extra_loaders=[FileSystemLoader(Path(__file__).parent)],
-        exclude_input_prompt=True,
-        exclude_output_prompt=True,
-    )
-    highlighting = HtmlFormatter().get_style_defs(".highlight")
-    for name, (matter, notebook) in pages.items():
-        up = "../" * (len(PurePosixPath(name).parts) - 1)
-
-        def render(text: str, up: str = up) -> str:
-            return plain_markdown(text, targets, entries, up)
-
-        for cell in notebook.cells:
-            if cell.cell_type == "code":
-                _prepare_code(cell, targets, render)
-            elif cell.cell_type == "markdown":
-                _copy_images(cell.source, name, root, site)
-                cell.source = render(cell.source)
-        if "title" in matter:
-            subtitle = f"\n\n*{matter['subtitle']}*" if "subtitle" in matter else ""
-            notebook.cells.insert(0, new_markdown_cell(f"# {matter['title']}{subtitle}"))
-        links = [(up + _html(other), titles[other], other == name) for other in names]
-        context = {"title": titles[name], "up": up, "links": links, "highlighting": highlighting}
-        body, _ = exporter.from_notebook_node(notebook, resources={"page": context})
-        target = site / _html(name)
+    common = [f"--bibliography={root / bibliography}"] if bibliography else []
+    for name, page in pages.items():
+        tree = link_references(name, trees[name], targets, pages)
+        options = [*common, f"--metadata=pagetitle={titles[name]}"]
+        options.append(f"--variable=pages={_links(name, titles)}")
+        if listed and name != listed:
+            # Pandoc links a citation to a list on its own page: that list is hidden.
+            tree["blocks"].append({"t": "Div", "c": [["refs", [], [["hidden", ""]]], []]})
+        if name in chapters:
+            options += ["--number-sections", f"--number-offset={chapters.index(name)}"]
+        html = _render(name, tree, options)
+        for left in leftovers(html):
+            raise BookError(f"{_where(name, page, left)}: {left!r} is left in the text")
+        if listed and name != listed:
+            html = html.replace('href="#ref-', f'href="{up(name)}{html_path(listed)}#ref-')
+        html = html.replace('="/assets/', f'="{up(name)}assets/')
+        target = site / html_path(name)
         target.parent.mkdir(parents=True, exist_ok=True)
-        target.write_text(body, encoding="utf-8")
+        target.write_text(html, encoding="utf-8")
+        _write_pictures(name, tree, page, root, site)
     (site / "assets").mkdir(exist_ok=True)
     shutil.copyfile(root / "assets" / "plotly.min.js", site / "assets" / "plotly.min.js")
 
 
-def _html(name: str) -> str:
-    return PurePosixPath(name).with_suffix(".html").as_posix()
+def _parse(name: str, page: Page) -> Node:
+    """Pandoc's tree of a page; a title in its front matter becomes the heading."""
+    listing = "\n\n---\nnocite: '@*'\n---\n" if REFERENCES in page.markdown else ""
+    try:
+        tree = json.loads(pandoc(page.markdown + listing, "--from=markdown", "--to=json"))
+    except BookError as error:
+        line = re.search(r"line (\d+)", str(error))
+        where = f"{name}, cell {page.cell_at(int(line[1]))}" if line else name
+        raise BookError(f"{where}: {error}") from error
+    title = tree["meta"].pop("title", None)
+    if title:
+        tree["blocks"].insert(0, {"t": "Header", "c": [1, ["title", [], []], title["c"]]})
+    return tree
 
 
-def _prose(notebook: nbformat.NotebookNode) -> str:
-    prose = (cell.source for cell in notebook.cells if cell.cell_type == "markdown")
-    return CODE.sub("", "\n\n".join(prose))
+def _render(name: str, tree: Node, options: list[str]) -> str:
+    depth = plain(tree["meta"].get("toc-depth", {})) or "3"
+    try:
+        return pandoc(
+            json.dumps(tree),
+            "--from=json",
+            "--to=html5",
+            f"--template={TEMPLATE}",
+            "--citeproc",
+            "--metadata=link-citations",
+            "--mathml",
+            "--toc",
+            f"--toc-depth={depth}",
+            "--section-divs",
+            *options,
+        )
+    except BookError as error:
+        raise BookError(f"{name}: {error}") from error
 
 
-def _title(name: str, matter: dict[str, Any], notebook: nbformat.NotebookNode) -> str:
-    if "title" in matter:
-        return str(matter["title"])
-    heading = HEADING.search(_prose(notebook))
-    return heading[1].lstrip("# ") if heading else PurePosixPath(name).stem
+def _title(name: str, tree: Node, chapters: list[str]) -> str:
+    headings = (node["c"] for node in nodes(tree["blocks"]) if node["t"] == "Header")
+    title = next((plain(c[2]) for c in headings if c[0] == 1), PurePosixPath(name).stem)
+    return f"{chapters.index(name) + 1}  {title}" if name in chapters else title
 
 
-def _number(pages: dict[str, tuple[dict[str, Any], nbformat.NotebookNode]]) -> dict[str, Target]:
-    counts = dict.fromkeys(KINDS, 0)
-    targets = {}
-    for name, (_, notebook) in pages.items():
-        headings = {
-            label: heading[1].lstrip("# ")
-            for cell in notebook.cells
-            for heading in HEADING.finditer(cell.source)
-            for label in LABEL.findall(f"{{{heading[2]}}}")
-        }
-        for label in labels(notebook):
-            kind = label.partition("-")[0]
-            if kind in KINDS:
-                counts[kind] += 1
-                text = headings.get(label, f"{KINDS[kind]} {counts[kind]}")
-                targets[label] = Target(f"{_html(name)}#{label}", text)
-    return targets
+def _links(name: str, titles: dict[str, str]) -> str:
+    """Links from a page to all pages, as HTML."""
+    return "".join(
+        f'<li><a href="{up(name)}{html_path(other)}"'
+        + (' aria-current="page">' if other == name else ">")
+        + f"{escape(title)}</a></li>"
+        for other, title in titles.items()
+    )
 
 
-def _prepare_code(
-    cell: nbformat.NotebookNode, targets: dict[str, Target], render: Callable[[str], str]
-) -> None:
-    options, cell.source = cell_options(cell.source)
-    shown = options.get("include", True)
-    cell.metadata["hide_code"] = not (shown and options.get("echo", True))
-    if not shown:
-        cell.outputs = []
-    caption, label = cell_caption(options), str(options.get("label", ""))
-    if caption:
-        number = f"{targets[label].text}: " if label in targets else ""
-        cell.metadata["caption"] = number + render(str(caption))
-    cell.metadata["anchor"] = label
-    if "fig-alt" in options:
-        cell.metadata["alt"] = str(options["fig-alt"])
+def _where(name: str, page: Page, left: str) -> str:
+    """The page, and the cell where one of the first two words left is in no other."""
+    for word in left.split()[:2]:
+        cells = [index for index, cell in enumerate(page.cells) if word in cell]
+        if len(cells) == 1:
+            return f"{name}, cell {cells[0]}"
+    return name
 
 
-def _copy_images(source: str, name: str, root: Path, site: Path) -> None:
-    for _, path, _ in IMAGE.findall(CODE.sub("", source)):
-        if re.match(r"\w+:", path):  # an address, data or an attachment
+def _write_pictures(name: str, tree: Node, page: Page, root: Path, site: Path) -> None:
+    """Write the pictures among a page's outputs, and copy the others that it shows."""
+    folder = PurePosixPath(name).parent
+    for node in nodes(tree["blocks"]):
+        if node["t"] != "Image":
             continue
-        relative = PurePosixPath(path[1:]) if path[0] == "/" else PurePosixPath(name).parent / path
-        if not (root / relative).is_file():
+        path = node["c"][2][0]
+        target = site / folder / path
+        target.parent.mkdir(parents=True, exist_ok=True)
+        if path in page.pictures:
+            target.write_bytes(page.pictures[path])
+        elif (root / folder / path).is_file():
+            shutil.copyfile(root / folder / path, target)
+        elif ":" not in path:
             raise BookError(f"{name} shows {path}, which does not exist")
-        (site / relative).parent.mkdir(parents=True, exist_ok=True)
-        shutil.copyfile(root / relative, site / relative)

@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import os
 import shutil
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
 import plotly.offline
 
 from hdlib.book.errors import BookError
+from hdlib.book.quarto import render
 
 OUTLINE = "_quarto.yml"
 
@@ -91,20 +89,20 @@ def copy_assets(root: Path | None = None) -> Path:
 
 
 def build(root: Path | None = None, *, preview: bool = False) -> Path:
-    """Build the site: with Quarto where it is on PATH, else as a plain HTML preview.
+    """Build the site: with Quarto where it is on PATH, else as a preview by pandoc.
 
     Chapters are never executed: they are shown with the outputs they are stored with. One line
     saying what was made is printed.
 
     Args:
         root: the book's folder; found from the current one where it is not given.
-        preview: make the plain preview even where Quarto is on PATH.
+        preview: make the preview even where Quarto is on PATH.
 
     Returns:
         The first page of the site.
 
     Raises:
-        BookError: if a page is missing or broken, or Quarto fails.
+        BookError: if a page is missing or broken, Quarto fails, or what it made is not sound.
     """
     root = find_root() if root is None else root.resolve()
     outline = read_outline(root)
@@ -116,16 +114,12 @@ def build(root: Path | None = None, *, preview: bool = False) -> Path:
 
     quarto = None if preview else shutil.which("quarto")
     if quarto:
-        # The pre-render step must find the Python that has hdlib, activated or not.
-        path = os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", "")])
-        done = subprocess.run([quarto, "render"], cwd=root, env=os.environ | {"PATH": path})
-        if done.returncode:
-            raise BookError(f"quarto render failed with exit status {done.returncode}")
+        render(quarto, root, site)
         print(f"built {site / 'index.html'}")
     else:
         from hdlib.book.preview import write_preview
 
         write_preview(root, outline, site)
         why = "as asked" if preview else "Quarto is not on PATH"
-        print(f"plain HTML preview, not the full site ({why}): {site / 'index.html'}")
+        print(f"a preview by pandoc ({why}): {site / 'index.html'}")
     return site / "index.html"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from hashlib import sha256
+from html import escape
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -16,7 +17,7 @@ from hdlib.figures.tree import Tree, build_tree, eigenvalue_count, height_limits
 from hdlib.figures.validation import checked_trajectory, require_positive
 
 if TYPE_CHECKING:
-    from IPython.core.display import HTML
+    from IPython.core.display import Markdown
 
 
 def dendrogram_slider(
@@ -65,28 +66,37 @@ def dendrogram_slider(
     )
 
 
-def embed(figure: go.Figure, *, div_id: str | None = None) -> HTML:
-    """A plotly figure as HTML for a page that has loaded plotly.js, as wide as its column.
+def embed(figure: go.Figure, *, alt: str, div_id: str | None = None) -> Markdown:
+    """A plotly figure for a page of the book: raw HTML in Markdown, as wide as its column.
 
+    It asks for ``/assets/plotly.min.js`` itself, so that only pages with such a figure load it, and
+    waits for it. Not an output of type text/html: for those Quarto loads two libraries of a CDN.
     Needs IPython.
 
     Args:
         figure: the figure.
+        alt: its alternative text. Quarto drops the cell option ``fig-alt`` where the output is not
+            a picture.
         div_id: id of its HTML element, unique on the page; by default a hash of the figure, so that
             a chapter executed again stores the same output.
     """
-    from IPython.core.display import HTML
+    from IPython.core.display import Markdown
 
     content = figure.to_json() or ""
-    return HTML(
-        figure.to_html(
-            full_html=False,
-            include_plotlyjs=False,
-            div_id=div_id or f"figure-{sha256(content.encode()).hexdigest()[:12]}",
-            config={"responsive": True, "displayModeBar": False},
-            auto_play=False,
-            default_width="100%",
-        )
+    name = div_id or f"figure-{sha256(content.encode()).hexdigest()[:12]}"
+    html = figure.to_html(
+        full_html=False,
+        include_plotlyjs=False,
+        div_id=name,
+        config={"responsive": True, "displayModeBar": False},
+        auto_play=False,
+        default_width="100%",
+    )
+    # A module runs after what is deferred.
+    html = html.replace("<script", '<script type="module"', 1)
+    html = html.replace("<div", f'<div role="group" aria-label="{escape(alt)}"', 1)
+    return Markdown(
+        f'```{{=html}}\n<script defer src="/assets/plotly.min.js"></script>\n{html}\n```'
     )
 
 

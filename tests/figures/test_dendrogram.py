@@ -101,14 +101,17 @@ def test_slider_has_a_frame_a_checkpoint(trajectory, steps):
         assert len(frame["layout"]["xaxis"]["ticktext"]) == 31
 
 
-def test_embedded_html_is_stable_and_holds_no_library(trajectory, steps):
+def test_an_embedded_figure_is_stable_and_holds_no_library(trajectory, steps):
     figure = dendrogram_slider(steps[:3], trajectory[:3])
     again = dendrogram_slider(steps[:3], trajectory[:3])
     other = dendrogram_slider(steps[:2], trajectory[:2])
-    html = str(embed(figure).data)
-    assert html == embed(again).data
+    html = str(embed(figure, alt="A <tree>").data)
+    assert html == embed(again, alt="A <tree>").data
+    assert html.startswith('```{=html}\n<script defer src="/assets/plotly.min.js"></script>\n')
+    assert html.count('<script type="module"') == 1
+    assert 'aria-label="A &lt;tree&gt;"' in html
     assert "cdn" not in html
     assert "width:100%" in html
-    assert 'id="curvature"' in str(embed(figure, div_id="curvature").data)
+    assert 'id="curvature"' in str(embed(figure, alt="", div_id="curvature").data)
     identifier = html.split('id="')[1].split('"')[0]
-    assert identifier not in str(embed(other).data)
+    assert identifier not in str(embed(other, alt="").data)
