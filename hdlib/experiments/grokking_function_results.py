@@ -122,10 +122,14 @@ class HeadFunctions:
             cells = (
                 f"{len(at)} ({np.median(at):.2f})" if len(at) else "0" for at in self.spacings(name)
             )
-            rows.append((name, int((found["energy"].max(1) > SINGLE).sum()), *cells))
+            single = [
+                int((found[key].max(1) > SINGLE).sum()) for key in ("energy", "rotated_energy")
+            ]
+            rows.append((name, *single, *cells))
         header = (
             "network",
-            f"of {LEADING}, one frequency",
+            f"one frequency, of {LEADING}",
+            "of a random basis",
             "neighbours of the same (median spacing)",
             "of different ones (median spacing)",
         )

@@ -18,8 +18,9 @@ from hdlib.experiments.grokking_measures import (
     grid_logits,
     pair_accuracies,
 )
+from hdlib.experiments.grokking_nulls import gap_beyond
 from hdlib.experiments.grokking_spectrum import ranked
-from hdlib.measures import Phases, phases
+from hdlib.measures import GapTest, Phases, phases
 from hdlib.runs import Run
 from hdlib.training import HISTORY, stored_checkpoints
 
@@ -227,6 +228,12 @@ class GrokkingResults:
             "n_negative": np.array([(c.highest - c.lowest) / 2 + c.standard_error for c in counts]),
         }
         return measures, errors
+
+    @cached_property
+    def gaps_beyond_heads(self) -> list[GapTest]:
+        """The gap that stands out most below the ranks of the heads, at each spectrum, S."""
+        top = self.config.eigenpairs
+        return [gap_beyond(found[-top:], self.config.n_heads) for found in self.eigenvalues]
 
     @property
     def frequency_names(self) -> list[str]:

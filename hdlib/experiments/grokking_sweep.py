@@ -17,7 +17,7 @@ from hdlib.experiments.grokking import (
 )
 from hdlib.experiments.grokking_config import GrokkingConfig
 from hdlib.experiments.grokking_measures import MIRRORED, OTHERS, grid_logits, pair_accuracies
-from hdlib.measures import featureless_spacings
+from hdlib.experiments.grokking_nulls import widest_by_chance
 from hdlib.runs import Run
 from hdlib.training import HISTORY, stored_checkpoints
 
@@ -26,8 +26,6 @@ SPECTRA = 9
 """Checkpoints with a spectrum, of all runs but the chapter's, which has more."""
 LEADING = 12
 """Gaps that are looked at, the first ones."""
-TAILS = ((0.6, 0.0), (1.0, 0.0), (1.0, 2.0))
-"""Featureless spectra: tail index, and standard deviation of the logarithm of their weights."""
 LEARNT = 0.95
 """Test accuracy from which a network counts as having generalised."""
 OUTCOME = (
@@ -134,7 +132,7 @@ class GrokkingSweep:
 
         By chance: how often that gap is the widest of as many in a featureless spectrum.
         """
-        chance = widest_by_chance()
+        chance = widest_by_chance(LEADING)
         rows = []
         for found in self.heads:
             steps, leading = leading_eigenvalues(found)
@@ -171,23 +169,6 @@ def leading_eigenvalues(found: Run[GrokkingConfig]) -> tuple[NDArray, NDArray]:
     steps = found.steps("spectra")
     tops = [found.arrays(spectrum_name(step))["eigenvalues"][::-1] for step in steps]
     return np.array(steps), np.stack([top[: LEADING + 1] for top in tops])
-
-
-def widest_by_chance() -> NDArray[np.float64]:
-    """How often the widest of the first gaps of a featureless spectrum is the one below each rank.
-
-    Of spectra whose eigenvalues repel, with several tails (`featureless_spacings`).
-
-    Returns:
-        (tails, LEADING) float64; rows sum to 1.
-    """
-    ranks = np.arange(1, LEADING + 1)
-    drawn = [
-        featureless_spacings(tail_index=index, spread=spread)[:, :LEADING]
-        for index, spread in TAILS
-    ]
-    widest = [(spacings / ranks).argmax(1) for spacings in drawn]
-    return np.stack([np.bincount(at, minlength=LEADING) / len(at) for at in widest])
 
 
 def transition(steps: NDArray, accuracy: NDArray) -> tuple[int, int] | None:

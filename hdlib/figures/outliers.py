@@ -14,6 +14,7 @@ from hdlib.figures.style import (
     CATEGORIES,
     MUTED,
     WIDTH,
+    StepScale,
     checkpoint_axis,
     step_axis,
     style,
@@ -23,7 +24,9 @@ from hdlib.measures import GapTest
 
 
 @style()
-def gap_scores(steps: ArrayLike, tests: Mapping[str, Sequence[GapTest]]) -> Figure:
+def gap_scores(
+    steps: ArrayLike, tests: Mapping[str, Sequence[GapTest]], *, step_scale: StepScale = "log"
+) -> Figure:
     """Scores of gaps against the step, over the band of their thresholds; one panel a test.
 
     What lies above the band stands out, whichever null is taken; its rank is written beside it.
@@ -31,6 +34,7 @@ def gap_scores(steps: ArrayLike, tests: Mapping[str, Sequence[GapTest]]) -> Figu
     Args:
         steps: (T,) training steps, ascending.
         tests: label → T tests, of one gap at each step.
+        step_scale: of the axis of steps.
 
     Raises:
         ValueError: if there is no label, or not one test a step.
@@ -58,7 +62,7 @@ def gap_scores(steps: ArrayLike, tests: Mapping[str, Sequence[GapTest]]) -> Figu
         ax.set_ylabel("score")
         ax.set_ylim(0, 1.15 * max(scores.max(), high.max()))
         ax.grid(axis="y")
-        step_axis(ax, steps)
+        step_axis(ax, steps, step_scale)
         ax.label_outer()
     fig.legend(*axes[0, 0].get_legend_handles_labels(), loc="outside upper left")
     return fig

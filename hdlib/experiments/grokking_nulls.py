@@ -1,0 +1,48 @@
+"""Featureless spectra that the grokking chapter's gaps are judged against."""
+
+from __future__ import annotations
+
+from functools import cache
+
+import numpy as np
+from numpy.typing import NDArray
+
+from hdlib.measures import GapTest, featureless_spacings, gap_test, tail_spacings
+
+Array = NDArray[np.float64]
+
+TAILS = ((0.6, 0.0), (1.0, 0.0), (1.0, 2.0))
+"""Tail index, and standard deviation of the logarithm of the samples' weights."""
+LAST = 30
+"""The last rank that is searched for a gap beyond the heads."""
+
+
+@cache
+def nulls() -> tuple[Array, ...]:
+    """Spacings of featureless spectra for each of the tails; simulated once, in seconds."""
+    return tuple(featureless_spacings(tail_index=index, spread=spread) for index, spread in TAILS)
+
+
+def widest_by_chance(count: int) -> Array:
+    """How often the widest of the first gaps of a featureless spectrum is the one below each rank.
+
+    Args:
+        count: gaps that are looked at, K.
+
+    Returns:
+        (tails, K) float64; rows sum to 1.
+    """
+    ranks = np.arange(1, count + 1)
+    widest = [(spacings[:, :count] / ranks).argmax(1) for spacings in nulls()]
+    return np.stack([np.bincount(at, minlength=count) / len(at) for at in widest])
+
+
+def gap_beyond(eigenvalues: Array, heads: int) -> GapTest:
+    """The gap with the highest score below the ranks of the heads, down to rank 30.
+
+    Args:
+        eigenvalues: (m,), the highest of a spectrum.
+        heads: how many ranks are left out.
+    """
+    last = min(LAST, len(tail_spacings(eigenvalues)))
+    return gap_test(eigenvalues, nulls(), ranks=range(heads + 1, last + 1))
