@@ -9,6 +9,7 @@ import matplotlib as mpl
 import matplotlib.pyplot as plt
 import numpy as np
 from matplotlib.figure import Figure
+from matplotlib.ticker import LogLocator
 from numpy.typing import ArrayLike
 
 from hdlib.figures.style import GRID, INK, MUTED, PAPER, WIDTH, style
@@ -49,7 +50,7 @@ def leading_frequencies(columns: Mapping[str, ArrayLike], *, column_label: str) 
     strongest, largest = shares.argmax(2) + 1, shares.max(2)
     count, ranks = largest.shape
 
-    fig, ax = plt.subplots(figsize=(WIDTH, 1.5 + 0.34 * ranks))
+    fig, ax = plt.subplots(figsize=(WIDTH, 1.5 + 0.42 * ranks))
     image = ax.imshow(largest.T, vmin=0, vmax=1, cmap="Blues", aspect="auto")
     for i in range(count):
         for k in range(ranks):
@@ -57,7 +58,7 @@ def leading_frequencies(columns: Mapping[str, ArrayLike], *, column_label: str) 
             ax.text(
                 i,
                 k,
-                f"{strongest[i, k]}  {largest[i, k]:.0%}",
+                f"{strongest[i, k]}\n{largest[i, k]:.0%}",
                 ha="center",
                 va="center",
                 size=8,
@@ -117,15 +118,18 @@ def dose_series(doses: ArrayLike, panels: Mapping[str, Moves], *, first: int = 1
             label = f"{first + k}"
             above.plot(doses, shares, color=colour, marker=".", lw=1.2, label=label)
             below.plot(doses, sizes[:, k] / sizes[0, k], color=colour, marker=".", lw=1.2)
-        above.set(title=title, xscale="log", ylim=(0, 1))
-        below.set(xscale="log", yscale="log", xlabel="dose ‖δ‖ / ‖θ‖")
+        above.set_title(title, size=10)
+        above.set(xscale="log", ylim=(0, 1))
+        below.set(xscale="log", yscale="log", xlabel="‖δ‖ / ‖θ‖ in %")
         below.axhline(1, color=MUTED, lw=0.8, zorder=0)
         for ax in (above, below):
-            ax.set_xticks(doses, [f"{100 * dose:g}%" for dose in doses])
+            ax.set_xticks(doses, [f"{100 * dose:g}" for dose in doses])
             ax.minorticks_off()
             ax.grid(axis="y")
+    axes[1, 0].yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+    axes[1, 0].yaxis.set_major_formatter("{x:g}")
     axes[0, 0].set_ylabel("max |Δ| / Σ |Δ|")
     axes[1, 0].set_ylabel("Σ |Δ| / dose²,\nrelative")
     handles, labels = axes[0, 0].get_legend_handles_labels()
-    fig.legend(handles, labels, loc="outside upper left", ncols=len(labels), title="eigenvector")
+    fig.legend(handles, labels, loc="outside upper left", ncols=7, title="eigenvector")
     return fig

@@ -57,6 +57,7 @@ def gap_scores(
                     (0, 5),
                     textcoords="offset points",
                     ha="center",
+                    size=8,
                 )
         ax.set_title(label)
         ax.set_ylabel("score")

@@ -81,7 +81,7 @@ def training_phases(
         measured, values = checked_curves("pairs", pairs, tuple(PAIRS))
         for key, (label, colour) in PAIRS.items():
             draw_curve(accuracy, measured, values[key], label=label, color=colour)
-        accuracy.legend(loc="center left")
+        accuracy.legend(loc="lower right")
     for ax in (loss, accuracy):
         for label, band in bands.items():
             shade_steps(ax, band, name=label, colour=SHADES[label], label=label)

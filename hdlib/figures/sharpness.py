@@ -77,7 +77,7 @@ def adam_sharpness(
     below.axhline(ceiling, color=VERMILLION, ls="--", label=label)
     draw_curve(below, steps, preconditioned, color=BLUE, marker=".")
     below.set_title("largest eigenvalue of P⁻¹H, as Adam sees it")
-    below.legend(loc="lower right", bbox_to_anchor=(1, 1))
+    fig.legend(*below.get_legend_handles_labels(), loc="outside upper right", ncols=2)
     wide_range_axis(below, preconditioned, np.array([ceiling]))
     middle.set_ylabel("λ / loss")
     for ax in axes:

@@ -81,3 +81,17 @@ def test_refuses():
         training_phases(run, phases, progress={"step": [0], "restricted_loss": [1.0]})
     with pytest.raises(ValueError, match=r"history\['train_loss'\] must be finite, got inf"):
         training_phases(run | {"train_loss": np.full(171, np.inf)}, phases)
+
+
+def test_accuracies_of_pairs_are_drawn_beside_the_others():
+    pairs = {
+        "step": np.array([0, 6_000, 17_000]),
+        "mirrored_accuracy": np.array([0.0, 0.2, 1.0]),
+        "other_accuracy": np.array([0.0, 0.02, 1.0]),
+    }
+    fig = training_phases(history(), Phases(1800, 9400, 14_000), pairs=pairs)
+    mirrored, others = fig.axes[1].lines[2:4]
+    for line, key in ((mirrored, "mirrored_accuracy"), (others, "other_accuracy")):
+        np.testing.assert_array_equal(xs(line), pairs["step"])
+        np.testing.assert_array_equal(ys(line), pairs[key])
+    png(fig)

@@ -11,27 +11,32 @@ from .drawn import png, xs, ys
 def test_both_eigenvalues_and_the_ceiling():
     steps, largest = np.array([0, 10, 5000]), np.array([0.1, 100.0, 1e-3])
     seen = np.array([np.nan, 3000.0, 37_000.0])
-    fig = adam_sharpness(steps, largest, seen, ceiling=38_000)
-    above, below = fig.axes
+    loss = np.array([4.0, 2.0, 0.5])
+    fig = adam_sharpness(steps, largest, seen, loss=loss, ceiling=38_000, transition=(10, 5000))
+    above, middle, below = fig.axes
+    np.testing.assert_array_equal(ys(middle.lines[0]), largest / loss)
+    assert all(len(ax.patches) == 1 for ax in fig.axes)
     np.testing.assert_array_equal(ys(above.lines[0]), largest)
     assert set(ys(below.lines[0])) == {38_000}
     np.testing.assert_array_equal(xs(below.lines[1]), steps[1:])
     np.testing.assert_array_equal(ys(below.lines[1]), seen[1:])
-    assert [ax.get_yscale() for ax in fig.axes] == ["log", "linear"]
+    assert [ax.get_yscale() for ax in fig.axes] == ["log", "log", "linear"]
     png(fig)
 
 
 def test_one_checkpoint_before_the_first_update():
-    png(adam_sharpness([0], [0.1], [np.nan], ceiling=38_000, step_scale="log"))
+    png(adam_sharpness([0], [0.1], [np.nan], loss=[1.0], ceiling=38_000, step_scale="log"))
 
 
 def test_sharpness_refuses():
     with pytest.raises(ValueError, match="ceiling must be positive, got 0"):
-        adam_sharpness([0], [1.0], [1.0], ceiling=0)
+        adam_sharpness([0], [1.0], [1.0], loss=[1.0], ceiling=0)
     with pytest.raises(ValueError, match="largest must be finite, got nan"):
-        adam_sharpness([0], [np.nan], [1.0], ceiling=1)
+        adam_sharpness([0], [np.nan], [1.0], loss=[1.0], ceiling=1)
     with pytest.raises(ValueError, match=r"preconditioned must have shape \(1\), got \(2,\)"):
-        adam_sharpness([0], [1.0], [1.0, 2.0], ceiling=1)
+        adam_sharpness([0], [1.0], [1.0, 2.0], loss=[1.0], ceiling=1)
+    with pytest.raises(ValueError, match="loss must be positive, got 0"):
+        adam_sharpness([0], [1.0], [1.0], loss=[0.0], ceiling=1)
 
 
 RUNS = {
