@@ -50,9 +50,9 @@ def gap_scores(steps: ArrayLike, tests: Mapping[str, Sequence[GapTest]]) -> Figu
                 ax.annotate(
                     f"{gap.rank}",
                     (step, gap.score),
-                    (0, 5),
+                    (4, 4),
                     textcoords="offset points",
-                    ha="center",
+                    ha="left",
                 )
         ax.set_title(label)
         ax.set_ylabel("score")
