@@ -54,9 +54,9 @@ def gap_scores(
                 ax.annotate(
                     f"{gap.rank}",
                     (step, gap.score),
-                    (0, 5),
+                    (4, 4),
                     textcoords="offset points",
-                    ha="center",
+                    ha="left",
                     size=8,
                 )
         ax.set_title(label)
