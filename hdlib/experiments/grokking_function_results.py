@@ -15,6 +15,8 @@ from hdlib.runs import Run
 
 Array = NDArray[np.float64]
 
+SHOWN = 6
+"""Checkpoints in the table of random directions, the last."""
 SINGLE = 0.5
 """An eigenvector moves one frequency where that has more than so much of the energy of J v."""
 
@@ -50,7 +52,10 @@ class FunctionResults:
         return found["responses"], found["random_responses"]
 
     def null_table(self) -> Markdown:
-        """Largest share of a frequency along eigenvectors and along random directions."""
+        """Largest share of a frequency along eigenvectors and along random directions.
+
+        At the last six checkpoints.
+        """
         kinds = {
             "the 12 leading eigenvectors": "energy",
             "a random basis of the same space": "rotated_energy",
@@ -58,9 +63,9 @@ class FunctionResults:
         }
         rows = []
         for label, key in kinds.items():
-            largest = [found[key].max(1) for found in self._found]
+            largest = [found[key].max(1) for found in self._found[-SHOWN:]]
             rows.append((label, *(f"{np.median(at):.0%} ({at.max():.0%})" for at in largest)))
-        return table(("median (most)", *(f"{step:,}" for step in self.steps)), rows)
+        return table(("median (most)", *(f"{step:,}" for step in self.steps[-SHOWN:])), rows)
 
 
 class HeadFunctions:

@@ -19,6 +19,8 @@ from hdlib.figures.validation import checked_trajectory, require_positive
 if TYPE_CHECKING:
     from IPython.core.display import Markdown
 
+LEAST_WIDTH = "40rem"
+
 
 def dendrogram_slider(
     steps: ArrayLike,
@@ -92,6 +94,8 @@ def embed(figure: go.Figure, *, alt: str, div_id: str | None = None) -> Markdown
         auto_play=False,
         default_width="100%",
     )
+    # Narrower than this, its labels would overlap: it scrolls in a box of its own.
+    html = f'<div style="overflow-x: auto"><div style="min-width: {LEAST_WIDTH}">{html}</div></div>'
     # A module runs after what is deferred.
     html = html.replace("<script", '<script type="module"', 1)
     html = html.replace("<div", f'<div role="group" aria-label="{escape(alt)}"', 1)
