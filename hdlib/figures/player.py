@@ -39,8 +39,8 @@ def player(
         frames=frames,
         layout={
             "template": "none",
-            "height": 600,
-            "margin": {"l": 70, "r": 20, "t": 130, "b": bottom},
+            "height": 640,
+            "margin": {"l": 70, "r": 20, "t": 175, "b": bottom},
             "paper_bgcolor": PAPER,
             "plot_bgcolor": PAPER,
             "font": {"family": "DejaVu Sans, Verdana, sans-serif", "size": 13, "color": INK},
@@ -59,14 +59,14 @@ def player(
             # Not the title of the axis, which would move with the length of the leaves' labels.
             "annotations": [
                 {
-                    "text": leaf_axis,
+                    "text": leaf_axis.replace(": ", ":<br>"),  # fits a narrow screen
                     "font": {"size": 14},
                     "showarrow": False,
                     "x": 0.5,
                     "xref": "paper",
                     "y": 0,
                     "yref": "paper",
-                    "yshift": 18 - bottom,
+                    "yshift": 24 - bottom,
                 }
             ],
             "sliders": [_slider([str(frame.name) for frame in frames])],
@@ -152,8 +152,8 @@ def _animate(frames: list[str] | list[None] | None, duration: int, mode: str) ->
 def _slider(steps: list[str]) -> dict[str, Any]:
     return {
         "currentvalue": {"prefix": "step ", "font": {"size": 14}},
-        "x": 0.2,
-        "len": 0.8,
+        "x": 0,
+        "len": 1,
         "y": 1.0,
         "yanchor": "bottom",
         "pad": {"b": 15},
@@ -170,7 +170,7 @@ def _buttons() -> dict[str, Any]:
         "xanchor": "left",
         "y": 1.0,
         "yanchor": "bottom",
-        "pad": {"b": 25},
+        "pad": {"b": 92},  # above the slider
         "bgcolor": PAPER,
         "buttons": [
             {"label": "Play", **_animate(None, 600, "immediate")},
