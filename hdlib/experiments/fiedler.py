@@ -99,7 +99,7 @@ def couplings_name(step: int) -> str:
 
 
 def parts_name(step: int) -> str:
-    """File of the modules of the Hessian's two parts at a checkpoint."""
+    """File of the trees of the Hessian's two parts at a checkpoint."""
     return f"parts/step_{step:06d}.safetensors"
 
 
@@ -146,6 +146,13 @@ def trained_run(run: Run[FiedlerConfig]) -> Run[MnistConfig]:
 def stored_tree(run: Run[FiedlerConfig], step: int, prefix: str = "") -> FiedlerTree:
     """The tree at a checkpoint; that of the original work with the prefix "original_"."""
     arrays = run.arrays(tree_name(step))
+    rest = (arrays[f"{prefix}{name}"] for name in ("connectivity", "conductance", "gain"))
+    linkage = stored_linkage(arrays, prefix)
+    return FiedlerTree(linkage, *(values.astype(np.float64) for values in rest))
+
+
+def stored_linkage(arrays: dict[str, NDArray], prefix: str) -> NDArray[np.float64]:
+    """A SciPy linkage, (n − 1, 4), from the merges and heights that are stored with a prefix."""
     parts = arrays[f"{prefix}parts"].astype(np.int64)
     sizes = np.ones(2 * len(parts) + 1)
     for row, pair in enumerate(parts):
@@ -153,8 +160,7 @@ def stored_tree(run: Run[FiedlerConfig], step: int, prefix: str = "") -> Fiedler
     linkage = np.empty((len(parts), 4))
     linkage[:, :2], linkage[:, 2] = parts, arrays[f"{prefix}height"]
     linkage[:, 3] = sizes[len(parts) + 1 :]
-    rest = (arrays[f"{prefix}{name}"] for name in ("connectivity", "conductance", "gain"))
-    return FiedlerTree(linkage, *(values.astype(np.float64) for values in rest))
+    return linkage
 
 
 def tree_error(run: Run[FiedlerConfig], step: int) -> float:

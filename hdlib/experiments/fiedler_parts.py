@@ -1,11 +1,11 @@
-"""The modules of the two parts of a Hessian, and of other mixtures of them than the network's."""
+"""The trees of the two parts of a Hessian, and of other mixtures of them than the network's."""
 
 from __future__ import annotations
 
 import numpy as np
 from numpy.typing import NDArray
 
-from hdlib.clustering import coupling_graph, fiedler_tree
+from hdlib.clustering import FiedlerTree, coupling_graph, fiedler_tree
 
 Array = NDArray[np.float64]
 
@@ -14,22 +14,25 @@ RATIOS = (0.02, 0.06, 0.2, 0.7)
 
 
 def parts(gauss_newton: Array, residual: Array) -> dict[str, NDArray]:
-    """Modules of each part of H = G + R alone, and how much coupling each has.
+    """Tree and modules of each part of H = G + R alone, and how much coupling each has.
 
     Args:
         gauss_newton: G, (n, n).
         residual: R, (n, n).
 
     Returns:
-        For "gauss_newton" and "residual" the module of each parameter, (n,) int16; and with
-        "_modularity" and "_total" (Σ|·| off the diagonal) behind the name a number each.
+        For "gauss_newton" and "residual" the module of each parameter, (n,) int16; with "_parts"
+        (n − 1, 2) and "_height" (n − 1,) behind the name the merges of the tree, as a SciPy linkage
+        has them; and with "_modularity" and "_total" (Σ|·| off the diagonal) a number each.
     """
     found: dict[str, NDArray] = {}
     for name, matrix in (("gauss_newton", gauss_newton), ("residual", residual)):
-        labels, modularity = _modules(matrix)
+        tree = fiedler_tree(matrix)
         found |= {
-            name: labels,
-            f"{name}_modularity": modularity,
+            name: _modules(tree),
+            f"{name}_parts": tree.linkage[:, :2].astype(np.int32),
+            f"{name}_height": tree.linkage[:, 2].astype(np.float32),
+            f"{name}_modularity": np.array(tree.modularity),
             f"{name}_total": np.array(total(matrix)),
         }
     return found
@@ -48,11 +51,11 @@ def mixtures(gauss_newton: Array, residual: Array, shuffled: Array) -> dict[str,
         G + R′, and "shuffled_total", Σ|R′| off the diagonal.
     """
     scale = total(gauss_newton) / total(residual)
-    mixed = [_modules(gauss_newton + ratio * scale * residual) for ratio in RATIOS]
+    mixed = [fiedler_tree(gauss_newton + ratio * scale * residual) for ratio in RATIOS]
     return {
-        "mixed": np.stack([labels for labels, _ in mixed]),
-        "mixed_modularity": np.stack([modularity for _, modularity in mixed]),
-        "shuffled": _modules(gauss_newton + shuffled)[0],
+        "mixed": np.stack([_modules(tree) for tree in mixed]),
+        "mixed_modularity": np.array([tree.modularity for tree in mixed]),
+        "shuffled": _modules(fiedler_tree(gauss_newton + shuffled)),
         "shuffled_total": np.array(total(shuffled)),
     }
 
@@ -62,7 +65,6 @@ def total(matrix: Array) -> float:
     return float(coupling_graph(matrix).sum())
 
 
-def _modules(matrix: Array) -> tuple[NDArray[np.int16], Array]:
-    """The cut of most modularity, and its modularity."""
-    tree = fiedler_tree(matrix)
-    return tree.cut(tree.n_modules).astype(np.int16), np.array(tree.modularity)
+def _modules(tree: FiedlerTree) -> NDArray[np.int16]:
+    """The cut of most modularity."""
+    return tree.cut(tree.n_modules).astype(np.int16)

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hdlib.display import Markdown, table
-from hdlib.experiments.fiedler import mixtures_name, parts_name
+from hdlib.experiments.fiedler import mixtures_name, parts_name, stored_linkage
 from hdlib.experiments.fiedler_parts import RATIOS
 from hdlib.experiments.fiedler_results import FiedlerResults, index
 
@@ -32,6 +32,18 @@ def part_agreement(results: FiedlerResults) -> dict[str, dict[str, Array]]:
     cuts = {"H": [results.modules[i] for i in at]}
     cuts |= {part: [arrays[name] for arrays in stored] for part, name in PARTS.items()}
     return {part: results.with_labels(found, results.compared) for part, found in cuts.items()}
+
+
+def part_linkages(results: FiedlerResults) -> dict[str, Array]:
+    """Linkages of the trees of H, G and R, at the first and at the last checkpoint."""
+    found = {}
+    for position in (0, len(results.steps) - 1):
+        step = int(results.steps[position])
+        arrays = results.run.arrays(parts_name(step))
+        found[f"step {step:,}: H"] = results.trees[position].linkage
+        for part, name in PARTS.items():
+            found[f"step {step:,}: {part}"] = stored_linkage(arrays, f"{name}_")
+    return found
 
 
 def totals(results: FiedlerResults) -> dict[str, Array]:

@@ -22,7 +22,12 @@ from hdlib.experiments.fiedler import (
     tree_name,
 )
 from hdlib.experiments.fiedler_parts import RATIOS, mixtures, total
-from hdlib.experiments.fiedler_parts_results import mixture_agreement, part_agreement, ratios
+from hdlib.experiments.fiedler_parts_results import (
+    mixture_agreement,
+    part_agreement,
+    part_linkages,
+    ratios,
+)
 from hdlib.experiments.fiedler_results import FiedlerResults
 from hdlib.experiments.mnist import MnistConfig, hessian_data, model_at
 from hdlib.models import LeNetTiny
@@ -86,6 +91,9 @@ def test_stored_parts_are_those_of_the_hessian(run, matrix):
     np.testing.assert_array_equal(stored["gauss_newton"], tree.cut(tree.n_modules))
     assert stored["gauss_newton_modularity"] == pytest.approx(tree.modularity, rel=1e-6)
     results = FiedlerResults(run)
+    drawn = part_linkages(results)
+    np.testing.assert_allclose(drawn[f"step {last:,}: G"], tree.linkage, rtol=1e-6)
+    assert [title.rpartition(" ")[2] for title in drawn] == ["H", "G", "R"] * 2
     np.testing.assert_allclose(ratios(results)[-1], total(matrix - curved) / total(curved))
     assert set(part_agreement(results)) == {"H", "G", "R"}
     assert mixture_agreement(results, last).keys() == part_agreement(results)["H"].keys()
