@@ -114,7 +114,7 @@ class HeadFunctions:
         """
         found = self._runs[name]
         values = found.arrays(spectrum_name(found.config.n_steps))["eigenvalues"][::-1][:LEADING]
-        spacings = np.arange(1, LEADING) * np.log(values[:-1] / values[1:])
+        spacings = np.arange(1.0, LEADING) * np.log(values[:-1] / values[1:])
         energy = self._found[name]["energy"]
         single, frequency = energy.max(1) > SINGLE, energy.argmax(1)
         both, same = single[:-1] & single[1:], frequency[:-1] == frequency[1:]

@@ -13,8 +13,8 @@ def test_each_cell_names_the_strongest_frequency_and_its_share():
     fig = leading_frequencies({"0": energy, "100": energy[::-1]}, column_label="step")
     ax = fig.axes[0]
     assert [text.get_text() for text in ax.texts] == ["2\n70%", "1\n40%", "1\n40%", "2\n70%"]
-    assert [text.get_weight() for text in ax.texts] == ["bold", "normal", "normal", "bold"]
-    np.testing.assert_allclose(ax.images[0].get_array(), [[0.7, 0.4], [0.4, 0.7]])
+    assert [text.get_fontweight() for text in ax.texts] == ["bold", "normal", "normal", "bold"]
+    np.testing.assert_allclose(np.asarray(ax.images[0].get_array()), [[0.7, 0.4], [0.4, 0.7]])
     assert [label.get_text() for label in ax.get_xticklabels()] == ["0", "100"]
     png(fig)
 
