@@ -9,6 +9,8 @@ from typing import Any, TypeAlias
 import torch
 from torch import Tensor, nn
 
+from hdlib.curvature.door import check_copy
+
 Data: TypeAlias = tuple[Tensor, Tensor] | Iterable[tuple[Tensor, Tensor]]
 """``(inputs, targets)`` with samples along the first axis, or an iterable of such pairs."""
 
@@ -58,11 +60,13 @@ def double(model: nn.Module) -> nn.Module:
     """A float64 copy of ``model`` on its own device; the original is left as it is.
 
     Raises:
-        ValueError: if no parameter requires grad, or a parameter is not finite.
+        ValueError: if no parameter requires grad, a parameter is not finite, or a copy would not
+            compute with its own weights.
     """
     if not any(parameter.requires_grad for parameter in model.parameters()):
         raise ValueError(f"{type(model).__name__} has no parameter that requires grad")
     for name, parameter in model.named_parameters():
         if not torch.isfinite(parameter).all():
             raise ValueError(f"parameter {name} has values that are not finite")
+    check_copy(model)
     return copy.deepcopy(model).double()

@@ -11,6 +11,13 @@ import torch
 from torch import Tensor, nn
 
 from hdlib.curvature.data import Data, batches, double, split
+from hdlib.curvature.door import (
+    cast_loss,
+    check_curvature,
+    check_mean,
+    twice_differentiable,
+    weight_of,
+)
 from hdlib.curvature.layers import Affine, Layer, piecewise_linear
 from hdlib.curvature.losses import Loss, OutputDerivatives, output_derivatives
 from hdlib.curvature.memory import announce
@@ -113,12 +120,16 @@ def _fill(
     stream = batches(data, like=model)
     first = next(stream)
     stream = itertools.chain([first], stream)
+    loss = cast_loss(loss, first[0] if first[0].is_floating_point() else next(model.parameters()))
     derivatives = output_derivatives(loss)
     layers = None if derivatives is None else piecewise_linear(model, first[0][:1])
     if derivatives is not None and layers is not None:
         samples = _fill_from_structure(layers, derivatives, stream, gauss_newton, residual)
     else:
-        samples = _fill_by_products(model, loss, stream, gauss_newton, residual)
+        with twice_differentiable():
+            check_mean(model, loss, *first)
+            check_curvature(model, loss, *first)
+            samples = _fill_by_products(model, loss, stream, gauss_newton, residual)
     for matrix in {id(matrix): matrix for matrix in (gauss_newton, residual)}.values():
         if matrix is not None:
             mirror(matrix.div_(samples))
@@ -175,18 +186,23 @@ def _fill_by_products(
     stream: Iterable[tuple[Tensor, Tensor]],
     gauss_newton: Tensor,
     residual: Tensor | None,
-) -> int:
-    samples = 0
+) -> float:
+    """Add the sum over all samples, each with its weight; the sum of the weights comes back."""
+    weigh = weight_of(loss)
+    samples = 0.0
     for x, y in split(stream, PRODUCT_SAMPLES):
+        weight = weigh(y)
+        if not weight:
+            continue
 
-        def summed(outputs: Tensor, targets: Tensor) -> Tensor:
-            return loss(outputs, targets) * len(targets)
+        def summed(outputs: Tensor, targets: Tensor, weight: float = weight) -> Tensor:
+            return loss(outputs, targets) * weight
 
         if residual is not None:
             add_hessian(residual, model, summed, x, y)
         if residual is not gauss_newton:
             add_gauss_newton(gauss_newton, model, summed, x, y)
-        samples += len(x)
+        samples += weight
     if residual is not None and residual is not gauss_newton:
         residual -= gauss_newton
     return samples

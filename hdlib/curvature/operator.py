@@ -7,6 +7,13 @@ from torch import Tensor, nn
 from torch.func import functional_call, grad, vjp, vmap
 
 from hdlib.curvature.data import Data, batches, double, split
+from hdlib.curvature.door import (
+    cast_loss,
+    check_curvature,
+    check_mean,
+    twice_differentiable,
+    weight_of,
+)
 from hdlib.curvature.factored import FactoredProducts, is_factored
 from hdlib.curvature.losses import Loss
 from hdlib.curvature.products import trained
@@ -59,17 +66,23 @@ class HessianOperator:
         self._model = double(model)
         if not is_factored(self._model, loss):
             self._model.to(dtype)
-        self._loss = loss
+        self._loss = cast_loss(loss, next(self._model.parameters()).detach())
         self._parameters = trained(self._model)
         size = sum(parameter.numel() for parameter in self._parameters.values())
         self.shape = (size, size)
         self.device = next(iter(self._parameters.values())).device
         self._batches = list(batches(data, like=self._model))
-        self._samples = sum(len(x) for x, _ in self._batches)
+        self._weigh = weight_of(loss)
+        self._weight = sum(self._weigh(y) for _, y in self._batches)
         self._factored = None
         if is_factored(self._model, loss):
             x, y = (torch.cat(parts) for parts in zip(*self._batches, strict=True))
             self._factored = FactoredProducts(self._model, x, y, dtype=dtype)
+        else:
+            with twice_differentiable():
+                check_mean(self._model, self._loss, *self._batches[0])
+                if dtype == torch.float64:
+                    check_curvature(self._model, self._loss, *self._batches[0])
 
     @torch.no_grad()
     def __matmul__(self, block: Tensor) -> Tensor:
@@ -87,8 +100,10 @@ class HessianOperator:
         if self._factored is not None:
             return self._factored(block)
         total = torch.zeros_like(block)
-        for x, y in split(self._batches, SAMPLES):
-            total += self._piece(x, y, block) * (len(x) / self._samples)
+        with twice_differentiable():
+            for x, y in split(self._batches, SAMPLES):
+                if weight := self._weigh(y):
+                    total += self._piece(x, y, block) * (weight / self._weight)
         return total
 
     def _piece(self, x: Tensor, y: Tensor, block: Tensor) -> Tensor:

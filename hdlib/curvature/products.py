@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 import torch
 from torch import Tensor, nn
-from torch.func import functional_call, grad, jvp, vjp, vmap
+from torch.func import functional_call, grad, vjp, vmap
 
 from hdlib.curvature.losses import Loss
 
@@ -53,9 +53,13 @@ def add_gauss_newton(total: Tensor, model: nn.Module, loss: Loss, x: Tensor, y: 
     for name, moving in _suffixes(parameters):
         pull = vjp(outputs, moving)[1]
 
-        def row(v: Tensor, name: str = name, pull: Callable = pull) -> dict[str, Tensor]:
-            tangent = jvp(lambda p: outputs({name: p}), (parameters[name],), (v,))[1]
-            return pull(curve(tangent)[0])[0]
+        # J v by differentiating u ↦ Jᵀu: forward mode moves what a gradient leaves alone, such as
+        # the row of an embedding that pads.
+        back = vjp(lambda p, name=name: outputs({name: p}), parameters[name])[1]
+        forward = vjp(lambda u, back=back: back(u)[0], torch.zeros_like(f))[1]
+
+        def row(v: Tensor, pull: Callable = pull, forward: Callable = forward) -> dict[str, Tensor]:
+            return pull(curve(forward(v)[0])[0])[0]
 
         _add_rows(total, moving, row, parameters[name])
 
