@@ -16,8 +16,6 @@ Array = NDArray[np.float64]
 Curve = tuple[Array, Array]
 
 OWN = "the network’s own"
-INFINITE = 1e9
-"""A merge this high is of parts without a coupling."""
 PARTS = {"G": "gauss_newton", "R": "residual"}
 
 
