@@ -35,15 +35,18 @@ def part_agreement(results: FiedlerResults) -> dict[str, dict[str, Array]]:
 
 
 def part_linkages(results: FiedlerResults) -> dict[str, Array]:
-    """Linkages of the trees of H, G and R, at the first and at the last checkpoint."""
-    found = {}
+    """Linkages of the trees of H, G and R, each at the first and then at the last checkpoint."""
+    ends = {}
     for position in (0, len(results.steps) - 1):
         step = int(results.steps[position])
         arrays = results.run.arrays(parts_name(step))
-        found[f"step {step:,}: H"] = results.trees[position].linkage
-        for part, name in PARTS.items():
-            found[f"step {step:,}: {part}"] = stored_linkage(arrays, f"{name}_")
-    return found
+        ends[f"step {step:,}"] = {
+            "H": results.trees[position].linkage,
+            "Gauss–Newton": stored_linkage(arrays, f"{PARTS['G']}_"),
+            "residual": stored_linkage(arrays, f"{PARTS['R']}_"),
+        }
+    titles = ("H", "Gauss–Newton", "residual")
+    return {f"{end}: {title}": ends[end][title] for title in titles for end in ends}
 
 
 def totals(results: FiedlerResults) -> dict[str, Array]:

@@ -30,6 +30,7 @@ def fiedler_dendrograms(
     names: Sequence[str],
     *,
     merges: int = 200,
+    columns: int = 1,
     ylabel: str = HEIGHT,
 ) -> Figure:
     """The highest merges of trees of parameters, and the group, say the layer, of every leaf.
@@ -37,18 +38,21 @@ def fiedler_dendrograms(
     Each tree is cut just below its ``merges``-th highest merge. Along x stand all n parameters in
     the order of the tree, so that a cluster is as wide as it has members; the strip beneath has the
     colours of their groups. Every panel has its own axis of heights, logarithmic where those drawn
-    span more than a factor 100.
+    span more than a factor 100. A cluster in pieces, λ₂ = 0, has no height but the inverse of the
+    rounding error: lines to it leave the panel at the top.
 
     Args:
         linkages: label → (n − 1, 4) linkage matrix, as of `hdlib.clustering.FiedlerTree`.
         groups: (n,) the group of each parameter, an index into ``names``.
         names: of the groups, at most 10; colours follow their order.
         merges: how many merges to draw; all where there are fewer.
+        columns: how many trees stand side by side.
         ylabel: what the heights are.
 
     Raises:
         ValueError: if there is no tree, one is not a valid, monotone linkage of n leaves, groups do
-            not fit, there are too many names, or ``merges`` is not positive.
+            not fit, there are too many names, ``merges`` is not positive, or the trees do not fill
+            the columns evenly.
     """
     require_entries("linkages", linkages)
     groups = checked_groups(groups, names)
@@ -57,18 +61,25 @@ def fiedler_dendrograms(
         for label, linkage in linkages.items()
     }
     require_positive("merges", merges)
-    rows = len(trees)
+    require_positive("columns", columns)
+    rows, left_over = divmod(len(trees), columns)
+    if left_over:
+        raise ValueError(f"columns={columns}: must divide the number of trees, {len(trees)}")
     fig, axes = plt.subplots(
         2 * rows,
-        1,
+        columns,
         figsize=(WIDTH, 0.7 + 2.6 * rows),
         height_ratios=[12, 1] * rows,
         squeeze=False,
     )
-    for (ax, strip), (label, linkage) in zip(axes.reshape(rows, 2), trees.items(), strict=True):
+    panels = zip(axes[::2].flat, axes[1::2].flat, strict=True)
+    for (ax, strip), (label, linkage) in zip(panels, trees.items(), strict=True):
         draw_fiedler_tree(ax, strip, linkage, groups, len(names), merges=merges)
-        ax.set(title=label, ylabel=ylabel)
-    axes[-1, 0].set_xlabel(LEAF_AXIS)
+        ax.set_title(label)
+    for ax in axes[::2, 0]:
+        ax.set_ylabel(ylabel)
+    for strip in axes[-1]:
+        strip.set_xlabel(LEAF_AXIS)
     fig.legend(handles=group_handles(names), loc="outside upper right", ncols=5)
     return fig
 
@@ -77,7 +88,10 @@ def draw_fiedler_tree(
     ax: Axes, strip: Axes, linkage: FloatArray, groups: IntArray, count: int, *, merges: int
 ) -> None:
     """Draw the top of a tree on axes, and the groups of its leaves, 0 … count − 1, on a strip."""
-    low, high, scale = height_axis(linkage[-merges:, 2])
+    heights = linkage[-merges:, 2]
+    # 1/λ₂ of clusters in pieces, see `hdlib.clustering.fiedler_tree`, would squeeze the others.
+    whole = heights < 0.99 / (len(groups) * np.finfo(float).eps)
+    low, high, scale = height_axis(heights[whole] if whole.any() else heights)
     top = tree_top(linkage, merges=merges, floor=low, spread="leaves")
     width = 1.2 if len(top.brackets) <= 50 else 0.7
     ax.set_yscale(scale)

@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+from itertools import product
+
 import numpy as np
 import pytest
+from scipy.cluster.hierarchy import fcluster, leaves_list
+from sklearn.metrics import adjusted_rand_score
 
 from hdlib.experiments.fiedler import FiedlerConfig, mixtures_name, parts_name
 from hdlib.experiments.fiedler_parts import RATIOS
 from hdlib.experiments.fiedler_parts_results import (
     mixture_agreement,
     part_agreement,
+    part_linkages,
     ratios,
     totals,
 )
@@ -84,6 +89,48 @@ def test_each_part_keeps_its_groups(both: list[FiedlerResults]):
         assert found["G"][CLASSES].argmax() == 0
         assert found["G"][CLASSES][0] == pytest.approx(0.81, abs=0.005)
         assert found["G"][UNITS].max() < 0.13
+
+
+def test_the_drawn_trees_have_the_stored_modules(results: FiedlerResults):
+    drawn = part_linkages(results)
+    for at, (title, part) in product(
+        (0, -1), (("H", ""), ("Gauss–Newton", "gauss_newton"), ("residual", "residual"))
+    ):
+        step = int(results.steps[at])
+        order = leaves_list(drawn[f"step {step:,}: {title}"])
+        modules = results.run.arrays(parts_name(step))[part] if part else results.modules[at]
+        # In the order of its tree every module is one run.
+        assert np.count_nonzero(np.diff(modules[order])) == modules.max()
+
+
+def test_sixteen_branches_of_the_residual_are_the_units(results: FiedlerResults):
+    drawn = part_linkages(results)
+    for step, low, high in (("0", 4.6, 6.2), ("14,070", 3.8, 5.6)):
+        linkage = drawn[f"step {step}: residual"]
+        pieces, branches, rest = np.split(linkage[::-1, 2], [10, 25])
+        assert pieces.min() > 1e11
+        assert low < branches.min() <= branches.max() < high
+        assert rest.max() < 2.5
+        clusters = fcluster(linkage, 3, "distance")
+        sizes = np.bincount(clusters)[1:]
+        biases = leaves_list(linkage)[-10:]
+        assert sorted(biases.tolist()) == list(range(5_984, 5_994))
+        assert sorted(sizes.tolist())[:10] == [1] * 10
+        assert np.count_nonzero(sizes > 350) == len(sizes) - 10 == 16
+        assert results.agreement(clusters, results.label_sets[UNITS]) > 0.97
+
+
+def test_the_tree_of_the_hessian_is_like_that_of_one_part(both: list[FiedlerResults]):
+    found = []
+    for results in both:
+        for at in (0, -1):
+            stored = results.run.arrays(parts_name(int(results.steps[at])))
+            found += [
+                adjusted_rand_score(stored[part], results.modules[at])
+                for part in ("residual", "gauss_newton")
+            ]
+    expected = [0.93, 0.09, 0.01, 0.96, 0.72, 0.18, 0.09, 0.60]
+    assert found == pytest.approx(expected, abs=0.005)
 
 
 def test_the_gauss_newton_part_grows_while_the_residual_stays(both: list[FiedlerResults]):

@@ -6,6 +6,7 @@ import pytest
 from matplotlib.collections import LineCollection
 from matplotlib.colors import to_hex
 
+from hdlib.clustering import fiedler_tree
 from hdlib.figures import dendrogram_pair, fiedler_dendrograms
 
 from .drawn import png
@@ -59,6 +60,31 @@ def test_every_panel_has_its_own_heights():
     png(fig)
 
 
+def test_columns_are_filled_row_by_row():
+    titles = ["a", "b", "c", "d"]
+    linkages = {title: random_tree(40, seed).linkage for seed, title in enumerate(titles)}
+    fig = fiedler_dendrograms(linkages, GROUPS, NAMES, columns=2)
+    panels = {ax.get_title("left"): ax for ax in fig.axes if ax.get_title("left")}
+    assert list(panels) == titles
+    for title, ax in panels.items():
+        assert heights(ax) == linkages[title][:, 2].tolist()
+    places = [panels[title].get_position() for title in titles]
+    assert places[0].y0 == places[1].y0 > places[2].y0 == places[3].y0
+    assert places[0].x0 == places[2].x0 < places[1].x0 == places[3].x0
+    png(fig)
+
+
+def test_pieces_do_not_squeeze_the_others():
+    uncoupled = np.zeros((40, 40))
+    uncoupled[:38, :38] = np.random.default_rng(0).random((38, 38))
+    linkage = fiedler_tree(uncoupled + uncoupled.T).linkage
+    assert np.count_nonzero(linkage[:, 2] > 1e10) == 2
+    ax = fiedler_dendrograms({"tree": linkage}, GROUPS, NAMES).axes[0]
+    low, high = ax.get_ylim()
+    assert ax.get_yscale() == "linear"
+    assert low < linkage[0, 2] < linkage[-3, 2] < high < 2 * linkage[-3, 2]
+
+
 def test_two_parameters():
     png(fiedler_dendrograms({"": [[0, 1, 1.0, 2]]}, [0, 0], ["layer"]))
 
@@ -72,6 +98,8 @@ def test_two_parameters():
         ({"groups": GROUPS / 2}, "got 0.5 at index 1"),
         ({"names": []}, "names must be 1 to 10 names, got 0"),
         ({"merges": 0}, "merges must be positive, got 0"),
+        ({"columns": 0}, "columns must be positive, got 0"),
+        ({"columns": 2}, "columns=2: must divide the number of trees, 1"),
     ],
 )
 def test_refuses(changed, message):
