@@ -19,7 +19,8 @@ def batches(data: Data, like: nn.Module) -> Iterator[tuple[Tensor, Tensor]]:
     """The batches of ``data``, checked, on the device and with the floating type of ``like``.
 
     Raises:
-        ValueError: if there is no sample, or inputs and targets differ in length.
+        ValueError: if there is no sample, inputs and targets differ in length, or one of them has a
+            value that is not finite.
         TypeError: if a batch is not a pair of tensors.
     """
     reference = next(like.parameters())
@@ -33,6 +34,9 @@ def batches(data: Data, like: nn.Module) -> Iterator[tuple[Tensor, Tensor]]:
         inputs, targets = batch
         if len(inputs) != len(targets):
             raise ValueError(f"{len(inputs)} inputs do not match {len(targets)} targets")
+        for name, tensor in (("inputs", inputs), ("targets", targets)):
+            if tensor.is_floating_point() and not torch.isfinite(tensor).all():
+                raise ValueError(f"{name} have values that are not finite")
         if len(inputs):
             empty = False
             yield _cast(inputs, reference), _cast(targets, reference)

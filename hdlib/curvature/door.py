@@ -108,6 +108,8 @@ def twice_differentiable() -> Iterator[None]:
 def check_mean(model: nn.Module, loss: Loss, inputs: Tensor, targets: Tensor) -> None:
     """Make sure that the loss is one finite number, the same twice, and a mean over samples.
 
+    On up to 64 samples.
+
     Args:
         model: as it will be differentiated.
         loss: ``loss(outputs, targets)``.
@@ -118,9 +120,6 @@ def check_mean(model: nn.Module, loss: Loss, inputs: Tensor, targets: Tensor) ->
         ValueError: if it is not; it says what to do instead.
     """
     x, y = inputs[:CHECKED], targets[:CHECKED]
-    for name, tensor in (("inputs", x), ("targets", y)):
-        if tensor.is_floating_point() and not torch.isfinite(tensor).all():
-            raise ValueError(f"{name} have values that are not finite")
 
     def value(part: slice) -> float:
         found = loss(model(x[part]), y[part])

@@ -1,4 +1,4 @@
-"""Other people's models and losses: right on the whole set however it is cut, or refused in words."""
+"""Other people's models and losses: right however the data are cut, or refused in words."""
 
 from __future__ import annotations
 
@@ -205,11 +205,12 @@ def test_what_has_no_hessian_is_refused_in_words(ask: Callable, case: str):
 
 
 @pytest.mark.parametrize("ask", [hessian, HessianOperator, gradient])
-def test_data_that_are_not_finite(ask: Callable):
+@pytest.mark.parametrize("build", [mlp, relu_stack])
+def test_data_that_are_not_finite(ask: Callable, build: Callable):
     x, y = data()
-    x[2, 3] = torch.nan
+    x[120, 3] = torch.nan
     with pytest.raises(ValueError, match="inputs have values that are not finite"):
-        ask(mlp(), F.cross_entropy, (x, y))
+        ask(build(), F.cross_entropy, (x, y))
 
 
 @pytest.mark.parametrize("ask", [hessian, gauss_newton, HessianOperator, gradient])
