@@ -76,7 +76,7 @@ def leading_frequencies(columns: Mapping[str, ArrayLike], *, column_label: str) 
 
 
 @style()
-def dose_series(doses: ArrayLike, panels: Mapping[str, Moves], *, first: int = 1) -> Figure:
+def dose_series(doses: ArrayLike, panels: Mapping[str, Moves]) -> Figure:
     """How concentrated on one frequency moves of the weights are, and whether they are small.
 
     Above, max |Δ| / Σ |Δ| over the frequencies against the dose, a line for each eigenvector;
@@ -87,7 +87,6 @@ def dose_series(doses: ArrayLike, panels: Mapping[str, Moves], *, first: int = 1
         doses: (D,) moves as shares of the norm of the weights, ascending.
         panels: title → (D, m, K) changes along eigenvectors, the largest eigenvalue's first, and
             (D, r, K) along random directions.
-        first: rank of the first eigenvector.
 
     Raises:
         ValueError: if there is no panel, or arrays do not fit or are not finite.
@@ -115,8 +114,7 @@ def dose_series(doses: ArrayLike, panels: Mapping[str, Moves], *, first: int = 1
         colours = mpl.colormaps["viridis"](np.linspace(0, 0.86, changes.shape[1]))
         for k, colour in enumerate(colours):
             shares = [concentration(at_dose)[k] for at_dose in changes]
-            label = f"{first + k}"
-            above.plot(doses, shares, color=colour, marker=".", lw=1.2, label=label)
+            above.plot(doses, shares, color=colour, marker=".", lw=1.2, label=f"{k + 1}")
             below.plot(doses, sizes[:, k] / sizes[0, k], color=colour, marker=".", lw=1.2)
         above.set_title(title, size=10)
         above.set(xscale="log", ylim=(0, 1))
