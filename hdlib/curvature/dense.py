@@ -15,6 +15,7 @@ from hdlib.curvature.door import (
     cast_loss,
     check_curvature,
     check_mean,
+    check_weight,
     twice_differentiable,
     weight_of,
 )
@@ -120,7 +121,7 @@ def _fill(
     stream = batches(data, like=model)
     first = next(stream)
     stream = itertools.chain([first], stream)
-    loss = cast_loss(loss, first[0] if first[0].is_floating_point() else next(model.parameters()))
+    loss = cast_loss(loss, next(model.parameters()))
     derivatives = output_derivatives(loss)
     layers = None if derivatives is None else piecewise_linear(model, first[0][:1])
     if derivatives is not None and layers is not None:
@@ -130,6 +131,7 @@ def _fill(
             check_mean(model, loss, *first)
             check_curvature(model, loss, *first)
             samples = _fill_by_products(model, loss, stream, gauss_newton, residual)
+        check_weight(samples)
     for matrix in {id(matrix): matrix for matrix in (gauss_newton, residual)}.values():
         if matrix is not None:
             mirror(matrix.div_(samples))

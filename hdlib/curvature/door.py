@@ -10,6 +10,7 @@ import copy
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import partial
+from math import isfinite
 from types import MethodType
 from typing import Any
 
@@ -30,7 +31,7 @@ STEPS = (1e-4, 1e-5)
 STABLE, AGREES = 0.02, 0.1
 """Two differences this close to each other are a derivative, and the second one must be near it."""
 PARALLEL = (nn.DataParallel, nn.parallel.DistributedDataParallel)
-WEIGHTED = {F.cross_entropy, F.nll_loss}
+WEIGHTED = (F.cross_entropy, F.nll_loss)
 
 
 def weight_of(loss: Loss) -> Callable[[Tensor], float]:
@@ -51,6 +52,16 @@ def weight_of(loss: Loss) -> Callable[[Tensor], float]:
         return len(kept) if weight is None else float(weight.double().to(kept.device)[kept].sum())
 
     return weigh
+
+
+def check_weight(total: float) -> None:
+    """Make sure that some sample counts.
+
+    Raises:
+        ValueError: if the weights of all samples are zero, and the mean is undefined.
+    """
+    if not total:
+        raise ValueError("no target counts: all are ignored by the loss, or have the weight 0")
 
 
 def cast_loss(loss: Loss, like: Tensor) -> Loss:
@@ -136,7 +147,7 @@ def check_mean(model: nn.Module, loss: Loss, inputs: Tensor, targets: Tensor) ->
     first, again = value(whole), value(whole)
     if not weigh(y):
         return
-    if first != first or first in (float("inf"), float("-inf")):
+    if not isfinite(first):
         raise ValueError(f"the loss of the first {len(x)} samples is {first}, not finite")
     same = SAME[next(model.parameters()).dtype]
     if abs(first - again) > same * max(abs(first), abs(again)):
@@ -242,7 +253,7 @@ def _settings(loss: Any) -> dict[str, Any] | None:
     if type(loss) in (nn.CrossEntropyLoss, nn.NLLLoss):
         options = {"weight": loss.weight, "ignore_index": loss.ignore_index}
         return options if loss.reduction == "mean" else None
-    if loss in WEIGHTED:
+    if any(loss is known for known in WEIGHTED):
         return {}
     if isinstance(loss, partial) and loss.func in WEIGHTED and not loss.args:
         return loss.keywords if loss.keywords.get("reduction", "mean") == "mean" else None

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from hdlib.curvature.data import Data, batches, double, split
-from hdlib.curvature.door import cast_loss, check_mean, weight_of
+from hdlib.curvature.door import cast_loss, check_mean, check_weight, weight_of
 from hdlib.curvature.losses import Loss
 
 SAMPLES = 100
@@ -38,4 +38,5 @@ def gradient(model: nn.Module, loss: Loss, data: Data) -> Tensor:
             )
             total += torch.cat([part.flatten() for part in parts])
             weights += weight
+    check_weight(weights)
     return total / weights

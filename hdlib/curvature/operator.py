@@ -11,6 +11,7 @@ from hdlib.curvature.door import (
     cast_loss,
     check_curvature,
     check_mean,
+    check_weight,
     twice_differentiable,
     weight_of,
 )
@@ -74,6 +75,7 @@ class HessianOperator:
         self._batches = list(batches(data, like=self._model))
         self._weigh = weight_of(loss)
         self._weight = sum(self._weigh(y) for _, y in self._batches)
+        check_weight(self._weight)
         self._factored = None
         if is_factored(self._model, loss):
             x, y = (torch.cat(parts) for parts in zip(*self._batches, strict=True))

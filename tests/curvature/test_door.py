@@ -174,6 +174,13 @@ def test_the_gauss_newton_part_is_positive_and_that_of_autograd(model: str):
     assert (found - expected).abs().max() <= 1e-10 * expected.abs().max()
 
 
+@pytest.mark.parametrize("ask", [hessian, HessianOperator, gradient])
+def test_targets_that_are_all_ignored(ask: Callable):
+    x, y = data()
+    with pytest.raises(ValueError, match="no target counts: all are ignored by the loss"):
+        ask(mlp(), nn.CrossEntropyLoss(ignore_index=1), (x, torch.ones_like(y)))
+
+
 def contrastive(f: Tensor, y: Tensor) -> Tensor:
     return F.cross_entropy(f @ f.T, torch.arange(len(f)))
 
