@@ -12,8 +12,11 @@ from hdlib.clustering import (
 )
 from hdlib.curvature import (
     ConvergenceError,
+    CurvatureOperator,
     Density,
     Eigenpairs,
+    EmpiricalFisherOperator,
+    GaussNewtonOperator,
     HessianOperator,
     HessianSplit,
     ParameterLabels,
@@ -37,11 +40,14 @@ from hdlib.curvature import (
 
 __all__ = [
     "ConvergenceError",
+    "CurvatureOperator",
     "Dendrogram",
     "Density",
     "Eigenpairs",
+    "EmpiricalFisherOperator",
     "FiedlerTree",
     "Gap",
+    "GaussNewtonOperator",
     "HessianOperator",
     "HessianSplit",
     "ParameterLabels",

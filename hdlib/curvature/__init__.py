@@ -1,12 +1,13 @@
 """What the loss surface looks like at a point."""
 
-from hdlib.curvature.contributions import sample_curvature
+from hdlib.curvature.contributions import EmpiricalFisherOperator, sample_curvature
 from hdlib.curvature.dense import HessianSplit, gauss_newton, hessian, hessian_split
 from hdlib.curvature.density import Density, spectral_density
 from hdlib.curvature.gradient import gradient
 from hdlib.curvature.labels import ParameterLabels, parameter_labels
 from hdlib.curvature.lanczos import ConvergenceError, Eigenpairs, lanczos
-from hdlib.curvature.operator import HessianOperator
+from hdlib.curvature.linear import CurvatureOperator
+from hdlib.curvature.operator import GaussNewtonOperator, HessianOperator
 from hdlib.curvature.parameters import layer_blocks, layer_weights, parameter_layers
 from hdlib.curvature.preconditioned import PreconditionedOperator, adam_ceiling, adam_diagonal
 from hdlib.curvature.spectrum import Spectrum, spectrum
@@ -14,8 +15,11 @@ from hdlib.curvature.trace import TraceEstimate, trace
 
 __all__ = [
     "ConvergenceError",
+    "CurvatureOperator",
     "Density",
     "Eigenpairs",
+    "EmpiricalFisherOperator",
+    "GaussNewtonOperator",
     "HessianOperator",
     "HessianSplit",
     "ParameterLabels",

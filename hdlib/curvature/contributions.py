@@ -1,56 +1,130 @@
-"""What each sample adds to the curvature along a direction."""
+"""What each sample adds: its loss, its curvature along a direction, its gradient."""
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
+
 import torch
 from torch import Tensor, nn
-from torch.func import functional_call, jvp, vmap
 
-from hdlib.curvature.data import Data, batches, double, split
+from hdlib.curvature.data import Batch, Data
+from hdlib.curvature.door import Door
 from hdlib.curvature.losses import Loss
-from hdlib.curvature.products import trained
+from hdlib.curvature.nested import map_tensors
+from hdlib.curvature.objective import Objective
+from hdlib.curvature.products import blocks_of, pulled, vectors_of
+from hdlib.curvature.settings import twice_differentiable
+from hdlib.curvature.streamed import StreamedOperator
 
 SAMPLES = 25
 
 
-@torch.no_grad()
-def sample_curvature(model: nn.Module, loss: Loss, data: Data, direction: Tensor) -> Tensor:
-    """vᵀHₙv for each sample n, with Hₙ the Hessian of its own loss; their mean is vᵀHv.
+def sample_curvature(
+    model: nn.Module,
+    loss: Loss,
+    data: Data,
+    direction: Tensor,
+    *,
+    parameters: Sequence[str] | None = None,
+) -> Tensor:
+    """vᵀHₙv for each sample n, with Hₙ the Hessian of what it adds to the loss; their mean is vᵀHv.
 
-    It is the second derivative of the sample's loss along v, by forward differentiation twice.
+    It is the second derivative of the sample's loss along v, times its weight over the mean weight
+    where the loss weighs samples. With ℓ the losses of all samples of a piece, the derivative of
+    uᵀ(∂ℓ/∂θ)v with respect to u is that of each loss along v, and the same once more.
 
     Args:
         model: as for `hdlib.curvature.hessian`.
-        loss: mean-reduced.
+        loss: as for `hdlib.curvature.hessian`.
         data: N samples.
         direction: v, (P,).
+        parameters: as for `hdlib.curvature.hessian`.
 
     Returns:
-        (N,) float64, in the order of the data.
+        (N,) float64, in the order of the data; 0 for a sample that the loss does not count.
 
     Raises:
-        ValueError: if ``direction`` does not have one entry for each parameter.
+        ValueError: if ``direction`` does not have one entry for each parameter, or as
+            `hdlib.curvature.hessian`.
     """
-    model = double(model)
-    parameters = trained(model)
-    sizes = [parameter.numel() for parameter in parameters.values()]
-    if direction.shape != (sum(sizes),):
-        raise ValueError(f"direction must be ({sum(sizes)},), got {tuple(direction.shape)}")
-    pieces = direction.to(next(iter(parameters.values()))).split(sizes)
-    tangent = {
-        name: piece.view_as(parameter)
-        for (name, parameter), piece in zip(parameters.items(), pieces, strict=True)
-    }
+    objective = Objective(model, loss, parameters=parameters)
+    if direction.shape != (objective.size,):
+        raise ValueError(f"direction must be ({objective.size},), got {tuple(direction.shape)}")
+    v = [part[0] for part in blocks_of(objective, direction.to(objective.device).double()[:, None])]
+    door, curvatures, weights = Door(objective), [], []
+    for piece in door.all_pieces(objective.batches(data), SAMPLES, directions=1):
+        with twice_differentiable(objective.dtype):
+            losses, weight = sample_losses(objective, piece, door)
+            once = _along(objective, losses, v)
+            curvatures.append(_along(objective, once, v).detach() * weight)
+        weights.append(weight)
+    return torch.cat(curvatures) / torch.cat(weights).mean()
 
-    def each_loss(tensors: dict[str, Tensor], x: Tensor, y: Tensor) -> Tensor:
-        outputs = functional_call(model, tensors, (x,))
-        return vmap(lambda f, t: loss(f[None], t[None]))(outputs, y)
 
-    curvatures = []
-    for x, y in split(batches(data, like=model), SAMPLES):
+class EmpiricalFisherOperator(StreamedOperator):
+    """E = 1/N Σ gₙgₙᵀ with gₙ the gradient of the loss of sample n, at the targets that are given.
 
-        def slope(tensors: dict[str, Tensor], x: Tensor = x, y: Tensor = y) -> Tensor:
-            return jvp(lambda p: each_loss(p, x, y), (tensors,), (tangent,))[1]
+    It is not the Fisher information matrix (Kunstner, Balles & Hennig 2019), which for
+    cross-entropy is `GaussNewtonOperator`. Where the loss weighs samples, so does the mean.
+    Arguments, attributes and errors are those of `StreamedOperator`.
 
-        curvatures.append(jvp(slope, (parameters,), (tangent,))[1])
-    return torch.cat(curvatures)
+    Example:
+        >>> x = torch.tensor([[1.0, 0.0], [0.0, 2.0]])
+        >>> fisher = EmpiricalFisherOperator(
+        ...     nn.Linear(2, 1, bias=False), lambda f, y: (f * y).mean(), (x, torch.ones(2, 1))
+        ... )
+        >>> fisher @ torch.eye(2, dtype=torch.float64)  # XᵀX / N
+        tensor([[0.5000, 0.0000],
+                [0.0000, 2.0000]], dtype=torch.float64)
+    """
+
+    def _map(self, piece: Batch) -> Callable[[Tensor], Tensor]:
+        objective = self._objective
+        losses, weights = sample_losses(objective, piece, self._door)
+        parameters = list(objective.parameters.values())
+        probe = torch.zeros_like(losses, requires_grad=True)
+        slopes = torch.autograd.grad(
+            losses, parameters, probe, create_graph=True, allow_unused=True, materialize_grads=True
+        )
+        share = weights / weights.sum()
+
+        def product(block: Tensor) -> Tensor:
+            (along,) = pulled(slopes, [probe], blocks_of(objective, block))
+            return vectors_of(pulled([losses], parameters, [along * share]))
+
+        return product
+
+
+def sample_losses(objective: Objective, piece: Batch, door: Door) -> tuple[Tensor, Tensor]:
+    """The loss of each sample of a piece, and its weight, both (n,)."""
+    compared = objective.outputs(piece)
+    losses, weights = [], []
+    for n in range(len(piece)):
+        one = map_tensors(lambda t, n=n: t[n : n + 1] if t.ndim else t, compared)
+        value, weight = objective.loss_and_weight(*one, 1)
+        losses.append(value)
+        weights.append(1.0 if door.own_weights is False else weight)
+    return torch.stack(losses), torch.tensor(weights, dtype=objective.dtype).to(objective.device)
+
+
+def _along(objective: Objective, values: Tensor, v: Sequence[Tensor]) -> Tensor:
+    """The derivatives (n,) of values (n,) along v."""
+    if not values.requires_grad:
+        return torch.zeros_like(values)
+    probe = torch.ones_like(values, requires_grad=True)
+    slopes = torch.autograd.grad(
+        values,
+        list(objective.parameters.values()),
+        probe,
+        create_graph=True,
+        allow_unused=True,
+        materialize_grads=True,
+    )
+    total = sum(((slope * part).sum() for slope, part in zip(slopes, v, strict=True)))
+    assert isinstance(total, Tensor)
+    if not total.requires_grad:
+        return torch.zeros_like(values)
+    (along,) = torch.autograd.grad(
+        total, [probe], create_graph=True, allow_unused=True, materialize_grads=True
+    )
+    return along

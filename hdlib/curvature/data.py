@@ -1,76 +1,179 @@
-"""The data of a mean: one pair of tensors, or an iterable of batches."""
+"""The data of a mean: one batch, or an iterable of batches."""
 
 from __future__ import annotations
 
-import copy
-from collections.abc import Iterable, Iterator
+import inspect
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
 from typing import Any, TypeAlias
 
+import numpy as np
 import torch
 from torch import Tensor, nn
+from torch.utils.data import Dataset, IterableDataset
 
-from hdlib.curvature.door import check_copy
+from hdlib.curvature.nested import map_tensors, tensors_in
 
-Data: TypeAlias = tuple[Tensor, Tensor] | Iterable[tuple[Tensor, Tensor]]
-"""``(inputs, targets)`` with samples along the first axis, or an iterable of such pairs."""
+Data: TypeAlias = Any
+"""One batch, or an iterable of batches, with samples along the first axis of every tensor.
+
+A batch is ``(inputs, targets)``, ``(input, another input, …, targets)``, or a mapping whose entry
+``"labels"`` holds the targets and whose other entries are the arguments of the model by name.
+Inputs are a tensor, a tuple of them, or a mapping; targets are whatever the loss takes.
+"""
+
+TARGETS = "labels"
+"""Where a mapping has its targets, as with Hugging Face's collators."""
+FORMS = (
+    "a batch is (inputs, targets), (input, another input, ..., targets) or a mapping with the "
+    f"targets under {TARGETS!r}"
+)
 
 
-def batches(data: Data, like: nn.Module) -> Iterator[tuple[Tensor, Tensor]]:
-    """The batches of ``data``, checked, on the device and with the floating type of ``like``.
+@dataclass(frozen=True)
+class Batch:
+    """Samples: what a model is called with, and what the loss compares its outputs to."""
+
+    args: tuple[Any, ...]
+    kwargs: dict[str, Any]
+    targets: Any
+
+    def __len__(self) -> int:
+        """How many samples there are, the length of the first tensor."""
+        return next(len(tensor) for tensor in tensors_in(self) if tensor.ndim)
+
+    def __getitem__(self, rows: slice) -> Batch:
+        """Some of the samples; what is no tensor with an axis is kept whole."""
+        return map_tensors(lambda tensor: tensor[rows] if tensor.ndim else tensor, self)
+
+    def to(self, device: torch.device, dtype: torch.dtype) -> Batch:
+        """A copy on a device, its real and complex tensors in a precision."""
+
+        def cast(tensor: Tensor) -> Tensor:
+            kind = tensor.dtype
+            if tensor.is_floating_point():
+                kind = dtype
+            elif tensor.is_complex():
+                kind = torch.complex(torch.empty(0, dtype=dtype), torch.empty(0, dtype=dtype)).dtype
+            return tensor.detach().to(device, kind, copy=True)
+
+        return map_tensors(cast, self)
+
+
+def joined(one: Batch, other: Batch) -> Batch | None:
+    """The samples of both; None where their shapes, other than in number, differ."""
+    pairs = [tensors_in(batch) for batch in (one, other)]
+    if len(pairs[0]) != len(pairs[1]) or any(
+        a.shape[1:] != b.shape[1:] for a, b in zip(*pairs, strict=True)
+    ):
+        return None
+    followers = iter(pairs[1])
+
+    def append(tensor: Tensor) -> Tensor:
+        follower = next(followers)
+        return torch.cat([tensor, follower]) if tensor.ndim else tensor
+
+    return map_tensors(append, one)
+
+
+def batches(data: Data, model: nn.Module) -> Iterator[Batch]:
+    """The batches of ``data`` that hold samples, in their own types, on their own devices.
+
+    Args:
+        data: see `Data`.
+        model: its signature tells whether it takes inputs one by one, by name, or as one argument.
 
     Raises:
-        ValueError: if there is no sample, inputs and targets differ in length, or one of them has a
-            value that is not finite.
-        TypeError: if a batch is not a pair of tensors.
+        ValueError: if there is no sample, the tensors of a batch differ in length, or one of them
+            has a value that is not finite.
+        TypeError: if the data have another form.
     """
-    reference = next(like.parameters())
-    stream: Iterable[Any] = [data] if _is_pair(data) else data
+    if isinstance(data, Dataset) and not isinstance(data, IterableDataset):
+        raise TypeError("a Dataset gives samples one by one: pass a DataLoader of it")
+    if not _is_batch(data) and not isinstance(data, Iterable):
+        raise TypeError(
+            f"data must be a batch or an iterable of batches, got {_kind(data)}; {FORMS}"
+        )
     empty = True
-    for batch in stream:
-        if not _is_pair(batch):
-            raise TypeError(
-                f"data must be (inputs, targets) tensors or batches of them, got {type(batch)}"
-            )
-        inputs, targets = batch
-        if len(inputs) != len(targets):
-            raise ValueError(f"{len(inputs)} inputs do not match {len(targets)} targets")
-        for name, tensor in (("inputs", inputs), ("targets", targets)):
-            if tensor.is_floating_point() and not torch.isfinite(tensor).all():
-                raise ValueError(f"{name} have values that are not finite")
-        if len(inputs):
+    for given in [data] if _is_batch(data) else data:
+        batch = _batch(given, model)
+        if _checked_length(batch):
             empty = False
-            yield _cast(inputs, reference), _cast(targets, reference)
+            yield batch
     if empty:
         raise ValueError("data is empty: curvature is a mean over at least one sample")
 
 
-def split(stream: Iterable[tuple[Tensor, Tensor]], size: int) -> Iterator[tuple[Tensor, Tensor]]:
-    """Pieces of at most ``size`` samples."""
-    for inputs, targets in stream:
-        yield from zip(inputs.split(size), targets.split(size), strict=True)
+def _is_batch(data: Any) -> bool:
+    """A mapping, or a sequence with a tensor: batches in an iterable are no bare tensors."""
+    if isinstance(data, Mapping):
+        return True
+    return isinstance(data, (tuple, list)) and any(
+        isinstance(part, (Tensor, np.ndarray)) for part in data
+    )
 
 
-def _is_pair(value: Any) -> bool:
-    sequence = isinstance(value, (tuple, list)) and len(value) == 2
-    return sequence and all(isinstance(part, Tensor) for part in value)
+def _batch(given: Any, model: nn.Module) -> Batch:
+    if isinstance(given, Mapping):
+        if TARGETS not in given:
+            raise TypeError(f"a mapping with {sorted(given)} has no {TARGETS!r}; {FORMS}")
+        return _called(model, {k: given[k] for k in given if k != TARGETS}, given[TARGETS])
+    if not isinstance(given, (tuple, list)) or len(given) < 2:
+        raise TypeError(f"got {_kind(given)} for a batch; {FORMS}")
+    *inputs, targets = given
+    if len(inputs) > 1 and not _takes(model, tuple(inputs), {}):
+        takes = inspect.signature(model.forward)
+        raise TypeError(f"forward{takes} does not take {len(inputs)} inputs; {FORMS}")
+    return _called(model, inputs[0] if len(inputs) == 1 else tuple(inputs), targets)
 
 
-def _cast(tensor: Tensor, reference: Tensor) -> Tensor:
-    dtype = reference.dtype if tensor.is_floating_point() else tensor.dtype
-    return tensor.detach().to(reference.device, dtype)
+def _called(model: nn.Module, inputs: Any, targets: Any) -> Batch:
+    """Inputs as separate arguments where the model takes them so, else as one."""
+    if isinstance(inputs, Mapping) and _takes(model, (), dict(inputs)):
+        called = Batch((), dict(inputs), targets)
+    elif isinstance(inputs, (tuple, list)) and _takes(model, tuple(inputs), {}):
+        called = Batch(tuple(inputs), {}, targets)
+    else:
+        called = Batch((inputs,), {}, targets)
+    return map_tensors(lambda tensor: tensor, called)
 
 
-def double(model: nn.Module) -> nn.Module:
-    """A float64 copy of ``model`` on its own device; the original is left as it is.
+def _takes(model: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> bool:
+    try:
+        inspect.signature(model.forward).bind(*args, **kwargs)
+    except TypeError:
+        return False
+    return True
+
+
+def _checked_length(batch: Batch) -> int:
+    """How many samples there are, which all tensors agree on; 0 for none.
 
     Raises:
-        ValueError: if no parameter requires grad, a parameter is not finite, or a copy would not
-            compute with its own weights.
+        ValueError: if tensors differ in length or are not finite.
+        TypeError: if there is no tensor.
     """
-    if not any(parameter.requires_grad for parameter in model.parameters()):
-        raise ValueError(f"{type(model).__name__} has no parameter that requires grad")
-    for name, parameter in model.named_parameters():
-        if not torch.isfinite(parameter).all():
-            raise ValueError(f"parameter {name} has values that are not finite")
-    check_copy(model)
-    return copy.deepcopy(model).double()
+    inputs, targets = tensors_in((batch.args, batch.kwargs)), tensors_in(batch.targets)
+    lengths = [[len(t) for t in tensors if t.ndim] for tensors in (inputs, targets)]
+    for name, part, found in zip(
+        ("inputs", "targets"), ((batch.args, batch.kwargs), batch.targets), lengths, strict=True
+    ):
+        if not found and part is not None:
+            raise TypeError(f"{name} hold no tensor with samples, got {_kind(part)}; {FORMS}")
+    if len({*lengths[0], *lengths[1]}) > 1:
+        one, other = (" and ".join(map(str, dict.fromkeys(each))) for each in lengths)
+        raise ValueError(
+            f"{one} inputs do not match {other or 'no'} targets: the first axis of each tensor "
+            "counts samples; what all samples share belongs into the model"
+        )
+    for name, tensors in (("inputs", inputs), ("targets", targets)):
+        for tensor in tensors:
+            if not torch.isfinite(tensor).all():
+                raise ValueError(f"{name} have values that are not finite")
+    return len(batch)
+
+
+def _kind(value: Any) -> str:
+    if isinstance(value, (tuple, list)):
+        return f"{type(value).__name__} of {', '.join(type(part).__name__ for part in value)}"
+    return type(value).__name__

@@ -11,6 +11,7 @@ from torch.func import functional_call, vjp, vmap
 
 from hdlib.curvature.attention import Attention
 from hdlib.curvature.chain import Affine, Chain, Layer, ReLU, Residual, Saved, SoftmaxLoss
+from hdlib.curvature.layers import is_altered
 from hdlib.curvature.losses import Loss, cross_entropy, output_derivatives
 from hdlib.models.transformer import ModularTransformer, PlainTransformer, Tables
 
@@ -27,6 +28,7 @@ def is_factored(model: nn.Module, loss: Loss) -> TypeGuard[ModularTransformer]:
         type(model) in (ModularTransformer, PlainTransformer)
         and output_derivatives(loss) is cross_entropy
         and all(parameter.requires_grad for parameter in model.parameters())
+        and not any(map(is_altered, model.modules()))
     )
 
 

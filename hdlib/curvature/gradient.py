@@ -2,41 +2,42 @@
 
 from __future__ import annotations
 
-import itertools
+from collections.abc import Sequence
 
 import torch
 from torch import Tensor, nn
 
-from hdlib.curvature.data import Data, batches, double, split
-from hdlib.curvature.door import cast_loss, check_mean, check_weight, weight_of
+from hdlib.curvature.data import Data
+from hdlib.curvature.door import Door
 from hdlib.curvature.losses import Loss
+from hdlib.curvature.objective import Objective
+from hdlib.curvature.settings import twice_differentiable
 
 SAMPLES = 100
 
 
-def gradient(model: nn.Module, loss: Loss, data: Data) -> Tensor:
+def gradient(
+    model: nn.Module,
+    loss: Loss,
+    data: Data,
+    *,
+    parameters: Sequence[str] | None = None,
+    dtype: torch.dtype = torch.float64,
+) -> Tensor:
     """∂L/∂θ of the mean loss L over all samples of ``data``, in the parameter order of `hessian`.
 
-    Computed in float64, streamed in chunks. Arguments and errors are those of
+    Streamed in pieces, which are summed in float64. Arguments and errors are those of
     `hdlib.curvature.hessian`.
 
     Returns:
         (P,) float64 on the model's device.
     """
-    model = double(model)
-    parameters = [parameter for parameter in model.parameters() if parameter.requires_grad]
-    total = torch.zeros(sum(p.numel() for p in parameters), dtype=torch.float64).to(parameters[0])
-    loss, weigh = cast_loss(loss, parameters[0].detach()), weight_of(loss)
+    objective = Objective(model, loss, parameters=parameters, dtype=dtype)
+    total = torch.zeros(objective.size, dtype=torch.float64, device=objective.device)
     weights = 0.0
-    stream = batches(data, like=model)
-    first = next(stream)
-    check_mean(model, loss, *first)
-    for x, y in split(itertools.chain([first], stream), SAMPLES):
-        if weight := weigh(y):
-            parts = torch.autograd.grad(
-                loss(model(x), y) * weight, parameters, allow_unused=True, materialize_grads=True
-            )
-            total += torch.cat([part.flatten() for part in parts])
-            weights += weight
-    check_weight(weights)
+    for piece, weight in Door(objective).pieces(objective.batches(data), SAMPLES, directions=0):
+        with twice_differentiable(dtype):
+            slopes = objective.slopes(objective.value(piece) * weight)
+        total += torch.cat([slope.flatten() for slope in slopes])
+        weights += weight
     return total / weights

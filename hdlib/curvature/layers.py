@@ -290,7 +290,7 @@ def piecewise_linear(model: nn.Module, sample: Tensor) -> list[Layer] | None:
     return layers if x.ndim == 2 and distinct and seen else None
 
 
-def _is_altered(module: nn.Module) -> bool:
+def is_altered(module: nn.Module) -> bool:
     """Whether hooks, or a ``forward`` of the instance's own, change what its type computes."""
     hooks = (module._forward_hooks, module._forward_pre_hooks, module._backward_hooks)
     return any(hooks) or bool(module._backward_pre_hooks) or "forward" in vars(module)
@@ -298,7 +298,7 @@ def _is_altered(module: nn.Module) -> bool:
 
 def _stack(module: nn.Module) -> list[nn.Module] | None:
     """Leaf modules in order; None where a container computes something of its own."""
-    if _is_altered(module):
+    if is_altered(module):
         return None
     if isinstance(module, nn.Sequential):
         if type(module).forward is not nn.Sequential.forward:

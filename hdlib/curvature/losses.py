@@ -13,6 +13,10 @@ Loss: TypeAlias = Callable[[Tensor, Tensor], Tensor]
 """``loss(outputs, targets)``: the mean over samples, a scalar."""
 
 
+IGNORED = -100
+"""The class that `torch.nn.functional.cross_entropy` leaves out unless told another one."""
+
+
 class OutputDerivatives(NamedTuple):
     """Derivatives of each sample's loss ℓ with respect to its outputs f, of size C.
 
@@ -37,7 +41,7 @@ def output_derivatives(loss: Loss) -> Callable[[Tensor, Tensor], OutputDerivativ
         and loss.weight is None
         and loss.reduction == "mean"
         and loss.label_smoothing == 0
-        and loss.ignore_index == -100
+        and loss.ignore_index == IGNORED
     ):
         return cross_entropy
     if loss is F.mse_loss or (

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Callable
 
 import psutil
 import torch
+from torch import Tensor
 
 log = logging.getLogger(__name__)
 
@@ -24,3 +26,16 @@ def announce(what: str, needed: int, device: torch.device) -> None:
     log.info(message)
     if needed > available:
         raise MemoryError(f"{message}; {available / 1e9:.2f} GB are available on {device}")
+
+
+def saved_bytes(compute: Callable[[], object]) -> int:
+    """Bytes that autograd keeps for the backward passes of what ``compute`` does."""
+    kept: dict[int, Tensor] = {}
+
+    def keep(tensor: Tensor) -> Tensor:
+        kept[tensor.untyped_storage().data_ptr()] = tensor
+        return tensor
+
+    with torch.autograd.graph.saved_tensors_hooks(keep, lambda tensor: tensor):
+        compute()
+    return sum(tensor.untyped_storage().nbytes() for tensor in kept.values())

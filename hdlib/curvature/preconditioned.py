@@ -5,10 +5,11 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+from hdlib.curvature.linear import CurvatureOperator
 from hdlib.curvature.symmetric import SymmetricOperator
 
 
-class PreconditionedOperator:
+class PreconditionedOperator(CurvatureOperator):
     """D^-½ A D^-½ for a symmetric A and a positive diagonal D; its eigenvalues are those of D⁻¹A.
 
     Args:
@@ -25,7 +26,7 @@ class PreconditionedOperator:
     """
 
     def __init__(self, operator: SymmetricOperator, diagonal: Tensor) -> None:
-        self.shape, self.device, self.dtype = operator.shape, operator.device, operator.dtype
+        super().__init__(operator.shape[0], operator.device, operator.dtype)
         if diagonal.shape != self.shape[:1]:
             raise ValueError(f"the diagonal must be {self.shape[:1]}, got {tuple(diagonal.shape)}")
         if not (diagonal > 0).all():
@@ -33,8 +34,7 @@ class PreconditionedOperator:
         self._operator = operator
         self._scale = diagonal.to(self.device, torch.float64).rsqrt().to(self.dtype)[:, None]
 
-    def __matmul__(self, block: Tensor) -> Tensor:
-        """D^-½ A D^-½ V of V (n, b)."""
+    def _multiply(self, block: Tensor) -> Tensor:
         return self._scale * (self._operator @ (self._scale * block))
 
 

@@ -1,89 +1,188 @@
-"""Hessians of any model, by batched products with blocks of basis vectors."""
+"""Products with second derivatives of any model, many vectors at once, in reverse mode."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import torch
-from torch import Tensor, nn
-from torch.func import functional_call, grad, vjp, vmap
+from torch import Tensor
 
-from hdlib.curvature.losses import Loss
+from hdlib.curvature.data import Batch
+from hdlib.curvature.nested import map_tensors, tensors_in
+from hdlib.curvature.objective import Objective
 
 DIRECTIONS = 64
+"""Rows of a matrix at a time."""
 
 
-def trained(model: nn.Module) -> dict[str, Tensor]:
-    """The parameters that training moves, in the order of `named_parameters`."""
-    return {name: p.detach() for name, p in model.named_parameters() if p.requires_grad}
+def pulled(
+    outputs: Sequence[Tensor], inputs: Sequence[Tensor], cotangents: Sequence[Tensor]
+) -> list[Tensor]:
+    """Jᵀu for a block of cotangents u, with J = ∂outputs/∂inputs.
 
+    All at once where PyTorch can batch every backward pass, else one after the other.
 
-def add_hessian(total: Tensor, model: nn.Module, loss: Loss, x: Tensor, y: Tensor) -> None:
-    """Add the Hessian of ``loss(model(x), y)`` to the lower triangle of ``total``, (P, P).
+    Args:
+        outputs: tensors that depend on the inputs, or do not.
+        inputs: tensors that require grad.
+        cotangents: (b, *shape) for each output.
 
-    The rows of one parameter tensor are the gradient with respect to it, differentiated once more
-    in reverse with respect to it and the tensors after it only: the rest follows from symmetry, and
-    no earlier layer takes part. (Pearlmutter 1994 differentiates forward; PyTorch has second
-    derivatives of more operations in reverse.)
+    Returns:
+        (b, *shape) for each input.
     """
-    parameters = trained(model)
+    count = len(cotangents[0])
+    pairs = [pair for pair in zip(outputs, cotangents, strict=True) if pair[0].requires_grad]
 
-    def gradient(name: str, moving: dict[str, Tensor]) -> Tensor:
-        def objective(tensor: Tensor) -> Tensor:
-            tensors = parameters | moving | {name: tensor}
-            return loss(functional_call(model, tensors, (x,)), y)
+    def once(parts: list[Tensor], *, batched: bool) -> list[Tensor]:
+        found = torch.autograd.grad(
+            [output for output, _ in pairs],
+            list(inputs),
+            parts,
+            retain_graph=True,
+            allow_unused=True,
+            is_grads_batched=batched,
+        )
+        shape = (count,) if batched else ()
+        return [
+            tensor.new_zeros(*shape, *tensor.shape) if part is None else part
+            for tensor, part in zip(inputs, found, strict=True)
+        ]
 
-        return grad(objective)(moving[name])
-
-    for name, moving in _suffixes(parameters):
-        pull = vjp(lambda moving, name=name: gradient(name, moving), moving)[1]
-        _add_rows(total, moving, lambda v, pull=pull: pull(v)[0], parameters[name])
-
-
-def add_gauss_newton(total: Tensor, model: nn.Module, loss: Loss, x: Tensor, y: Tensor) -> None:
-    """Add Jᵀ(∂²ℓ/∂f²)J to the lower triangle of ``total``, (P, P), by parameter tensors."""
-    parameters = trained(model)
-
-    def outputs(tensors: dict[str, Tensor]) -> Tensor:
-        return functional_call(model, parameters | tensors, (x,))
-
-    with torch.no_grad():
-        f = outputs({})
-    curve = vjp(grad(lambda f: loss(f, y)), f)[1]
-    for name, moving in _suffixes(parameters):
-        pull = vjp(outputs, moving)[1]
-
-        # J v by differentiating u ↦ Jᵀu: forward mode moves what a gradient leaves alone, such as
-        # the row of an embedding that pads.
-        back = vjp(lambda p, name=name: outputs({name: p}), parameters[name])[1]
-        forward = vjp(lambda u, back=back: back(u)[0], torch.zeros_like(f))[1]
-
-        def row(v: Tensor, pull: Callable = pull, forward: Callable = forward) -> dict[str, Tensor]:
-            return pull(curve(forward(v)[0])[0])[0]
-
-        _add_rows(total, moving, row, parameters[name])
+    if not pairs:
+        return [tensor.new_zeros(count, *tensor.shape) for tensor in inputs]
+    blocks = [block for _, block in pairs]
+    try:
+        return once(blocks, batched=True)
+    except RuntimeError:  # an operation that cannot be batched; any other error comes again below
+        each = [once(list(parts), batched=False) for parts in zip(*blocks, strict=True)]
+        return [torch.stack(parts) for parts in zip(*each, strict=True)]
 
 
-def _suffixes(parameters: dict[str, Tensor]):
-    """Each name with the parameters from it on."""
-    names = list(parameters)
-    for index, name in enumerate(names):
-        yield name, {later: parameters[later] for later in names[index:]}
+def blocks_of(objective: Objective, block: Tensor) -> list[Tensor]:
+    """Vectors (P, b) by parameters: (b, *shape) for each."""
+    shapes = [parameter.shape for parameter in objective.parameters.values()]
+    rows = block.T.split([shape.numel() for shape in shapes], 1)
+    return [part.reshape(len(part), *shape) for part, shape in zip(rows, shapes, strict=True)]
+
+
+def vectors_of(blocks: Sequence[Tensor]) -> Tensor:
+    """Their inverse: (P, b) of (b, *shape) for each parameter."""
+    return torch.cat([block.reshape(len(block), block[0].numel()) for block in blocks], 1).T
+
+
+def hessian_map(objective: Objective, batch: Batch) -> Callable[[Tensor], Tensor]:
+    """V ↦ HV for blocks V (P, b), with H the Hessian of the loss of a batch.
+
+    Hv is the derivative of ⟨∇L, v⟩ (Pearlmutter 1994, in reverse mode: PyTorch has second
+    derivatives of more operations there). The gradient is linearised once for all blocks.
+    """
+    slopes = objective.slopes(objective.value(batch), create_graph=True)
+    parameters = list(objective.parameters.values())
+    return lambda block: vectors_of(pulled(slopes, parameters, blocks_of(objective, block)))
+
+
+def gauss_newton_map(objective: Objective, batch: Batch) -> Callable[[Tensor], Tensor]:
+    """V ↦ Jᵀ(∂²ℓ/∂f²)J V for blocks V (P, b), with f all tensors that the model returns.
+
+    Jv is the derivative of Jᵀu with respect to u, so that J is the transpose of Jᵀ also where
+    PyTorch's forward derivative is another one: that of an embedding moves the row that pads.
+
+    Raises:
+        ValueError: if the loss reads something else of the model than the tensors it returns.
+    """
+    linear = _Outputs(objective, batch)
+    parameters = list(objective.parameters.values())
+
+    def product(block: Tensor) -> Tensor:
+        return vectors_of(linear.product(parameters, blocks_of(objective, block), parameters))
+
+    return product
+
+
+def add_hessian(total: Tensor, objective: Objective, batch: Batch, weight: float) -> None:
+    """Add weight times the Hessian of the loss of a batch to the lower triangle of (P, P).
+
+    The rows of one parameter are its gradient differentiated with respect to it and the ones after
+    it only: the rest follows from symmetry, and no earlier layer takes part.
+    """
+    slopes = objective.slopes(objective.value(batch) * weight, create_graph=True)
+    parameters = list(objective.parameters.values())
+    for index, slope in enumerate(slopes):
+        later = parameters[index:]
+        _add_rows(total, later, lambda v, slope=slope, later=later: pulled([slope], later, [v]))
+
+
+def add_gauss_newton(total: Tensor, objective: Objective, batch: Batch, weight: float) -> None:
+    """Add weight · Jᵀ(∂²ℓ/∂f²)J to the lower triangle of (P, P), by parameters.
+
+    Raises:
+        ValueError: as `gauss_newton_map`.
+    """
+    linear = _Outputs(objective, batch)
+    parameters = list(objective.parameters.values())
+    for index, parameter in enumerate(parameters):
+        later = parameters[index:]
+
+        def rows(v: Tensor, one: Tensor = parameter, later: list[Tensor] = later) -> list[Tensor]:
+            return linear.product([one], [v * weight], later)
+
+        _add_rows(total, later, rows)
+
+
+class _Outputs:
+    """The outputs f of a batch, linearised, and the curvature of the loss in them."""
+
+    def __init__(self, objective: Objective, batch: Batch) -> None:
+        outputs, targets = objective.outputs(batch)
+        self._outputs = [t for t in tensors_in(outputs) if t.is_floating_point()]
+        leaves = {id(t): t.detach().requires_grad_() for t in self._outputs}
+        cut = map_tensors(lambda t: leaves.get(id(t), t), outputs)
+        value = objective.loss(cut, targets)
+        self._cut = list(leaves.values())
+        self._slopes = torch.autograd.grad(
+            value, self._cut, create_graph=True, allow_unused=True, materialize_grads=True
+        )
+        around = torch.autograd.grad(
+            value, list(objective.parameters.values()), retain_graph=True, allow_unused=True
+        )
+        if any(slope is not None for slope in around):
+            raise ValueError(
+                "the loss reads something else of the model than the tensors that it returns, and "
+                "the Gauss–Newton part is not defined by them: return all that the loss needs"
+            )
+
+    def product(
+        self, moving: Sequence[Tensor], block: Sequence[Tensor], parameters: Sequence[Tensor]
+    ) -> list[Tensor]:
+        """Jᵀ(∂²ℓ/∂f²)Jv, of directions in some parameters, with respect to others."""
+        reached = [output for output in self._outputs if output.requires_grad]
+        probes = [torch.zeros_like(output, requires_grad=True) for output in reached]
+        back = torch.autograd.grad(
+            reached, list(moving), probes, create_graph=True, allow_unused=True
+        )
+        held = [pair for pair in zip(back, block, strict=True) if pair[0] is not None]
+        if not held:
+            return [tensor.new_zeros(len(block[0]), *tensor.shape) for tensor in parameters]
+        forward = pulled([b for b, _ in held], probes, [v for _, v in held])
+        count = len(block[0])
+        moved = iter(forward)
+        tangents = [
+            next(moved) if output.requires_grad else output.new_zeros(count, *output.shape)
+            for output in self._outputs
+        ]
+        curved = pulled(self._slopes, self._cut, tangents)
+        return pulled(self._outputs, parameters, curved)
 
 
 def _add_rows(
-    total: Tensor,
-    moving: dict[str, Tensor],
-    row: Callable[[Tensor], dict[str, Tensor]],
-    parameter: Tensor,
+    total: Tensor, later: Sequence[Tensor], rows: Callable[[Tensor], list[Tensor]]
 ) -> None:
-    """Add the rows of one tensor's basis vectors, as columns of the last parameters' block."""
-    start = len(total) - sum(tensor.numel() for tensor in moving.values())
-    size = parameter.numel()
-    for offset in range(0, size, DIRECTIONS):
-        count = min(DIRECTIONS, size - offset)
-        basis = parameter.new_zeros(count, size)
+    """Add the rows of the first tensor's basis vectors, as columns of the last block."""
+    start = len(total) - sum(tensor.numel() for tensor in later)
+    first = later[0]
+    for offset in range(0, first.numel(), DIRECTIONS):
+        count = min(DIRECTIONS, first.numel() - offset)
+        basis = first.new_zeros(count, first.numel())
         basis[:, offset : offset + count].fill_diagonal_(1)
-        rows = vmap(row)(basis.view(count, *parameter.shape))
-        flat = torch.cat([tensor.reshape(count, -1) for tensor in rows.values()], 1)
-        total[start:, start + offset : start + offset + count] += flat.T
+        found = rows(basis.view(count, *first.shape))
+        total[start:, start + offset : start + offset + count] += vectors_of(found)

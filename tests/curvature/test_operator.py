@@ -264,7 +264,7 @@ def test_what_has_no_hessian(case):
         ((x[:0], y[:0]), ValueError, "data is empty"),
         ([], ValueError, "data is empty"),
         ((x, y[:3]), ValueError, f"{len(x)} inputs do not match 3 targets"),
-        ([(x, y, y)], TypeError, "data must be"),
+        ([(x, y, y)], TypeError, "does not take 2 inputs; a batch is"),
     ]
     for data, kind, words in cases:
         with pytest.raises(kind, match=words):

@@ -1,0 +1,110 @@
+"""Symmetric operators that multiply, add and scale."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from scipy.sparse.linalg import LinearOperator
+from torch import Tensor
+
+from hdlib.curvature.symmetric import SymmetricOperator
+
+
+class CurvatureOperator(ABC):
+    """A symmetric n × n operator A, as ``A @ block``, ``A + B``, ``A - B``, ``2 * A`` and ``-A``.
+
+    Args:
+        size: n.
+        device: of the vectors it multiplies.
+        dtype: of these.
+
+    Attributes:
+        shape: (n, n).
+        device: as given.
+        dtype: as given.
+    """
+
+    def __init__(self, size: int, device: torch.device, dtype: torch.dtype) -> None:
+        self.shape = (size, size)
+        self.device = device
+        self.dtype = dtype
+
+    @abstractmethod
+    def _multiply(self, block: Tensor) -> Tensor:
+        """A V of V (n, b), in the operator's type."""
+
+    def __matmul__(self, block: Tensor) -> Tensor:
+        """A V (n, b) of V (n, b), or A v (n,) of v (n,).
+
+        Raises:
+            ValueError: if V does not have n rows of the operator's type.
+        """
+        if block.ndim not in (1, 2) or len(block) != self.shape[1]:
+            raise ValueError(f"vectors must be ({self.shape[1]}, b), got {tuple(block.shape)}")
+        if block.dtype != self.dtype:
+            raise ValueError(f"vectors must be {self.dtype}, got {block.dtype}")
+        with torch.no_grad():
+            if block.ndim == 1:
+                return self._multiply(block[:, None])[:, 0]
+            return self._multiply(block)
+
+    def __add__(self, other: SymmetricOperator) -> CurvatureOperator:
+        return Combination([(1.0, self), (1.0, other)])
+
+    def __sub__(self, other: SymmetricOperator) -> CurvatureOperator:
+        return Combination([(1.0, self), (-1.0, other)])
+
+    def __mul__(self, factor: float) -> CurvatureOperator:
+        return Combination([(factor, self)])
+
+    __rmul__ = __mul__
+
+    def __neg__(self) -> CurvatureOperator:
+        return -1.0 * self
+
+    def to_scipy(self) -> LinearOperator:
+        """The same as a SciPy `LinearOperator` on NumPy arrays, for `scipy.sparse.linalg.eigsh`."""
+        kind = np.dtype(str(self.dtype).removeprefix("torch."))
+
+        def multiply(block: NDArray) -> NDArray:
+            vectors = torch.from_numpy(np.ascontiguousarray(block, dtype=kind))
+            return (self @ vectors.to(self.device)).cpu().numpy()
+
+        return LinearOperator(
+            shape=self.shape,
+            dtype=kind,
+            matvec=multiply,
+            matmat=multiply,
+            rmatvec=multiply,
+            rmatmat=multiply,
+        )
+
+
+class Combination(CurvatureOperator):
+    """Σ cᵢ Aᵢ of symmetric operators or matrices of one size, device and type.
+
+    Raises:
+        ValueError: if they differ in these, or a factor is not a finite number.
+    """
+
+    def __init__(self, terms: Sequence[tuple[float, SymmetricOperator]]) -> None:
+        first = terms[0][1]
+        for factor, operator in terms:
+            if not np.isfinite(factor):
+                raise ValueError(f"the factor of an operator must be finite, got {factor}")
+            for what in ("shape", "device", "dtype"):
+                one, other = (getattr(each, what) for each in (first, operator))
+                if one != other:
+                    raise ValueError(f"operators must be of one {what}, got {one} and {other}")
+        super().__init__(first.shape[0], first.device, first.dtype)
+        self._terms = list(terms)
+
+    def _multiply(self, block: Tensor) -> Tensor:
+        total = torch.zeros_like(block)
+        for factor, operator in self._terms:
+            total += factor * (operator @ block)
+        return total
