@@ -52,7 +52,7 @@ def sample_curvature(
         raise ValueError(f"direction must be ({objective.size},), got {tuple(direction.shape)}")
     v = [part[0] for part in blocks_of(objective, direction.to(objective.device).double()[:, None])]
     door, curvatures, weights = Door(objective), [], []
-    for piece in door.all_pieces(objective.batches(data), SAMPLES, directions=1):
+    for piece, _ in door.pieces(objective.batches(data), SAMPLES, directions=1):
         with twice_differentiable(objective.dtype):
             losses, weight = sample_losses(objective, piece, door)
             once = _along(objective, losses, v)
@@ -100,7 +100,7 @@ def sample_losses(objective: Objective, piece: Batch, door: Door) -> tuple[Tenso
     compared = objective.outputs(piece)
     losses, weights = [], []
     for n in range(len(piece)):
-        one = map_tensors(lambda t, n=n: t[n : n + 1] if t.ndim else t, compared)
+        one = map_tensors(lambda t, n=n: t[n : n + 1].clone() if t.ndim else t, compared)
         value, weight = objective.loss_and_weight(*one, 1)
         losses.append(value)
         weights.append(1.0 if door.own_weights is False else weight)

@@ -234,6 +234,8 @@ def _fill_by_products(
     """Add the sum over all samples, each with its weight; the sum of the weights comes back."""
     total = 0.0
     for piece, weight in Door(objective).pieces(stream, PRODUCT_SAMPLES, directions=DIRECTIONS):
+        if not weight:
+            continue
         with twice_differentiable(objective.dtype):
             if residual is not None:
                 add_hessian(residual, objective, piece, weight)

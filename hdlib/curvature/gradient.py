@@ -36,6 +36,8 @@ def gradient(
     total = torch.zeros(objective.size, dtype=torch.float64, device=objective.device)
     weights = 0.0
     for piece, weight in Door(objective).pieces(objective.batches(data), SAMPLES, directions=0):
+        if not weight:
+            continue
         with twice_differentiable(dtype):
             slopes = objective.slopes(objective.value(piece) * weight)
         total += torch.cat([slope.flatten() for slope in slopes])

@@ -61,7 +61,8 @@ class StreamedOperator(CurvatureOperator):
     def _take(self, data: Data) -> None:
         self._door = Door(self._objective)
         stream = self._objective.batches(data)
-        self._pieces = list(self._door.pieces(stream, SAMPLES, directions=DIRECTIONS))
+        pieces = self._door.pieces(stream, SAMPLES, directions=DIRECTIONS)
+        self._pieces = [(piece, weight) for piece, weight in pieces if weight]
         self._weight = sum(weight for _, weight in self._pieces)
 
     @abstractmethod

@@ -21,7 +21,7 @@ from hdlib.curvature import (
     sample_curvature,
 )
 
-from .zoo import CLASSES, WEIGHTS, Loss, N, Recurrent, built, mlp, normed, one_hot
+from .zoo import CLASSES, WEIGHTS, Applied, Loss, N, Recurrent, built, mlp, normed, one_hot
 
 pytestmark = [
     pytest.mark.filterwarnings("ignore:There is a performance drop"),
@@ -121,7 +121,10 @@ def with_nan_buffer() -> nn.Module:
 
 
 MISUSED: dict[str, tuple[Callable[[], Any], str]] = {
-    "dropout": (lambda: mlp(nn.Dropout(0.5)), r"dropout or other noise.*call model\.eval\(\) first"),
+    "dropout": (
+        lambda: mlp(nn.Dropout(0.5)),
+        r"dropout or other noise.*call model\.eval\(\) first",
+    ),
     "attention dropout": (
         lambda: Sequential(
             nn.Unflatten(1, (2, 2)), nn.TransformerEncoderLayer(2, 1, 3), Flatten(), Linear(4, 3)
@@ -144,7 +147,10 @@ MISUSED: dict[str, tuple[Callable[[], Any], str]] = {
         lambda: Sequential(nn.Unflatten(1, (1, 4)), Recurrent(nn.GRU, batch_first=False)),
         "batch_first=True",
     ),
-    "torch.jit": (lambda: torch.jit.script(mlp()), "the model .*is a scripted module.*module it was made of"),
+    "torch.jit": (
+        lambda: torch.jit.script(mlp()),
+        "the model .*is a scripted module.*module it was made of",
+    ),
     "part by torch.jit": (
         lambda: Sequential(torch.jit.script(Linear(4, 4)), Linear(4, 3)),
         r"0 \(Recursive.*scripted module",
@@ -161,6 +167,10 @@ MISUSED: dict[str, tuple[Callable[[], Any], str]] = {
         "not symmetric",
     ),
     "buffer not finite": (with_nan_buffer, "the loss of 8 samples is nan"),
+    "bag of embeddings": (
+        lambda: Sequential(Applied(lambda x: x.long().abs() % 3), nn.EmbeddingBag(3, 3)),
+        "the second derivative cannot be taken: the derivative for '_embedding_bag_backward'",
+    ),
     "complex": (lambda: Linear(4, 3, dtype=torch.complex128), "parameter weight is complex"),
 }
 ENTRIES: dict[str, Callable[[nn.Module, Loss, Any], object]] = {
@@ -210,7 +220,10 @@ def masked(f: Tensor, y: Tensor) -> Tensor:
 COUPLED: dict[str, tuple[Loss, str]] = {
     "sum": (nn.CrossEntropyLoss(reduction="sum"), "a sum over the samples; take the mean"),
     "sum of squares": (one_hot(nn.MSELoss(reduction="sum")), r"reduction='mean'"),
-    "no reduction": (nn.CrossEntropyLoss(reduction="none"), r"must be one number.*\(8,\).*reduction='mean'"),
+    "no reduction": (
+        nn.CrossEntropyLoss(reduction="none"),
+        r"must be one number.*\(8,\).*reduction='mean'",
+    ),
     "a Python number": (lambda f, y: 3.0, "must be one number.*got float"),  # type: ignore
     "contrastive": (contrastive, "couples samples.*contrastive"),
     "a mask by hand": (masked, "not their mean"),

@@ -33,6 +33,7 @@ from .zoo import (
     LENGTH,
     LOSSES,
     MODELS,
+    PLAIN,
     TOKENS,
     WEIGHTS,
     LanguageModel,
@@ -45,6 +46,7 @@ from .zoo import (
 
 pytestmark = [
     pytest.mark.filterwarnings("ignore:There is a performance drop"),
+    pytest.mark.filterwarnings("ignore:Initializing zero-element tensors"),
     pytest.mark.usefixtures("several_pieces"),
 ]
 
@@ -69,17 +71,25 @@ def whole(model: nn.Module, loss: Loss, x: Tensor, y: Tensor) -> tuple[Tensor, T
     if isinstance(loss, nn.Module):
         loss = copy.deepcopy(loss).double()
     torch.backends.mha.set_fastpath_enabled(False)
+    torch.set_default_dtype(torch.float64)
     with Doubled(), sdpa_kernel(SDPBackend.MATH):
-        matrix = unbatched_hessian(model, loss, x, y)
+        matrix = unbatched_hessian(model, loss, x.clone(), y.clone())
         theta = flat_parameters(model).requires_grad_()
-        slope = torch.autograd.grad(objective(model, loss, x, y)(theta), theta)[0]
+        value = objective(model, loss, x.clone(), y.clone())(theta)
+        slope = torch.autograd.grad(value.reshape(()), theta)[0]
+    torch.set_default_dtype(torch.float32)
     torch.backends.mha.set_fastpath_enabled(True)
     return slope, matrix
 
 
-def check(model: nn.Module, loss: Loss, x: Tensor, y: Tensor) -> Tensor:
-    """All that is computed is that of the whole set, in order and shuffled in other batches."""
-    slope, expected = whole(model, loss, x, y)
+def check(
+    model: nn.Module, loss: Loss, x: Tensor, y: Tensor, *, plain: nn.Module | None = None
+) -> Tensor:
+    """All that is computed is that of the whole set, in order and shuffled in other batches.
+
+    It is compared with PyTorch's autograd of ``plain``, the same function, by default the model.
+    """
+    slope, expected = whole(model if plain is None else plain, loss, x, y)
     for data in ((x, y), shuffled(x, y)):
         assert relative_error(hessian(model, loss, data), expected) < 1e-10
         block = torch.randn(len(expected), 3, dtype=torch.float64)
@@ -92,7 +102,7 @@ def check(model: nn.Module, loss: Loss, x: Tensor, y: Tensor) -> Tensor:
 @pytest.mark.parametrize("name", MODELS)
 def test_models(name):
     model, x, y = built(name)
-    check(model, F.cross_entropy, x, y)
+    check(model, F.cross_entropy, x, y, plain=built(PLAIN[name])[0] if name in PLAIN else None)
 
 
 @pytest.mark.parametrize("name", LOSSES)

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import functools
+import types
 from collections.abc import Callable
 from typing import Any
 
 import torch
 import torch.nn.functional as F
+import torch.utils.checkpoint
 from torch import Tensor, nn
 from torch.nn import Embedding, Flatten, Linear, ReLU, Sequential, Tanh
 from torch.nn.utils import parametrizations
@@ -87,6 +89,184 @@ class Pair(nn.Module):
 
     def forward(self, x: Tensor) -> dict[str, Tensor]:
         return {"logits": self.inner(x), "inputs": x}
+
+
+class Counting(nn.Module):
+    """Keeps a running mean, which it does not use, and its last hidden layer, in forward."""
+
+    seen: Tensor
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.inner = mlp(Tanh())
+        self.register_buffer("seen", torch.zeros(4))
+        self.last: list[Tensor] = []
+
+    def forward(self, x: Tensor) -> Tensor:
+        self.seen += x.detach().mean(0)
+        self.last = [self.inner[0](x)]
+        return self.inner[1:](self.last[0])
+
+
+class SinglePrecision(nn.Module):
+    """Makes numbers of its own in PyTorch's default type: the first state of a recurrent net."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.cell, self.out = nn.GRU(4, 3, batch_first=True), Linear(3, CLASSES)
+
+    def forward(self, x: Tensor) -> Tensor:
+        start = torch.zeros(1, len(x), 3) + torch.tensor(0.5)
+        return self.out(self.cell(x, start)[0][:, -1])
+
+
+class Cube(torch.autograd.Function):
+    """As people write them: context and forward in one, no rule for batches of vectors."""
+
+    @staticmethod
+    def forward(ctx: Any, x: Tensor) -> Tensor:  # type: ignore[override]
+        ctx.save_for_backward(x)
+        return x**3
+
+    @staticmethod
+    def backward(ctx: Any, grad: Tensor) -> Tensor:  # type: ignore[override]
+        (x,) = ctx.saved_tensors
+        return 3 * x**2 * grad
+
+
+class Applied(nn.Module):
+    """A function as a module."""
+
+    def __init__(self, function: Callable[[Tensor], Tensor]) -> None:
+        super().__init__()
+        self.function = function
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.function(x)
+
+
+class Inplace(nn.Module):
+    """Changes its inputs."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.inner = mlp(Tanh())
+
+    def forward(self, x: Tensor) -> Tensor:
+        x += 1
+        return self.inner(x).mul_(2)
+
+
+class Saving(nn.Module):
+    """Computes its hidden layer again in the backward pass."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.inner, self.out = Sequential(Linear(4, 5), Tanh()), Linear(5, CLASSES)
+
+    def forward(self, x: Tensor) -> Tensor:
+        hidden = torch.utils.checkpoint.checkpoint(self.inner, x, use_reentrant=False)
+        return self.out(hidden)
+
+
+class Routed(nn.Module):
+    """Each sample goes to the best of its experts."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.gate = Linear(4, 2)
+        self.experts = nn.ModuleList([mlp(Tanh()), mlp(nn.GELU())])
+
+    def forward(self, x: Tensor) -> Tensor:
+        weight, chosen = self.gate(x).softmax(1).max(1)
+        outputs = torch.zeros(len(x), CLASSES)
+        for index, expert in enumerate(self.experts):
+            rows = (chosen == index).nonzero()[:, 0]
+            if len(rows):
+                outputs = outputs.index_add(0, rows, weight[rows, None] * expert(x[rows]))
+        return outputs
+
+
+class TwoNames(nn.Module):
+    """One layer under two names, and one weight in two layers."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.first = self.again = Linear(4, 4)
+        self.into, self.out = Linear(4, 3), Linear(4, CLASSES)
+        self.out.weight = self.into.weight
+        self.scale = nn.Parameter(torch.tensor(1.5))
+
+    def forward(self, x: Tensor) -> Tensor:
+        hidden = self.again(self.first(x).tanh()).tanh()
+        return self.scale * self.out(hidden) + self.into(x).sin()
+
+
+class Physical(nn.Module):
+    """Returns a derivative with respect to its inputs, as networks for differential equations."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.inner = Sequential(Linear(4, 5), Tanh(), Linear(5, 1))
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = x.requires_grad_()
+        (slope,) = torch.autograd.grad(self.inner(x).sum(), x, create_graph=True)
+        return slope[:, :CLASSES]
+
+
+class Listed(nn.Module):
+    """Parameters in a list and a dictionary, a convolution by hand, a bilinear form."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.many = nn.ParameterList([torch.randn(2, 1, 2) for _ in range(2)])
+        self.named = nn.ParameterDict({"out": torch.randn(6, CLASSES)})
+        self.form = nn.Bilinear(CLASSES, 4, CLASSES)
+
+    def forward(self, x: Tensor) -> Tensor:
+        each = [F.conv1d(x[:, None], weight).flatten(1).sin() for weight in self.many]
+        return self.form(sum(each, torch.zeros(())) @ self.named["out"], x)
+
+
+class LastState(nn.Module):
+    """The last state of a recurrent net, read out."""
+
+    def __init__(self, net: nn.RNNBase) -> None:
+        super().__init__()
+        self.net, self.out = net, Linear(4, CLASSES)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.out(self.net(x)[0][:, -1])
+
+
+def adapted() -> nn.Module:
+    """A low-rank adapter, as a forward of the instance; the layer itself is frozen."""
+    model = mlp()
+    layer: Any = model[0].requires_grad_(False)
+    layer.down, layer.up = nn.Parameter(torch.randn(2, 4)), nn.Parameter(torch.randn(5, 2))
+
+    def forward(self: Any, x: Tensor) -> Tensor:
+        return F.linear(x, self.weight + self.up @ self.down, self.bias)
+
+    layer.forward = types.MethodType(forward, layer)
+    return model
+
+
+def watched() -> nn.Module:
+    """Backward hooks act on gradients, and are no part of the function."""
+    model = mlp(Tanh())
+    model[0].register_full_backward_hook(lambda module, grads, _: tuple(2 * g for g in grads))
+    model[2].register_full_backward_pre_hook(lambda module, grads: tuple(2 * g for g in grads))
+    model[0].weight.register_hook(lambda grad: 2 * grad)
+    return model
+
+
+def used() -> nn.Module:
+    """Keeps results of a forward pass, which no copy is made of."""
+    model = Counting()
+    model(torch.randn(9, 4))
+    return model
 
 
 def twice(module: Any, x: Tensor) -> Tensor:
@@ -196,11 +376,66 @@ MODELS: dict[str, tuple[tuple[int, ...] | str, Callable[[], nn.Module]]] = {
     "transformer encoder in evaluation": (SEQUENCES, encoder),
     "BERT with padding": ("tokens", lambda: Bert().eval()),
     "BERT in training, without dropout": ("tokens", Bert),
+    "running mean": (VECTORS, Counting),
+    "results kept": (VECTORS, used),
+    "numbers in single precision": (SEQUENCES, SinglePrecision),
+    "custom function": (VECTORS, lambda: mlp(Applied(Cube.apply))),
+    "inputs changed in place": (VECTORS, Inplace),
+    "in-place activation": (VECTORS, lambda: mlp(nn.ELU(inplace=True))),
+    "checkpointing": (VECTORS, Saving),
+    "routed experts": (VECTORS, Routed),
+    "two names": (VECTORS, TwoNames),
+    "derivative by inputs": (VECTORS, Physical),
+    "lists of parameters": (VECTORS, Listed),
+    "adapter": (VECTORS, adapted),
+    "backward hooks": (VECTORS, watched),
+    "sparse embedding": (
+        "tokens",
+        lambda: Sequential(Embedding(TOKENS, 2, sparse=True), Flatten(), Tanh(), Linear(8, 3)),
+    ),
+    "dense embedding": (
+        "tokens",
+        lambda: Sequential(Embedding(TOKENS, 2), Flatten(), Tanh(), Linear(8, 3)),
+    ),
+    "stack of tanh": (VECTORS, lambda: mlp(Tanh())),
+    "no inputs of a layer": (
+        VECTORS,
+        lambda: Sequential(Linear(4, 0), Tanh(), Linear(0, CLASSES)),
+    ),
+    "convolution in three dimensions": (
+        (1, 2, 3, 3),
+        lambda: Sequential(nn.Conv3d(1, 2, 2), nn.Softplus(), Flatten(), Linear(8, CLASSES)),
+    ),
+    "grouped and dilated convolution": (
+        (2, 6, 6),
+        lambda: Sequential(
+            nn.Conv2d(2, 4, 2, dilation=2, groups=2, padding=1, padding_mode="reflect"),
+            nn.InstanceNorm2d(4, affine=True),
+            nn.GELU(),
+            nn.AdaptiveAvgPool2d(1),
+            Flatten(),
+            Linear(4, CLASSES),
+        ),
+    ),
+    "gated linear unit": (VECTORS, lambda: Sequential(Linear(4, 6), nn.GLU(), Linear(3, CLASSES))),
+    "bidirectional": (
+        SEQUENCES,
+        lambda: LastState(nn.LSTM(4, 2, num_layers=2, bidirectional=True, batch_first=True)),
+    ),
+    "half precision": (VECTORS, lambda: mlp(Tanh()).half()),
     "embedding with padding": (
         "tokens",
         lambda: Sequential(Embedding(TOKENS, 2, padding_idx=0), Flatten(), Tanh(), Linear(8, 3)),
     ),
 }
+
+
+PLAIN = {
+    "backward hooks": "stack of tanh",
+    "sparse embedding": "dense embedding",
+    "results kept": "running mean",
+}
+"""The same functions, for PyTorch's own autograd."""
 
 
 def inputs_for(shape: tuple[int, ...] | str) -> Tensor:
@@ -215,7 +450,7 @@ def built(name: str) -> tuple[nn.Module, Tensor, Tensor]:
     shape, build = MODELS[name]
     model = build()
     x = inputs_for(shape)
-    model = model if name == "float32" else model.double()
+    model = model if name in ("float32", "half precision") else model.double()
     outputs = 2 if name == "transposed convolution" else CLASSES
     return model, x, torch.randint(outputs, (N,))
 
@@ -284,6 +519,17 @@ LOSSES: dict[str, Loss] = {
     "with a constant": lambda f, y: F.cross_entropy(f, y) + 3.0,
     "mean of sums": lambda f, y: F.cross_entropy(f, y, reduction="none").mean(),
     "Poisson": one_hot(F.poisson_nll_loss),
+    "smooth absolute": one_hot(F.smooth_l1_loss),
+    "normal": one_hot(lambda f, t: F.gaussian_nll_loss(f, t, f.square() + 1)),
+    "a distribution": lambda f, y: -torch.distributions.Categorical(logits=f).log_prob(y).mean(),
+    "weights of samples": lambda f, y: (F.cross_entropy(f, y, reduction="none") * (1 + y)).mean(),
+    "targets changed in place": lambda f, y: F.mse_loss(f.sum(1), y.mul_(2).double()),
+    "one number in a vector": lambda f, y: F.cross_entropy(f, y)[None],
+    "tempered": lambda f, y: F.cross_entropy(f / 3.0, y, label_smoothing=0.1),
+    "entropy added": lambda f, y: (
+        F.cross_entropy(f, y) - 0.1 * torch.distributions.Categorical(logits=f).entropy().mean()
+    ),
+    "almost nothing": lambda f, y: F.cross_entropy(f + 40 * F.one_hot(y.clamp(0), CLASSES), y),
     "log-cosh": one_hot(lambda f, t: (f - t).cosh().log().mean()),
 }
 

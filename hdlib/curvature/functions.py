@@ -1,0 +1,152 @@
+"""Whether a loss is a function of its parameters that can be differentiated twice."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+
+from hdlib.curvature.data import Batch
+from hdlib.curvature.moves import direction, moved
+from hdlib.curvature.objective import Objective
+from hdlib.curvature.products import hessian_map
+
+SAME = {torch.float64: 1e-9, torch.float32: 1e-4}
+"""How far two losses that should be equal may differ, over their size."""
+ULP = {torch.float64: 1e-15, torch.float32: 1e-6}
+"""Steps, over ‖θ‖, after which a loss differs by its rounding."""
+ROUNDINGS = 100
+"""The error that is allowed for rounding, over what such steps show."""
+STEP = 1e-6
+"""Of finite differences, over ‖θ‖: few ReLUs switch on so short a way."""
+ASYMMETRY = {torch.float64: 1e-7, torch.float32: 1e-2}
+SHARED = (
+    "a copy of the model, which curvature is computed with, would not see it move. Give a function "
+    "that was put in place of a forward a class of its own or bind it with types.MethodType; a "
+    "loss takes outputs and targets only"
+)
+
+
+def check_function(objective: Objective, batch: Batch) -> None:
+    """Make sure that the loss of a batch is one number, the same twice, and of the copy.
+
+    Raises:
+        ValueError: if it is not, or model or loss fail; it says what to do.
+    """
+    if isinstance(objective.loss_given, nn.Module):
+        held = set(map(id, objective.loss_given.parameters()))
+        if held & set(map(id, objective.given.parameters())):
+            raise ValueError(f"the loss holds parameters of the model: {SHARED}")
+    before = {name: buffer.clone() for name, buffer in objective.model.named_buffers()}
+    try:
+        value = objective.value_and_weight(batch)[0]
+    except RuntimeError as error:
+        raise ValueError(_failed(objective, batch, error)) from error
+    _check_leaves(objective, value)
+    once = value.item()
+    advice = "; call model.eval() first" if objective.given.training else ""
+    if not _same(once, again := _loss(objective, batch), objective.dtype):
+        raise ValueError(
+            f"the loss of the same {len(batch)} samples is {once:.6g}, then {again:.6g} (dropout "
+            f"or other noise, a state that is kept): it is not a function{advice}"
+        )
+    for name, buffer in objective.model.named_buffers():
+        if buffer.is_floating_point() and not torch.equal(buffer, before[name]):
+            buffer += torch.randn_like(buffer)
+            if not _same(once, _loss(objective, batch), objective.dtype):
+                raise ValueError(
+                    f"forward changes the buffer {name}, and the loss depends on it: it is not a "
+                    f"function{advice}"
+                )
+            buffer.copy_(before[name])
+
+
+def rounding(objective: Objective, batch: Batch) -> float:
+    """How far the loss of a batch may be off by rounding: what tiny steps make of it."""
+    here, there = _loss(objective, batch), []
+    for seed in range(3):
+        with moved(objective, direction(objective, seed), ULP[objective.dtype]):
+            there.append(_loss(objective, batch))
+    return ROUNDINGS * max(abs(value - here) for value in there)
+
+
+def check_derivatives(objective: Objective, batch: Batch) -> None:
+    """Make sure that second derivatives are symmetric, and those of the loss.
+
+    For random u and v, uᵀHv is compared with vᵀHu, and Hv with finite differences of the gradient,
+    parameter by parameter, where two steps agree: at a kink they grow as 1/step, and nothing is
+    said.
+
+    Raises:
+        ValueError: if they are not, or cannot be taken.
+    """
+    u, v = direction(objective, 0), direction(objective, 1)
+    try:
+        hu, hv = hessian_map(objective, batch)(torch.stack([u, v], 1)).detach().T
+    except RuntimeError as error:
+        raise ValueError(f"the second derivative cannot be taken: {error}") from error
+    norm = u.norm() * hv.norm() + v.norm() * hu.norm()
+    if not (u @ hv - v @ hu).abs() <= ASYMMETRY[objective.dtype] * norm:
+        raise ValueError(
+            f"second derivatives are not symmetric: uᵀHv is {u @ hv:.6g}, vᵀHu {v @ hu:.6g}; some "
+            "backward pass is not the derivative of its forward pass"
+        )
+    if objective.dtype != torch.float64:
+        return
+    far, near = (_difference(objective, v, step, batch) for step in (STEP, STEP / 4))
+    sizes = [parameter.numel() for parameter in objective.parameters.values()]
+    parts = zip(objective.parameters, *(d.split(sizes) for d in (far, near, hv)), strict=True)
+    for name, coarse, fine, product in parts:
+        settled = (coarse - fine).norm() <= 1e-5 * fine.norm()
+        if settled and (fine - product).norm() > 1e-4 * torch.max(fine.norm(), product.norm()):
+            raise ValueError(
+                f"second derivatives are not those of the loss: along {name} they are "
+                f"{product.norm():.6g} in norm, finite differences of the gradient give "
+                f"{fine.norm():.6g}; some operation is not differentiated twice, or does not see "
+                "its parameters"
+            )
+
+
+def _loss(objective: Objective, batch: Batch) -> float:
+    return objective.value_and_weight(batch)[0].item()
+
+
+def _same(one: float, other: float, dtype: torch.dtype) -> bool:
+    return abs(one - other) <= SAME[dtype] * (abs(one) + abs(other))
+
+
+def _check_leaves(objective: Objective, value: Tensor) -> None:
+    """The copy must not compute with parameters of the model as it came."""
+    foreign = {id(parameter): name for name, parameter in objective.given.named_parameters()}
+    waiting, seen = [value.grad_fn], set()
+    while waiting:
+        node = waiting.pop()
+        if node is None or node in seen:
+            continue
+        seen.add(node)
+        name = foreign.get(id(getattr(node, "variable", None)))
+        if name is not None:
+            raise ValueError(f"a function holds on to {name} of the model: {SHARED}")
+        waiting += [following for following, _ in node.next_functions]
+
+
+def _difference(objective: Objective, v: Tensor, step: float, batch: Batch) -> Tensor:
+    """(∇L(θ + hv) − ∇L(θ − hv)) / 2h with h‖v‖ = step · ‖θ‖."""
+
+    def slope(step: float) -> tuple[Tensor, float]:
+        with moved(objective, v, step) as h:
+            parts = objective.slopes(objective.value(batch))
+        return torch.cat([part.flatten() for part in parts]), h
+
+    (ahead, h), (behind, _) = slope(step), slope(-step)
+    return (ahead - behind) / (2 * h)
+
+
+def _failed(objective: Objective, batch: Batch, error: RuntimeError) -> str:
+    told = f"model or loss fails on {len(batch)} samples in {objective.dtype}: {error}"
+    modules = objective.given.named_modules()
+    replaced = [name or "the model" for name, module in modules if "forward" in vars(module)]
+    if replaced:
+        return f"{told}; forward of {replaced[0]} was replaced: {SHARED}"
+    if objective.dtype == torch.float64:
+        told += "; a model that is in single precision inside takes dtype=torch.float32"
+    return told
