@@ -7,6 +7,7 @@ from torch import Tensor, nn
 
 from hdlib.curvature.data import Batch
 from hdlib.curvature.moves import direction, moved
+from hdlib.curvature.nested import tensors_in
 from hdlib.curvature.objective import Objective
 from hdlib.curvature.products import hessian_map
 
@@ -61,12 +62,20 @@ def check_function(objective: Objective, batch: Batch) -> None:
 
 
 def rounding(objective: Objective, batch: Batch) -> float:
-    """How far the loss of a batch may be off by rounding: what tiny steps make of it."""
+    """How far the loss of a batch may be off by rounding: what tiny steps make of it.
+
+    A loss that they do not change at all is what is left of the outputs, and off by theirs.
+    """
     here, there = _loss(objective, batch), []
     for seed in range(3):
         with moved(objective, direction(objective, seed), ULP[objective.dtype]):
             there.append(_loss(objective, batch))
-    return ROUNDINGS * max(abs(value - here) for value in there)
+    found = ROUNDINGS * max(abs(value - here) for value in there)
+    if found:
+        return found
+    outputs = tensors_in(objective.outputs(batch)[0])
+    sizes = [float(f.detach().abs().max()) for f in outputs if f.numel() and f.is_floating_point()]
+    return ROUNDINGS * torch.finfo(objective.dtype).eps * max(sizes, default=0.0)
 
 
 def check_derivatives(objective: Objective, batch: Batch) -> None:

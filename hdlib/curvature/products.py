@@ -136,12 +136,7 @@ class _Outputs:
         outputs, targets = objective.outputs(batch)
         self._outputs = [t for t in tensors_in(outputs) if t.is_floating_point()]
         leaves = {id(t): t.detach().requires_grad_() for t in self._outputs}
-        cut = map_tensors(lambda t: leaves.get(id(t), t), outputs)
-        value = objective.loss(cut, targets)
-        self._cut = list(leaves.values())
-        self._slopes = torch.autograd.grad(
-            value, self._cut, create_graph=True, allow_unused=True, materialize_grads=True
-        )
+        value = objective.loss(map_tensors(lambda t: leaves.get(id(t), t), outputs), targets)
         around = torch.autograd.grad(
             value, list(objective.parameters.values()), retain_graph=True, allow_unused=True
         )
@@ -150,6 +145,10 @@ class _Outputs:
                 "the loss reads something else of the model than the tensors that it returns, and "
                 "the Gauss–Newton part is not defined by them: return all that the loss needs"
             )
+        self._cut = list(leaves.values())
+        self._slopes = torch.autograd.grad(
+            value, self._cut, create_graph=True, allow_unused=True, materialize_grads=True
+        )
 
     def product(
         self, moving: Sequence[Tensor], block: Sequence[Tensor], parameters: Sequence[Tensor]

@@ -282,6 +282,30 @@ def test_data_that_are_not_finite(name, value):
             entry(model, F.mse_loss, (good, targets))
 
 
+@pytest.mark.parametrize("size", [10.0, 40.0])
+def test_loss_of_almost_nothing(size):
+    """Where the loss has vanished, a sum looks like a mean; at other weights it does not."""
+    model, x, y = built("layer norm")
+
+    def sure(f: Tensor, y: Tensor) -> Tensor:
+        return f + size * F.one_hot(y, CLASSES)
+
+    assert torch.isfinite(hessian(model, lambda f, y: F.cross_entropy(sure(f, y), y), (x, y))).all()
+    with pytest.raises(ValueError, match="a sum over the samples"):
+        hessian(model, lambda f, y: F.cross_entropy(sure(f, y), y, reduction="sum"), (x, y))
+
+
+def test_loss_of_tiny_outputs():
+    """A small loss is no vanished one."""
+    model, x, y = built("layer norm")
+    tiny = one_hot(lambda f, t: (1e-20 * (f - t)).square().mean())
+    expected = hessian(model, one_hot(F.mse_loss), (x, y))
+    found = hessian(model, tiny, (x, y)) * 1e40
+    assert (found - expected).abs().max() < 1e-12 * expected.abs().max()
+    with pytest.raises(ValueError, match="a sum over the samples"):
+        hessian(model, one_hot(lambda f, t: (1e-20 * (f - t)).square().sum()), (x, y))
+
+
 def test_overflow():
     model, x, y = built("recognised stack")
     x *= 1e200
