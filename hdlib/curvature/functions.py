@@ -19,6 +19,10 @@ ROUNDINGS = 100
 """The error that is allowed for rounding, over what such steps show."""
 STEP = 1e-6
 """Of finite differences, over ‖θ‖: few ReLUs switch on so short a way."""
+SMALL = 1e-8
+"""A step, over ‖θ‖, along which a loss is a parabola, and jumps if in single precision."""
+EXACTLY = 1e-11
+"""How exactly, over its size."""
 ASYMMETRY = {torch.float64: 1e-7, torch.float32: 1e-2}
 SHARED = (
     "a copy of the model, which curvature is computed with, would not see it move. Give a function "
@@ -93,6 +97,8 @@ def check_derivatives(objective: Objective, batch: Batch) -> None:
         hu, hv = hessian_map(objective, batch)(torch.stack([u, v], 1)).detach().T
     except RuntimeError as error:
         raise ValueError(f"the second derivative cannot be taken: {error}") from error
+    if objective.dtype == torch.float64:
+        _check_slope(objective, v, float(v @ hv), batch)
     norm = u.norm() * hv.norm() + v.norm() * hu.norm()
     if not (u @ hv - v @ hu).abs() <= ASYMMETRY[objective.dtype] * norm:
         raise ValueError(
@@ -113,6 +119,30 @@ def check_derivatives(objective: Objective, batch: Batch) -> None:
                 f"{fine.norm():.6g}; some operation is not differentiated twice, or does not see "
                 "its parameters"
             )
+
+
+def _check_slope(objective: Objective, v: Tensor, curvature: float, batch: Batch) -> None:
+    """Along a short step a loss in double precision is a parabola, with the slope ∇L·v."""
+    slopes = objective.slopes(objective.value(batch))
+    slope = float(torch.cat([part.flatten() for part in slopes]) @ v)
+    here = _loss(objective, batch)
+    with moved(objective, v, SMALL) as h:
+        ahead = _loss(objective, batch)
+    with moved(objective, v, -SMALL):
+        behind = _loss(objective, batch)
+    size = max(abs(here), abs(ahead), abs(behind))
+    if (jump := abs(ahead - 2 * here + behind - h * h * curvature)) > EXACTLY * size:
+        raise ValueError(
+            f"the loss is {here:.12g} and moves in steps of about {jump:.1g}: model or loss are in "
+            "single precision, or less, inside; pass dtype=torch.float32, and results will say so"
+        )
+    moves, told = ahead - behind, 2 * h * slope
+    if abs(moves - told) > 1e-3 * max(abs(moves), abs(told)) + EXACTLY * size:
+        raise ValueError(
+            f"the gradient is not that of the loss: its slope is {told / (2 * h):.6g} by backward "
+            f"passes and {moves / (2 * h):.6g} by differences; does something let gradients "
+            "through that is not its derivative?"
+        )
 
 
 def _loss(objective: Objective, batch: Batch) -> float:

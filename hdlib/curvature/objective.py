@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import nullcontext
 from functools import partial
 from typing import Any
 
@@ -15,6 +16,7 @@ from hdlib.curvature.copies import copied
 from hdlib.curvature.data import Batch, Data, batches
 from hdlib.curvature.losses import Loss
 from hdlib.curvature.means import Weighed
+from hdlib.curvature.settings import InDouble
 
 PRECISIONS = (torch.float64, torch.float32)
 
@@ -74,7 +76,8 @@ class Objective:
             ValueError: if the model returns something that PyTorch's losses do not take.
         """
         called = batch.to(self.device, self.dtype)  # a copy: a model may change its inputs
-        outputs = self.model(*called.args, **called.kwargs)
+        with InDouble() if self.dtype == torch.float64 else nullcontext():
+            outputs = self.model(*called.args, **called.kwargs)
         if not self._of_pytorch or isinstance(outputs, Tensor):
             return outputs, called.targets
         entries = outputs if isinstance(outputs, Mapping) else getattr(outputs, "__dict__", {})

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from threading import Lock
+from typing import Any
 
 import torch
+from torch import Tensor
 from torch.nn.attention import SDPBackend, sdpa_kernel
+from torch.overrides import TorchFunctionMode
 
 _lock = Lock()
 _users = 0
@@ -49,3 +52,18 @@ def _of_the_process(dtype: torch.dtype) -> Iterator[None]:
     finally:
         torch.backends.mha.set_fastpath_enabled(fast)
         torch.set_default_dtype(default)
+
+
+class InDouble(TorchFunctionMode):
+    """What is cast to single precision, as norms and softmaxes often are, is cast to double."""
+
+    def __torch_function__(
+        self, func: Callable, types: Any, args: tuple = (), kwargs: dict | None = None
+    ) -> Any:
+        kwargs = kwargs or {}
+        if func is Tensor.float:
+            func = Tensor.double
+        return func(
+            *(torch.float64 if arg is torch.float32 else arg for arg in args),
+            **{k: torch.float64 if arg is torch.float32 else arg for k, arg in kwargs.items()},
+        )

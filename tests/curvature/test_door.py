@@ -158,8 +158,24 @@ MISUSED: dict[str, tuple[Callable[[], Any], str]] = {
     "torch.compile": (lambda: torch.compile(mlp()), r"is compiled: pass model\._orig_mod"),
     "wrapper": (lambda: nn.DataParallel(mlp()), r"is a wrapper: pass model\.module"),
     "captured": (captured, r"holds on to 0\.weight of the model"),
-    "gradient reversal": (Adversarial, "not symmetric|finite differences"),
+    "gradient reversal": (Adversarial, "the gradient is not that of the loss"),
     "differentiated once": (lambda: mlp(Squares()), "not symmetric|finite differences"),
+    "straight through": (
+        lambda: mlp(Applied(lambda x: x + (x.round() - x).detach())),
+        "the gradient is not that of the loss",
+    ),
+    "half precision inside": (
+        lambda: mlp(Applied(lambda x: x.to(torch.bfloat16).to(torch.float64))),
+        "or less, inside; pass dtype=torch.float32",
+    ),
+    "single precision inside": (
+        lambda: mlp(Applied(lambda x: x.type(torch.FloatTensor).type(torch.DoubleTensor))),
+        "single precision, or less, inside; pass dtype=torch.float32",
+    ),
+    "a matrix in single precision": (
+        lambda: mlp(Applied(lambda x: x @ torch.eye(5).type("torch.FloatTensor"))),
+        "fails on 8 samples in torch.float64: .*takes dtype=torch.float32",
+    ),
     "detached": (Detached, "does not depend on the parameters|is something detached"),
     "weight norm": (
         # PyTorch's second derivative of it is wrong: not even symmetric.

@@ -379,6 +379,10 @@ MODELS: dict[str, tuple[tuple[int, ...] | str, Callable[[], nn.Module]]] = {
     "running mean": (VECTORS, Counting),
     "results kept": (VECTORS, used),
     "numbers in single precision": (SEQUENCES, SinglePrecision),
+    "softmax in single precision": (
+        VECTORS,
+        lambda: mlp(Applied(lambda x: x.float().softmax(1, dtype=torch.float32).to(x))),
+    ),
     "custom function": (VECTORS, lambda: mlp(Applied(Cube.apply))),
     "inputs changed in place": (VECTORS, Inplace),
     "in-place activation": (VECTORS, lambda: mlp(nn.ELU(inplace=True))),
@@ -397,6 +401,7 @@ MODELS: dict[str, tuple[tuple[int, ...] | str, Callable[[], nn.Module]]] = {
         "tokens",
         lambda: Sequential(Embedding(TOKENS, 2), Flatten(), Tanh(), Linear(8, 3)),
     ),
+    "softmax": (VECTORS, lambda: mlp(nn.Softmax(1))),
     "stack of tanh": (VECTORS, lambda: mlp(Tanh())),
     "no inputs of a layer": (
         VECTORS,
@@ -434,6 +439,7 @@ PLAIN = {
     "backward hooks": "stack of tanh",
     "sparse embedding": "dense embedding",
     "results kept": "running mean",
+    "softmax in single precision": "softmax",
 }
 """The same functions, for PyTorch's own autograd."""
 
