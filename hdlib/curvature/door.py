@@ -8,6 +8,7 @@ from collections.abc import Iterable, Iterator
 from contextlib import nullcontext
 
 from torch import Tensor
+from tqdm import tqdm
 
 from hdlib.curvature.data import Batch, joined
 from hdlib.curvature.functions import SAME, check_derivatives, check_function, rounding
@@ -15,6 +16,7 @@ from hdlib.curvature.losses import IGNORED, cross_entropy, output_derivatives
 from hdlib.curvature.memory import announce, saved_bytes
 from hdlib.curvature.moves import direction, moved
 from hdlib.curvature.objective import Objective
+from hdlib.curvature.products import DELAY
 from hdlib.curvature.settings import twice_differentiable
 
 PROBE = 64
@@ -81,11 +83,14 @@ class Door:
             check_function(self._objective, first[:FEW])
             self._rounding = rounding(self._objective, first[:FEW])
             most = self._fitting(first, most, directions)
+        progress = tqdm(desc="samples", unit="sample", disable=None, leave=False, delay=DELAY)
         for piece in split(itertools.chain([first], batches), most):
             with twice_differentiable(self._objective.dtype):
                 weight = self._weigh(piece)
             total += weight
             yield piece, weight
+            progress.update(len(piece))
+        progress.close()
         if not total:
             raise ValueError("no target counts: all are ignored by the loss, or have the weight 0")
 

@@ -141,7 +141,7 @@ def _check_slope(objective: Objective, v: Tensor, curvature: float, batch: Batch
         raise ValueError(
             f"the gradient is not that of the loss: its slope is {told / (2 * h):.6g} by backward "
             f"passes and {moves / (2 * h):.6g} by differences; does something let gradients "
-            "through that is not its derivative?"
+            "through that is not its derivative, or round to half precision?"
         )
 
 

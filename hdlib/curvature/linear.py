@@ -80,7 +80,7 @@ class CurvatureOperator(ABC):
             matvec=multiply,
             matmat=multiply,
             rmatvec=multiply,
-            rmatmat=multiply,
+            rmatmat=multiply,  # pyright: ignore[reportCallIssue]
         )
 
 

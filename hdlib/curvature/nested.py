@@ -58,7 +58,7 @@ def _rebuilt(
         if all(new is old for new, old in zip(parts, value, strict=True)):
             return value
         return type(value)(*parts) if hasattr(value, "_fields") else type(value)(parts)
-    if dataclasses.is_dataclass(value):
+    if dataclasses.is_dataclass(value) and not isinstance(value, type):
         names = [field.name for field in dataclasses.fields(value) if field.init]
         changed = _changed({name: getattr(value, name) for name in names}, replaced)
         return dataclasses.replace(value, **changed) if changed else value

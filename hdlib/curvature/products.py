@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 
 import torch
 from torch import Tensor
+from tqdm import tqdm
 
 from hdlib.curvature.data import Batch
 from hdlib.curvature.nested import map_tensors, tensors_in
@@ -13,6 +14,8 @@ from hdlib.curvature.objective import Objective
 
 DIRECTIONS = 64
 """Rows of a matrix at a time."""
+DELAY = 2
+"""Seconds after which progress is shown."""
 
 
 def pulled(
@@ -120,13 +123,12 @@ def add_gauss_newton(total: Tensor, objective: Objective, batch: Batch, weight: 
     """
     linear = _Outputs(objective, batch)
     parameters = list(objective.parameters.values())
-    for index, parameter in enumerate(parameters):
-        later = parameters[index:]
+    for index in range(len(parameters)):
 
-        def rows(v: Tensor, one: Tensor = parameter, later: list[Tensor] = later) -> list[Tensor]:
-            return linear.product([one], [v * weight], later)
+        def rows(v: Tensor, index: int = index) -> list[Tensor]:
+            return linear.product([parameters[index]], [v * weight], parameters[index:])
 
-        _add_rows(total, later, rows)
+        _add_rows(total, parameters[index:], rows)
 
 
 class _Outputs:
@@ -179,7 +181,14 @@ def _add_rows(
     """Add the rows of the first tensor's basis vectors, as columns of the last block."""
     start = len(total) - sum(tensor.numel() for tensor in later)
     first = later[0]
-    for offset in range(0, first.numel(), DIRECTIONS):
+    bar = {
+        "desc": "rows",
+        "unit_scale": DIRECTIONS,
+        "disable": None,
+        "leave": False,
+        "delay": DELAY,
+    }
+    for offset in tqdm(range(0, first.numel(), DIRECTIONS), **bar):
         count = min(DIRECTIONS, first.numel() - offset)
         basis = first.new_zeros(count, first.numel())
         basis[:, offset : offset + count].fill_diagonal_(1)

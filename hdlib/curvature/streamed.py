@@ -7,12 +7,14 @@ from collections.abc import Callable, Sequence
 
 import torch
 from torch import Tensor, nn
+from tqdm import tqdm
 
 from hdlib.curvature.data import Batch, Data
 from hdlib.curvature.door import Door
 from hdlib.curvature.linear import CurvatureOperator
 from hdlib.curvature.losses import Loss
 from hdlib.curvature.objective import Objective
+from hdlib.curvature.products import DELAY
 from hdlib.curvature.settings import twice_differentiable
 
 SAMPLES = 500
@@ -71,7 +73,8 @@ class StreamedOperator(CurvatureOperator):
 
     def _multiply(self, block: Tensor) -> Tensor:
         total = torch.zeros(block.shape, dtype=torch.float64, device=self.device)
-        for piece, weight in self._pieces:
+        bar = {"desc": "product", "unit": "piece", "disable": None, "leave": False, "delay": DELAY}
+        for piece, weight in tqdm(self._pieces, **bar):
             with twice_differentiable(self.dtype):
                 product = self._map(piece)
                 for start in range(0, block.shape[1], DIRECTIONS):

@@ -166,10 +166,10 @@ MISUSED: dict[str, tuple[Callable[[], Any], str]] = {
     ),
     "half precision inside": (
         lambda: mlp(Applied(lambda x: x.to(torch.bfloat16).to(torch.float64))),
-        "or less, inside; pass dtype=torch.float32",
+        "or round to half precision",
     ),
     "single precision inside": (
-        lambda: mlp(Applied(lambda x: x.type(torch.FloatTensor).type(torch.DoubleTensor))),
+        lambda: mlp(Applied(lambda x: x.type("torch.FloatTensor").type("torch.DoubleTensor"))),
         "single precision, or less, inside; pass dtype=torch.float32",
     ),
     "a matrix in single precision": (

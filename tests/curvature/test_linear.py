@@ -46,11 +46,11 @@ def test_operators_that_do_not_fit():
     single = HessianOperator(model, F.cross_entropy, (x, y), dtype=torch.float32)
     part = HessianOperator(model, F.cross_entropy, (x, y), parameters=["0"])
     with pytest.raises(ValueError, match=r"of one dtype, got torch\.float64 and torch\.float32"):
-        h + single
+        _ = h + single
     with pytest.raises(ValueError, match=r"of one shape, got \(43, 43\) and \(25, 25\)"):
-        h + part
+        _ = h + part
     with pytest.raises(ValueError, match="must be finite, got nan"):
-        float("nan") * h
+        _ = float("nan") * h
 
 
 @pytest.mark.parametrize("dtype", [torch.float64, torch.float32])

@@ -68,8 +68,7 @@ class Doubled(torch.overrides.TorchFunctionMode):
 
 def whole(model: nn.Module, loss: Loss, x: Tensor, y: Tensor) -> tuple[Tensor, Tensor]:
     """Gradient and Hessian of the loss of all samples, by PyTorch's autograd."""
-    if isinstance(loss, nn.Module):
-        loss = copy.deepcopy(loss).double()
+    loss = copy.deepcopy(loss).double() if isinstance(loss, nn.Module) else loss
     torch.backends.mha.set_fastpath_enabled(False)
     torch.set_default_dtype(torch.float64)
     with Doubled(), sdpa_kernel(SDPBackend.MATH):

@@ -258,7 +258,7 @@ def watched() -> nn.Module:
     model = mlp(Tanh())
     model[0].register_full_backward_hook(lambda module, grads, _: tuple(2 * g for g in grads))
     model[2].register_full_backward_pre_hook(lambda module, grads: tuple(2 * g for g in grads))
-    model[0].weight.register_hook(lambda grad: 2 * grad)
+    model.get_parameter("0.weight").register_hook(lambda grad: 2 * grad)
     return model
 
 
