@@ -100,8 +100,8 @@ def sample_losses(objective: Objective, piece: Batch, door: Door) -> tuple[Tenso
     compared = objective.outputs(piece)
     losses, weights = [], []
     for n in range(len(piece)):
-        one = map_tensors(lambda t, n=n: t[n : n + 1].clone() if t.ndim else t, compared)
-        value, weight = objective.loss_and_weight(*one, 1)
+        output, target = map_tensors(lambda t, n=n: t[n : n + 1].clone() if t.ndim else t, compared)
+        value, weight = objective.loss_and_weight(output, target, 1)
         losses.append(value)
         weights.append(1.0 if door.own_weights is False else weight)
     return torch.stack(losses), torch.tensor(weights, dtype=objective.dtype).to(objective.device)

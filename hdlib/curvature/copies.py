@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 import torch
 from torch import Tensor, nn
-from torch.nn.parameter import UninitializedTensorMixin
+from torch.nn.parameter import is_lazy
 
 from hdlib.curvature.nested import tensors_in
 from hdlib.curvature.selection import selected
@@ -63,7 +63,7 @@ def _problem(module: nn.Module) -> str | None:
 
 
 def _lacking(parameter: nn.Parameter) -> str | None:
-    if isinstance(parameter, UninitializedTensorMixin):
+    if is_lazy(parameter):
         return "has no shape yet: send one batch through the model first"
     if parameter.is_meta:
         return "lies on the meta device, and has no values"

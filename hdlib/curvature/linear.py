@@ -68,20 +68,7 @@ class CurvatureOperator(ABC):
 
     def to_scipy(self) -> LinearOperator:
         """The same as a SciPy `LinearOperator` on NumPy arrays, for `scipy.sparse.linalg.eigsh`."""
-        kind = np.dtype(str(self.dtype).removeprefix("torch."))
-
-        def multiply(block: NDArray) -> NDArray:
-            vectors = torch.from_numpy(np.ascontiguousarray(block, dtype=kind))
-            return (self @ vectors.to(self.device)).cpu().numpy()
-
-        return LinearOperator(
-            shape=self.shape,
-            dtype=kind,
-            matvec=multiply,
-            matmat=multiply,
-            rmatvec=multiply,
-            rmatmat=multiply,  # pyright: ignore[reportCallIssue]
-        )
+        return _SciPy(self)
 
 
 class Combination(CurvatureOperator):
@@ -108,3 +95,21 @@ class Combination(CurvatureOperator):
         for factor, operator in self._terms:
             total += factor * (operator @ block)
         return total
+
+
+class _SciPy(LinearOperator):
+    """An operator on NumPy arrays."""
+
+    def __init__(self, operator: CurvatureOperator) -> None:
+        super().__init__(np.dtype(str(operator.dtype).removeprefix("torch.")), operator.shape)
+        self._operator = operator
+
+    def _matmat(self, X: NDArray) -> NDArray:
+        vectors = torch.from_numpy(np.ascontiguousarray(X, dtype=self.dtype))
+        return (self._operator @ vectors.to(self._operator.device)).cpu().numpy()
+
+    def _matvec(self, x: NDArray) -> NDArray:
+        return self._matmat(x.reshape(-1, 1))
+
+    _rmatmat = _matmat
+    _rmatvec = _matvec
