@@ -46,6 +46,11 @@ class Batch:
         """Some of the samples; what is no tensor with an axis is kept whole."""
         return map_tensors(lambda tensor: tensor[rows] if tensor.ndim else tensor, self)
 
+    @property
+    def nbytes(self) -> int:
+        """Of all tensors together."""
+        return sum(tensor.nbytes for tensor in tensors_in(self))
+
     def to(self, device: torch.device, dtype: torch.dtype) -> Batch:
         """A copy on a device, its real and complex tensors in a precision."""
 

@@ -17,14 +17,14 @@ from hdlib.curvature.losses import Loss, OutputDerivatives, output_derivatives
 from hdlib.curvature.memory import announce
 from hdlib.curvature.objective import Objective
 from hdlib.curvature.piecewise import GaussNewtonSum, ResidualSum, pull_back
-from hdlib.curvature.products import DIRECTIONS, add_gauss_newton, add_hessian
+from hdlib.curvature.products import add_gauss_newton, add_hessian
 from hdlib.curvature.rank_k import mirror
 from hdlib.curvature.settings import twice_differentiable
 
 log = logging.getLogger(__name__)
 
 SAMPLES = 128
-PRODUCT_SAMPLES = 64
+PRODUCT_SAMPLES, DIRECTIONS = 64, 64
 
 
 class HessianSplit(NamedTuple):
@@ -233,14 +233,15 @@ def _fill_by_products(
 ) -> float:
     """Add the sum over all samples, each with its weight; the sum of the weights comes back."""
     total = 0.0
-    for piece, weight in Door(objective).pieces(stream, PRODUCT_SAMPLES, directions=DIRECTIONS):
+    door = Door(objective)
+    for piece, weight in door.pieces(stream, PRODUCT_SAMPLES, directions=DIRECTIONS):
         if not weight:
             continue
         with twice_differentiable(objective.dtype):
             if residual is not None:
-                add_hessian(residual, objective, piece, weight)
+                add_hessian(residual, objective, piece, weight, directions=door.directions)
             if residual is not gauss_newton:
-                add_gauss_newton(gauss_newton, objective, piece, weight)
+                add_gauss_newton(gauss_newton, objective, piece, weight, directions=door.directions)
         total += weight
     if residual is not None and residual is not gauss_newton:
         residual -= gauss_newton

@@ -23,10 +23,12 @@ PROBE = 64
 """Most samples on which it is tested that a known loss is a mean."""
 KEPT = 32
 """Most samples of the first piece that later ones are joined with."""
-FEW = 8
-"""Most samples on which the function and its derivatives are tested."""
+FEW, PAIR = 8, 2
+"""Most samples on which derivatives are tested, and directions along which."""
 AWAY = (0.3, 1.0, 3.0, 10.0)
 """Steps, over ‖θ‖, to where a loss that is nearly zero here is tested instead."""
+TRANSIENT = 2
+"""What backward passes take while they run, over what they keep, as seen."""
 ROOM = 2**30
 """Bytes that the second derivatives of a piece may take: larger pieces are no faster."""
 ADVICE = (
@@ -50,10 +52,12 @@ class Door:
     Attributes:
         own_weights: whether the loss divides by weights of its own, not by the number of samples;
             None before that shows.
+        directions: vectors that there is room for at a time, known with the first piece.
     """
 
     def __init__(self, objective: Objective) -> None:
         self.own_weights: bool | None = None
+        self.directions = 1
         self._objective = objective
         self._known = output_derivatives(objective.loss_given)
         self._rounding = 0.0
@@ -70,7 +74,7 @@ class Door:
         Args:
             stream: batches as they came, at least one.
             most: samples in a piece; fewer where second derivatives of so many would not be small.
-            directions: vectors that second derivatives are multiplied with at a time.
+            directions: vectors that second derivatives are multiplied with at a time, at most.
 
         Raises:
             ValueError: if the loss is not one finite number, not a mean over samples, or not the
@@ -80,9 +84,9 @@ class Door:
         batches, total = iter(stream), 0.0
         first = next(batches)
         with twice_differentiable(self._objective.dtype):
-            check_function(self._objective, first[:FEW])
-            self._rounding = rounding(self._objective, first[:FEW])
             most = self._fitting(first, most, directions)
+            few = first[: max(1, min(FEW, most * (1 + self.directions) // (1 + PAIR)))]
+            self._rounding = rounding(self._objective, few)
         progress = tqdm(desc="samples", unit="sample", disable=None, leave=False, delay=DELAY)
         for piece in split(itertools.chain([first], batches), most):
             with twice_differentiable(self._objective.dtype):
@@ -95,14 +99,21 @@ class Door:
             raise ValueError("no target counts: all are ignored by the loss, or have the weight 0")
 
     def _fitting(self, first: Batch, most: int, directions: int) -> int:
-        """How many samples have second derivatives that fit into `ROOM`, up to ``most``."""
+        """How many samples have second derivatives that fit into `ROOM`, up to ``most``.
+
+        Where those of one do not, it is fewer directions at a time.
+        """
         few, more = (min(len(first), count) for count in (2, 4))
-        each = self._saved(first[:more]) // more
+        check_function(self._objective, first[:more])
+        saved = self._saved(first[:more])
         if more > few:  # what all samples share does not count
-            each = (more * each - self._saved(first[:few])) // (more - few)
-        each = max(each, 1) * (1 + directions)
+            saved, more = saved - self._saved(first[:few]), more - few
+        saved += first[:more].to(self._objective.device, self._objective.dtype).nbytes
+        once = max(TRANSIENT * saved // more, 1)
+        self.directions = min(directions, max(1, ROOM // once - 1))
+        each = once * (1 + self.directions)
         most = max(1, min(most, ROOM // each))
-        what = f"second derivatives of {most} samples along {directions} directions at a time"
+        what = f"second derivatives of {most} samples along {self.directions} directions at a time"
         announce(what, most * each, self._objective.device)
         return most
 

@@ -12,8 +12,6 @@ from hdlib.curvature.data import Batch
 from hdlib.curvature.nested import map_tensors, tensors_in
 from hdlib.curvature.objective import Objective
 
-DIRECTIONS = 64
-"""Rows of a matrix at a time."""
 DELAY = 2
 """Seconds after which progress is shown."""
 
@@ -102,7 +100,9 @@ def gauss_newton_map(objective: Objective, batch: Batch) -> Callable[[Tensor], T
     return product
 
 
-def add_hessian(total: Tensor, objective: Objective, batch: Batch, weight: float) -> None:
+def add_hessian(
+    total: Tensor, objective: Objective, batch: Batch, weight: float, *, directions: int
+) -> None:
     """Add weight times the Hessian of the loss of a batch to the lower triangle of (P, P).
 
     The rows of one parameter are its gradient differentiated with respect to it and the ones after
@@ -111,11 +111,16 @@ def add_hessian(total: Tensor, objective: Objective, batch: Batch, weight: float
     slopes = objective.slopes(objective.value(batch) * weight, create_graph=True)
     parameters = list(objective.parameters.values())
     for index, slope in enumerate(slopes):
-        later = parameters[index:]
-        _add_rows(total, later, lambda v, slope=slope, later=later: pulled([slope], later, [v]))
+
+        def rows(v: Tensor, slope: Tensor = slope, index: int = index) -> list[Tensor]:
+            return pulled([slope], parameters[index:], [v])
+
+        _add_rows(total, parameters[index:], rows, directions)
 
 
-def add_gauss_newton(total: Tensor, objective: Objective, batch: Batch, weight: float) -> None:
+def add_gauss_newton(
+    total: Tensor, objective: Objective, batch: Batch, weight: float, *, directions: int
+) -> None:
     """Add weight · Jᵀ(∂²ℓ/∂f²)J to the lower triangle of (P, P), by parameters.
 
     Raises:
@@ -128,7 +133,7 @@ def add_gauss_newton(total: Tensor, objective: Objective, batch: Batch, weight: 
         def rows(v: Tensor, index: int = index) -> list[Tensor]:
             return linear.product([parameters[index]], [v * weight], parameters[index:])
 
-        _add_rows(total, parameters[index:], rows)
+        _add_rows(total, parameters[index:], rows, directions)
 
 
 class _Outputs:
@@ -176,20 +181,23 @@ class _Outputs:
 
 
 def _add_rows(
-    total: Tensor, later: Sequence[Tensor], rows: Callable[[Tensor], list[Tensor]]
+    total: Tensor,
+    later: Sequence[Tensor],
+    rows: Callable[[Tensor], list[Tensor]],
+    directions: int,
 ) -> None:
     """Add the rows of the first tensor's basis vectors, as columns of the last block."""
     start = len(total) - sum(tensor.numel() for tensor in later)
     first = later[0]
     bar = {
         "desc": "rows",
-        "unit_scale": DIRECTIONS,
+        "unit_scale": directions,
         "disable": None,
         "leave": False,
         "delay": DELAY,
     }
-    for offset in tqdm(range(0, first.numel(), DIRECTIONS), **bar):
-        count = min(DIRECTIONS, first.numel() - offset)
+    for offset in tqdm(range(0, first.numel(), directions), **bar):
+        count = min(directions, first.numel() - offset)
         basis = first.new_zeros(count, first.numel())
         basis[:, offset : offset + count].fill_diagonal_(1)
         found = rows(basis.view(count, *first.shape))

@@ -77,7 +77,7 @@ class StreamedOperator(CurvatureOperator):
         for piece, weight in tqdm(self._pieces, **bar):
             with twice_differentiable(self.dtype):
                 product = self._map(piece)
-                for start in range(0, block.shape[1], DIRECTIONS):
-                    columns = slice(start, start + DIRECTIONS)
+                for start in range(0, block.shape[1], self._door.directions):
+                    columns = slice(start, start + self._door.directions)
                     total[:, columns] += product(block[:, columns]) * (weight / self._weight)
         return total.to(self.dtype)

@@ -174,7 +174,7 @@ MISUSED: dict[str, tuple[Callable[[], Any], str]] = {
     ),
     "a matrix in single precision": (
         lambda: mlp(Applied(lambda x: x @ torch.eye(5).type("torch.FloatTensor"))),
-        "fails on 8 samples in torch.float64: .*takes dtype=torch.float32",
+        "fails on 4 samples in torch.float64: .*takes dtype=torch.float32",
     ),
     "detached": (Detached, "does not depend on the parameters|is something detached"),
     "weight norm": (
@@ -182,7 +182,7 @@ MISUSED: dict[str, tuple[Callable[[], Any], str]] = {
         lambda: Sequential(parametrizations.weight_norm(Linear(4, 3)), Tanh(), Linear(3, 3)),
         "not symmetric",
     ),
-    "buffer not finite": (with_nan_buffer, "the loss of 8 samples is nan"),
+    "buffer not finite": (with_nan_buffer, "the loss of 4 samples is nan"),
     "bag of embeddings": (
         lambda: Sequential(Applied(lambda x: x.long().abs() % 3), nn.EmbeddingBag(3, 3)),
         "the second derivative cannot be taken: the derivative for '_embedding_bag_backward'",
@@ -238,7 +238,7 @@ COUPLED: dict[str, tuple[Loss, str]] = {
     "sum of squares": (one_hot(nn.MSELoss(reduction="sum")), r"reduction='mean'"),
     "no reduction": (
         nn.CrossEntropyLoss(reduction="none"),
-        r"must be one number.*\(8,\).*reduction='mean'",
+        r"must be one number.*\(4,\).*reduction='mean'",
     ),
     "a Python number": (lambda f, y: 3.0, "must be one number.*got float"),  # type: ignore
     "contrastive": (contrastive, "couples samples.*contrastive"),
