@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 import logging
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable
 from typing import NamedTuple
 
 import torch
@@ -19,16 +19,15 @@ from hdlib.curvature.door import (
     twice_differentiable,
     weight_of,
 )
-from hdlib.curvature.layers import Affine, Layer, piecewise_linear
-from hdlib.curvature.losses import Loss, OutputDerivatives, output_derivatives
+from hdlib.curvature.layers import piecewise_linear
+from hdlib.curvature.losses import Loss, output_derivatives
 from hdlib.curvature.memory import announce
-from hdlib.curvature.piecewise import GaussNewtonSum, ResidualSum, pull_back
 from hdlib.curvature.products import add_gauss_newton, add_hessian, trained
 from hdlib.curvature.rank_k import mirror
+from hdlib.curvature.structured import fill_from_structure, structured_memory, worthwhile
 
 log = logging.getLogger(__name__)
 
-SAMPLES = 128
 PRODUCT_SAMPLES = 64
 
 
@@ -71,8 +70,7 @@ def hessian(model: nn.Module, loss: Loss, data: Data) -> Tensor:
         tensor([[10., 14.],
                 [14., 20.]], dtype=torch.float64)
     """
-    (total,) = _matrices(model, 1)
-    _fill(model, loss, data, gauss_newton=total, residual=total)
+    (total,) = _computed(model, loss, data, matrices=1, residual=True)
     return total
 
 
@@ -82,8 +80,7 @@ def gauss_newton(model: nn.Module, loss: Loss, data: Data) -> Tensor:
     For cross-entropy it is the Fisher information matrix (Martens 2020). Arguments, result and
     errors are those of `hessian`.
     """
-    (total,) = _matrices(model, 1)
-    _fill(model, loss, data, gauss_newton=total, residual=None)
+    (total,) = _computed(model, loss, data, matrices=1, residual=False)
     return total
 
 
@@ -92,31 +89,14 @@ def hessian_split(model: nn.Module, loss: Loss, data: Data) -> HessianSplit:
 
     Arguments and errors are those of `hessian`.
     """
-    parts = HessianSplit(*_matrices(model, 2))
-    _fill(model, loss, data, gauss_newton=parts.gauss_newton, residual=parts.residual)
-    return parts
-
-
-def _matrices(model: nn.Module, count: int) -> list[Tensor]:
-    """Zero matrices for the results, if they and as much again for the sums fit into memory."""
-    device = next((p.device for p in model.parameters()), torch.device("cpu"))
-    size = sum(parameter.numel() for parameter in trained(model).values())
-    needed = (count + 1) * size**2 * 8
-    what = f"a Hessian of {size:,} parameters ({size**2 * 8 / 1e9:.2f} GB) with its sums"
-    announce(what, needed, device)
-    return [torch.zeros(size, size, dtype=torch.float64, device=device) for _ in range(count)]
+    return HessianSplit(*_computed(model, loss, data, matrices=2, residual=True))
 
 
 @torch.no_grad()
-def _fill(
-    model: nn.Module,
-    loss: Loss,
-    data: Data,
-    *,
-    gauss_newton: Tensor,
-    residual: Tensor | None,
-) -> None:
-    """Add the parts of the Hessian to zero matrices; one matrix given twice gets their sum."""
+def _computed(
+    model: nn.Module, loss: Loss, data: Data, *, matrices: int, residual: bool
+) -> list[Tensor]:
+    """The sum of the parts in one matrix or each in its own, or the Gauss–Newton part alone."""
     model = double(model)
     stream = batches(data, like=model)
     first = next(stream)
@@ -124,62 +104,28 @@ def _fill(
     loss = cast_loss(loss, next(model.parameters()))
     derivatives = output_derivatives(loss)
     layers = None if derivatives is None else piecewise_linear(model, first[0][:1])
+    if layers is not None and not worthwhile(layers, residual=residual):
+        layers = None
+    size = sum(parameter.numel() for parameter in trained(model).values())
+    beside = structured_memory(layers, residual=residual) if layers else 8 * size**2
+    found = _matrices(size, matrices, beside, next(model.parameters()).device)
+    parts = found[0], found[-1] if residual else None
     if derivatives is not None and layers is not None:
-        samples = _fill_from_structure(layers, derivatives, stream, gauss_newton, residual)
+        samples = fill_from_structure(layers, derivatives, stream, *parts)
     else:
         with twice_differentiable():
             check_mean(model, loss, *first)
             check_curvature(model, loss, *first)
-            samples = _fill_by_products(model, loss, stream, gauss_newton, residual)
-        check_weight(samples)
-    for matrix in {id(matrix): matrix for matrix in (gauss_newton, residual)}.values():
-        if matrix is not None:
-            mirror(matrix.div_(samples))
+            samples = _fill_by_products(model, loss, stream, *parts)
+    check_weight(samples)
+    return [mirror(matrix.div_(samples)) for matrix in found]
 
 
-def _fill_from_structure(
-    layers: list[Layer],
-    derivatives: Callable[[Tensor, Tensor], OutputDerivatives],
-    stream: Iterable[tuple[Tensor, Tensor]],
-    gauss_newton: Tensor,
-    residual: Tensor | None,
-) -> int:
-    curved = GaussNewtonSum(layers)
-    bent = ResidualSum(layers)
-    samples = 0
-    for x, y in split(stream, SAMPLES):
-        outputs = x
-        for layer in layers:
-            outputs = layer.forward(outputs)
-        factors, errors = pull_back(layers, derivatives(outputs, y))
-        patches = {layer: layer.patches() for layer in factors}
-        curved.add(factors, patches)
-        if residual is not None:
-            bent.add(errors, patches)
-        samples += len(x)
-    for block in curved.blocks():
-        _place(gauss_newton, *block)
-    if residual is not None:
-        for block in bent.blocks():
-            _place(residual, *block)
-    return samples
-
-
-def _place(matrix: Tensor, earlier: Affine, later: Affine, block: Tensor) -> None:
-    """Add a block (Oᵢ, columnsᵢ, Oⱼ, columnsⱼ) of layers i ≤ j to the lower triangle."""
-    for row, row_columns in _parameters(later, block.shape[3]):
-        for column, column_columns in _parameters(earlier, block.shape[1]):
-            target = matrix[row, column].unflatten(0, (later.outputs, -1))
-            target = target.unflatten(2, (earlier.outputs, -1))
-            target += block[:, column_columns, :, row_columns].permute(2, 3, 0, 1)
-
-
-def _parameters(layer: Affine, columns: int) -> Iterator[tuple[slice, slice]]:
-    """Where a layer's weight, and its bias if it is among the columns, lie in θ and in a block."""
-    end = layer.start + layer.outputs * layer.fan_in
-    yield slice(layer.start, end), slice(0, layer.fan_in)
-    if columns > layer.fan_in:
-        yield slice(end, end + layer.outputs), slice(layer.fan_in, columns)
+def _matrices(size: int, count: int, beside: int, device: torch.device) -> list[Tensor]:
+    """Zero matrices for the results, if they and what is needed ``beside`` them fit into memory."""
+    what = f"a Hessian of {size:,} parameters ({size**2 * 8 / 1e9:.2f} GB) with its sums"
+    announce(what, 8 * count * size**2 + beside, device)
+    return [torch.zeros(size, size, dtype=torch.float64, device=device) for _ in range(count)]
 
 
 def _fill_by_products(
