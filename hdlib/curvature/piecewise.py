@@ -40,7 +40,7 @@ from hdlib.curvature.layers import Affine, Conv, Layer, Linear
 from hdlib.curvature.losses import OutputDerivatives
 from hdlib.curvature.rank_k import add_rank_k
 
-FLOATS = 2**22
+FLOATS = 2**21
 """Values in a temporary array: small enough to stay near the processor and be used again."""
 
 
@@ -154,7 +154,7 @@ class ResidualSum:
         self.matrix = matrix
         self.affine = [layer for layer in layers if isinstance(layer, Affine)]
         self._sums: dict[tuple[Affine, Affine], Tensor] = {}
-        self._piece = max(1, FLOATS // tangents_per_sample(layers))
+        self._piece = residual_samples(layers)
 
     def add(self, errors: dict[Affine, Tensor], patches: dict[Affine, Tensor]) -> None:
         """Add the samples of the last forward pass, with δ (n, O[, positions]) and A."""
@@ -286,6 +286,11 @@ def hidden_pairs(layers: list[Layer]) -> list[tuple[Linear, Linear]]:
     return [(earlier, later) for earlier, later in pairs if earlier is not last or last is None]
 
 
+def residual_samples(layers: list[Layer]) -> int:
+    """Samples at a time in a `ResidualSum`."""
+    return max(1, FLOATS // tangents_per_sample(layers))
+
+
 def tangents_per_sample(layers: list[Layer]) -> int:
     """Values in the largest array of tangents of one sample."""
     largest = 1
@@ -346,8 +351,10 @@ def _add_outer(total: Tensor, left: Tensor, right: Tensor, inner: Tensor) -> Non
     step = max(1, FLOATS // max(1, right.numel()))
     for start in range(0, len(total), step):
         piece = slice(start, start + step)
-        outer = (left[:, piece, None] * right[:, None]).flatten(1)
-        total[piece].flatten(0, 1).addmm_(outer.T, inner)
+        # Unnamed: each outer product is freed before the next one is made.
+        total[piece].flatten(0, 1).addmm_(
+            (left[:, piece, None] * right[:, None]).flatten(1).T, inner
+        )
 
 
 def _add_to(sums: dict, key: tuple, value: Tensor) -> None:

@@ -1,23 +1,29 @@
-"""The exact Hessian of a recognised stack, chunk by chunk: what it costs, and what it takes.
+"""The exact Hessian of a recognised stack, chunk by chunk: what it takes, and whether it pays.
 
-With p the parameters of a layer, O its outputs, K its columns, t its positions, C the classes, all
-costs are products of two numbers for one sample, and the layers i ≤ j run over all pairs.
+Estimated in multiplications for one sample, with p the parameters of a layer, O its outputs, K its
+columns, t its positions, z its activations, C the classes, and q = Σp over convolutions:
 
 *From the structure* (`hdlib.curvature.piecewise`)
 
-    pull back                 C · Σ pt
-    linear i, j               pᵢpⱼ + C OᵢOⱼ      (read-out with itself: p²/2 + CK²)
-    convolutions, with q = Σp of them   Cq²/2 + C · Σ pt
-    convolutions, linear j    C Oⱼq + pⱼq
-    residual of source i      p (of a convolution) or O (of a linear layer) · Σ_{j>i} 2 pⱼtⱼ, + pᵢpⱼ
+    pull back                      C Σ (pt + 30 z)
+    linear layers i ≤ j            Σ pᵢpⱼ + C OᵢOⱼ;  p²/2 + Kp for the read-out with itself
+    convolutions                   C q²/2 + C Σ pt + 30 C²
+    convolutions, linear j         q Σ (C Oⱼ + pⱼ)
+    residual, i < j                Σ 2 oᵢ pⱼtⱼ + pᵢpⱼ for linear layers i; o is O for these, else p
 
-*By products* (`hdlib.curvature.products`) the rows of layer i are pᵢ products with the Hessian, each
-5 · Σ_{j≥i} pⱼtⱼ: a tangent, two cotangents and two gradients of weights.
+*By products* (`hdlib.curvature.products`) pᵢ products for layer i, each of which moves a tangent,
+two cotangents and two gradients through it and the layers after it:
+
+    Σᵢ pᵢ Σ_{j ≥ i} (5 pⱼtⱼ + 150 zⱼ)
+
+What passes an activation one by one is bound by memory, not by multiplications: 30 and 150 are
+measured, and small networks by products are all of this kind. Both grow with the samples alike.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from itertools import pairwise
 from math import prod
 
 from torch import Tensor
@@ -32,11 +38,18 @@ from hdlib.curvature.piecewise import (
     hidden_pairs,
     pull_back,
     readout,
+    residual_samples,
     tangents_per_sample,
 )
 
 SAMPLES = 128
-CHUNK_FLOATS = 2**24
+TANGENTS = 4
+"""Arrays of tangents at a time: as they are, unfolded, and pushed through a layer."""
+PULLED, DIFFERENTIATED = 30, 150
+"""Multiplications in the time of passing one activation back, and of differentiating it twice."""
+OVERHEAD = 50_000_000
+"""Bytes that the allocator and BLAS keep, as measured."""
+CHUNK_FLOATS = 2**23
 """Values that the temporary arrays of a chunk of samples hold, if one sample does not hold more."""
 
 
@@ -87,25 +100,29 @@ def fill_from_structure(
 
 
 def structured_memory(layers: list[Layer], *, residual: bool) -> int:
-    """Bytes that `fill_from_structure` takes beside its matrices, at most.
+    """Bytes that `fill_from_structure` takes beside its matrices.
 
     Args:
         layers: after a forward pass of any sample.
         residual: whether there is one.
     """
     last = readout(layers)
-    sums = 0 if last is None else last.outputs * last.columns**2
-    sums += sum(earlier.size * later.size for earlier, later in hidden_pairs(layers))
-    chunk = _chunk(layers) * _floats_per_sample(layers)
-    tangents = 0
-    if residual:
-        affine = [layer for layer in layers if isinstance(layer, Affine)]
-        for index, source in enumerate(affine[:-1]):
-            for later in affine[index + 1 :]:
-                shared = source.outputs if later is affine[index + 1] and isinstance(source, Conv) else 1
-                sums += source.size * later.outputs * later.fan_in // shared
-        tangents = 4 * max(FLOATS, tangents_per_sample(layers))
-    return 8 * (sums + chunk + max(FLOATS, tangents))
+    samples = _chunk(layers)
+    pairs = [(earlier.columns * later.columns, earlier.size * later.size) for earlier, later in hidden_pairs(layers)]
+    if last is not None:
+        pairs.append((last.columns**2, last.columns * last.size))
+    sums = sum(entries for _, entries in pairs)
+    piece = max((min(FLOATS, samples * outer) for outer, _ in pairs), default=0)
+    affine = [layer for layer in layers if isinstance(layer, Affine)]
+    if residual and len(affine) > 1:
+        for source, following in pairwise(affine):
+            shared = source.outputs if isinstance(source, Conv) or isinstance(following, Conv) else 1
+            sums += source.size * following.outputs * following.fan_in // max(shared, 1)
+            later = affine[affine.index(following) + 1 :]
+            sums += sum(source.size * layer.outputs * layer.fan_in for layer in later)
+        tangents = tangents_per_sample(layers) * min(samples, residual_samples(layers))
+        piece = max(piece, TANGENTS * tangents)
+    return 8 * (sums + samples * _floats_per_sample(layers) + piece) + OVERHEAD
 
 
 def _chunk(layers: list[Layer]) -> int:
@@ -114,30 +131,74 @@ def _chunk(layers: list[Layer]) -> int:
 
 
 def _floats_per_sample(layers: list[Layer]) -> int:
-    """Values in the temporary arrays of one sample, those of the residual left out."""
+    """Values in the temporary arrays of one sample, but for outer products and tangents."""
     classes = prod(layers[-1].image)
     last = readout(layers)
     affine = [layer for layer in layers if isinstance(layer, Affine)]
     convs = [layer for layer in affine if isinstance(layer, Conv)]
-    linears = [layer for layer in affine if isinstance(layer, Linear)]
-    state = sum(3 * prod(layer.image) for layer in layers)
-    state += sum(conv.columns * prod(conv.positions) for conv in convs)
-    inside = [layer for layer in layers[layers.index(affine[0]) :] if layer is not last]
-    pulled = (classes + 1) * sum(prod(layer.image) for layer in inside if layer in affine)
-    pulling = 3 * (classes + 1) * max((prod(layer.image) for layer in inside), default=0)
-    adding = 0
+    hidden = [layer for layer in affine if isinstance(layer, Linear) and layer is not last]
+    size = {layer: prod(layer.image) for layer in layers}
+    kept = sum(3 * size[layer] for layer in layers)
+    kept += sum(conv.columns * prod(conv.positions) for conv in convs)
+    kept += (classes + 1) * sum(size[layer] for layer in affine if layer is not last)
+    pulled = [layer for layer in layers[layers.index(affine[0]) + 1 :] if layer is not last]
+    pulling = (classes + 1) * max((2 * size[layer] + prod(layer.shape) for layer in pulled), default=0)
+    adding = 2 * classes * sum(layer.outputs for layer in hidden)
+    adding += max((i.outputs * j.outputs for i, j in hidden_pairs(layers)), default=0)
+    if last is not None:
+        adding = max(adding, 2 * last.size)
     if convs:
-        q = sum(conv.size for conv in convs)
-        pulled += classes**2
-        pulling += 3 * classes**2
-        adding = classes * (q + max(conv.size for conv in convs))
-        adding += max((layer.outputs * q for layer in linears), default=0)
-    hidden = [layer for layer in linears if layer is not last]
-    products = 2 * classes * sum(layer.outputs for layer in hidden)
-    products += max((i.outputs * j.outputs for i, j in hidden_pairs(layers)), default=0)
-    products = max(products, 2 * last.size if last is not None else 0)
-    return state + pulled + max(pulling, adding, products)
+        rows = sum(conv.size for conv in convs)
+        linears = [layer.outputs for layer in affine if isinstance(layer, Linear)]
+        moved = max([*linears, *(classes * conv.size // rows for conv in convs)])
+        kept += classes**2
+        adding = max(adding, rows * (classes + moved))
+        pulling = max(pulling, 2 * classes**2)
+    return kept + max(pulling, adding)
 
 
 def worthwhile(layers: list[Layer], *, residual: bool) -> bool:
-    return True
+    """Whether the structure is estimated to cost less than products with all basis vectors."""
+    return structured_cost(layers, residual=residual) < product_cost(layers)
+
+
+def structured_cost(layers: list[Layer], *, residual: bool) -> int:
+    """Multiplications for one sample from the structure."""
+    classes = prod(layers[-1].image)
+    last = readout(layers)
+    affine = [layer for layer in layers if isinstance(layer, Affine)]
+    convs = [layer for layer in affine if isinstance(layer, Conv)]
+    rows = sum(layer.size for layer in convs)
+    cost = 0 if last is None else last.size**2 // 2 + last.columns * last.size
+    for earlier, later in hidden_pairs(layers):
+        cost += earlier.size * later.size + classes * earlier.outputs * later.outputs
+    pulled = [layer for layer in layers[layers.index(affine[0]) :] if layer is not last]
+    cost += classes * sum(_forward(layer) + PULLED * prod(layer.image) for layer in pulled)
+    if convs:
+        cost += classes * (PULLED * classes + rows**2 // 2 + sum(map(_forward, convs)))
+        linears = [layer for layer in affine if isinstance(layer, Linear)]
+        cost += rows * sum(classes * layer.outputs + layer.size for layer in linears)
+    if residual:
+        for index, source in enumerate(affine):
+            pushed = source.size if isinstance(source, Conv) else source.outputs
+            for later in affine[index + 1 :]:
+                cost += 2 * pushed * _forward(later)
+                cost += source.size * later.size if isinstance(source, Linear) else 0
+    return cost
+
+
+def product_cost(layers: list[Layer]) -> int:
+    """Multiplications for one sample by products with the Hessian."""
+    return sum(
+        source.size
+        * sum(5 * _forward(later) + DIFFERENTIATED * prod(later.image) for later in layers[index:])
+        for index, source in enumerate(layers)
+        if isinstance(source, Affine)
+    )
+
+
+def _forward(layer: Layer) -> int:
+    """Multiplications of a forward pass."""
+    if not isinstance(layer, Affine):
+        return 0
+    return layer.size * (prod(layer.positions) if isinstance(layer, Conv) else 1)
