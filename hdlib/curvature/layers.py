@@ -167,7 +167,7 @@ class Affine(Layer):
         raise NotImplementedError
 
     def _with_constant(self, patches: Tensor) -> Tensor:
-        ones = torch.ones_like(patches[:, :1])
+        ones = patches.new_ones(len(patches), 1, *patches.shape[2:])
         return torch.cat([patches, ones], 1) if self.has_bias else patches
 
 
@@ -275,7 +275,8 @@ def piecewise_linear(model: nn.Module, sample: Tensor) -> list[Layer] | None:
 
     Recognised are `nn.Sequential`s, nested as one likes, of Linear (on vectors), Conv2d (zero
     padding, one group), ReLU, MaxPool2d, AvgPool2d, Flatten and Identity, without hooks, each
-    parameter used once and trained, that end in a vector of outputs.
+    parameter used once and trained, that end in a vector of outputs. A max-pool with a window that
+    is all padding gives −∞ there, and is not.
 
     Args:
         model: float64.
@@ -301,6 +302,8 @@ def piecewise_linear(model: nn.Module, sample: Tensor) -> list[Layer] | None:
             seen.add(module)
             start += layer.size
         x = layer.forward(x)
+        if not torch.isfinite(x).all():
+            return None
         if not isinstance(module, nn.Identity):
             layers.append(layer)
     expected = [

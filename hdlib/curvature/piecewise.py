@@ -9,16 +9,16 @@ the Gauss–Newton part and the residual (Schraudolph 2002). R has no block with
 layers i < j it is Σₙ δⱼ ⊗ ∂aⱼ/∂Wᵢ: the back-propagated error δⱼ at layer j times the derivative of
 layer j's input with respect to layer i's weights.
 
-With M = ∂f/∂z pulled back to the pre-activation z of a layer (C × O) and a its input, a linear layer
-has J = M ⊗ a, so that its blocks need no row of the Jacobian (Botev et al. 2017, before they
+With M = ∂f/∂z pulled back to the pre-activation z of a layer (C × O) and a its input, a linear
+layer has J = M ⊗ a, so that its blocks need no row of the Jacobian (Botev et al. 2017, before they
 approximate it):
 
     linear i ≤ j:          Σₙ (Mᵢᵀ (∂²ℓ/∂f²) Mⱼ) ⊗ (aᵢaⱼᵀ)
 
 For a linear layer that gives the outputs themselves M is the identity, and where ∂²ℓ/∂f² is
-diag(d) − ddᵀ/s its own block is a product of the rows d ⊗ a, one a sample, but for the blocks of one
-class each: many classes cost nothing more. Convolutions take a factor SSᵀ = ∂²ℓ/∂f² (C × R), which
-makes their part one symmetric rank-k product of the rows SᵀJ, and
+diag(d) − ddᵀ/s its own block is a product of the rows d ⊗ a, one a sample, but for the blocks of
+one class each: many classes cost nothing more. Convolutions take a factor SSᵀ = ∂²ℓ/∂f² (C × R),
+which makes their part one symmetric rank-k product of the rows SᵀJ, and
 
     convolution, linear j: Σₙ ((SᵀJ)ᵀ SᵀMⱼ) ⊗ aⱼ.
 
@@ -162,6 +162,8 @@ class ResidualSum:
             samples = slice(start, start + self._piece)
             error = {layer: value[samples] for layer, value in errors.items()}
             for source in self.affine[:-1]:
+                if not source.size:
+                    continue
                 self._add_source(source, patches[source][samples], error, samples)
 
     def _add_source(
@@ -217,12 +219,12 @@ class ResidualSum:
                     block = total.view(channels, kernel, k, m).permute(0, 2, 3, 1)
                 else:
                     block = total.view(channels, kernel, k, o, m).permute(3, 2, 4, 0, 1).flatten(3)
-            elif isinstance(source, Conv):
-                spread = layer.fan_in // (o if layer is next_layer else 1)
-                block = total.view(k, o, spread, m).permute(1, 0, 3, 2)
             else:
                 spread = layer.fan_in // (o if layer is next_layer else 1)
-                block = total.view(k, m, o, spread).permute(2, 0, 1, 3)
+                if isinstance(source, Conv):
+                    block = total.view(k, o, spread, m).permute(1, 0, 3, 2)
+                else:
+                    block = total.view(k, m, o, spread).permute(2, 0, 1, 3)
             place(self.matrix, source, layer, block, one_channel=layer is next_layer)
 
 

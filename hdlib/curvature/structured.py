@@ -108,7 +108,10 @@ def structured_memory(layers: list[Layer], *, residual: bool) -> int:
     """
     last = readout(layers)
     samples = _chunk(layers)
-    pairs = [(earlier.columns * later.columns, earlier.size * later.size) for earlier, later in hidden_pairs(layers)]
+    pairs = [
+        (earlier.columns * later.columns, earlier.size * later.size)
+        for earlier, later in hidden_pairs(layers)
+    ]
     if last is not None:
         pairs.append((last.columns**2, last.columns * last.size))
     sums = sum(entries for _, entries in pairs)
@@ -116,7 +119,9 @@ def structured_memory(layers: list[Layer], *, residual: bool) -> int:
     affine = [layer for layer in layers if isinstance(layer, Affine)]
     if residual and len(affine) > 1:
         for source, following in pairwise(affine):
-            shared = source.outputs if isinstance(source, Conv) or isinstance(following, Conv) else 1
+            shared = (
+                source.outputs if isinstance(source, Conv) or isinstance(following, Conv) else 1
+            )
             sums += source.size * following.outputs * following.fan_in // max(shared, 1)
             later = affine[affine.index(following) + 1 :]
             sums += sum(source.size * layer.outputs * layer.fan_in for layer in later)
@@ -142,7 +147,9 @@ def _floats_per_sample(layers: list[Layer]) -> int:
     kept += sum(conv.columns * prod(conv.positions) for conv in convs)
     kept += (classes + 1) * sum(size[layer] for layer in affine if layer is not last)
     pulled = [layer for layer in layers[layers.index(affine[0]) + 1 :] if layer is not last]
-    pulling = (classes + 1) * max((2 * size[layer] + prod(layer.shape) for layer in pulled), default=0)
+    pulling = (classes + 1) * max(
+        (2 * size[layer] + prod(layer.shape) for layer in pulled), default=0
+    )
     adding = 2 * classes * sum(layer.outputs for layer in hidden)
     adding += max((i.outputs * j.outputs for i, j in hidden_pairs(layers)), default=0)
     if last is not None:

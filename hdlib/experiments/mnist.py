@@ -14,7 +14,7 @@ import torch
 import torch.nn.functional as F
 from numpy.typing import NDArray
 from pydantic import Field, model_validator
-from scipy.linalg.blas import dsyrk
+from scipy.linalg import get_blas_funcs
 from torch import Tensor
 from tqdm import tqdm
 
@@ -294,9 +294,10 @@ def syrk_seconds(n: int, rows: int) -> float:
     generator = torch.Generator().manual_seed(0)
     block = torch.randn(min(rows, 10_000), n, generator=generator, dtype=torch.float64).numpy()
     total = np.zeros((n, n), order="F")
-    dsyrk(1.0, block[:n].T, beta=1.0, c=total, overwrite_c=1)
+    (syrk,) = get_blas_funcs(("syrk",), dtype=np.float64)
+    syrk(1.0, block[:n].T, beta=1.0, c=total, overwrite_c=1)
     started = time.monotonic()
-    dsyrk(1.0, block.T, beta=1.0, c=total, overwrite_c=1)
+    syrk(1.0, block.T, beta=1.0, c=total, overwrite_c=1)
     return (time.monotonic() - started) * rows / len(block)
 
 
