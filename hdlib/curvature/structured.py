@@ -23,7 +23,6 @@ measured, and small networks by products are all of this kind. Both grow with th
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from itertools import pairwise
 from math import prod
 
 from torch import Tensor
@@ -47,7 +46,7 @@ TANGENTS = 4
 """Arrays of tangents at a time: as they are, unfolded, and pushed through a layer."""
 PULLED, DIFFERENTIATED = 30, 150
 """Multiplications in the time of passing one activation back, and of differentiating it twice."""
-OVERHEAD = 50_000_000
+OVERHEAD = 64_000_000
 """Bytes that the allocator and BLAS keep, as measured."""
 CHUNK_FLOATS = 2**23
 """Values that the temporary arrays of a chunk of samples hold, if one sample does not hold more."""
@@ -108,23 +107,19 @@ def structured_memory(layers: list[Layer], *, residual: bool) -> int:
     """
     last = readout(layers)
     samples = _chunk(layers)
-    pairs = [
-        (earlier.columns * later.columns, earlier.size * later.size)
-        for earlier, later in hidden_pairs(layers)
-    ]
+    outer = [i.columns * j.columns for i, j in hidden_pairs(layers)]
+    sums = sum(i.size * j.size for i, j in hidden_pairs(layers))
     if last is not None:
-        pairs.append((last.columns**2, last.columns * last.size))
-    sums = sum(entries for _, entries in pairs)
-    piece = max((min(FLOATS, samples * outer) for outer, _ in pairs), default=0)
+        outer.append(last.columns**2)
+        sums += last.columns * last.size
+    piece = min(FLOATS, samples * max(outer, default=0))
     affine = [layer for layer in layers if isinstance(layer, Affine)]
     if residual and len(affine) > 1:
-        for source, following in pairwise(affine):
-            shared = (
-                source.outputs if isinstance(source, Conv) or isinstance(following, Conv) else 1
-            )
-            sums += source.size * following.outputs * following.fan_in // max(shared, 1)
-            later = affine[affine.index(following) + 1 :]
-            sums += sum(source.size * layer.outputs * layer.fan_in for layer in later)
+        for index, source in enumerate(affine[:-1]):
+            following, *later = affine[index + 1 :]
+            # Next to the source only the weights in one channel each are kept.
+            sums += source.columns * following.outputs * following.fan_in
+            sums += source.size * sum(layer.outputs * layer.fan_in for layer in later)
         tangents = tangents_per_sample(layers) * min(samples, residual_samples(layers))
         piece = max(piece, TANGENTS * tangents)
     return 8 * (sums + samples * _floats_per_sample(layers) + piece) + OVERHEAD
