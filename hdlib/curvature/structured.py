@@ -66,7 +66,7 @@ def fill_from_structure(
         derivatives: of the loss, by `hdlib.curvature.losses.output_derivatives`.
         stream: of inputs and targets; targets that cross-entropy ignores are left out.
         gauss_newton: (P, P) zeros.
-        residual: the same, or the same matrix for the sum of both parts, or None.
+        residual: (P, P) zeros, or None; one matrix given twice gets the sum of both parts.
 
     Returns:
         How many samples counted.
