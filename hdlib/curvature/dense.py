@@ -45,8 +45,9 @@ def hessian(model: nn.Module, loss: Loss, data: Data) -> Tensor:
     average-pool and flatten layers with cross-entropy or mean squared error are recognised and
     computed from their structure (`hdlib.curvature.piecewise`), which costs about one symmetric
     rank-k product; other models and losses, and the few stacks where it is estimated to be cheaper
-    (`hdlib.curvature.structured`), take P Hessian-vector products (`hdlib.curvature.products`). At kinks the derivatives are those of PyTorch's autograd: a ReLU
-    at exactly zero passes nothing, a tied max-pool passes its first largest entry.
+    (`hdlib.curvature.structured`), take P Hessian-vector products (`hdlib.curvature.products`).
+    At kinks the derivatives are those of PyTorch's autograd: a ReLU at exactly zero passes nothing,
+    a tied max-pool passes its first largest entry.
 
     Args:
         model: any module; its parameters that require grad, in the order of `named_parameters`,
