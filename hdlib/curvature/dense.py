@@ -9,21 +9,26 @@ from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
+from tqdm import tqdm
 
 from hdlib.curvature.data import Batch, Data
 from hdlib.curvature.door import Door, split
-from hdlib.curvature.layers import Affine, Layer, piecewise_linear
+from hdlib.curvature.layers import Layer, piecewise_linear
 from hdlib.curvature.losses import Loss, OutputDerivatives, output_derivatives
 from hdlib.curvature.memory import announce
 from hdlib.curvature.objective import Objective
-from hdlib.curvature.piecewise import GaussNewtonSum, ResidualSum, pull_back
-from hdlib.curvature.products import add_gauss_newton, add_hessian
+from hdlib.curvature.products import DELAY, add_gauss_newton, add_hessian
 from hdlib.curvature.rank_k import mirror
 from hdlib.curvature.settings import twice_differentiable
+from hdlib.curvature.structured import (
+    chunk,
+    fill_from_structure,
+    structured_memory,
+    worthwhile,
+)
 
 log = logging.getLogger(__name__)
 
-SAMPLES = 128
 PRODUCT_SAMPLES, DIRECTIONS = 64, 64
 
 
@@ -47,10 +52,11 @@ def hessian(
     Computed in float64 whatever the model's dtype. Stacks of linear, convolution, ReLU, max-pool,
     average-pool and flatten layers with cross-entropy or mean squared error are recognised and
     computed from their structure (`hdlib.curvature.piecewise`), which costs about one symmetric
-    rank-k product; other models and losses take P Hessian-vector products
+    rank-k product; other models and losses, and the few stacks where that is estimated to be
+    cheaper (`hdlib.curvature.structured`), take P Hessian-vector products
     (`hdlib.curvature.products`), after a few evaluations that make sure that there is a Hessian
-    (`hdlib.curvature.door`). At kinks the derivatives are those of PyTorch's autograd: a ReLU
-    at exactly zero passes nothing, a tied max-pool passes its first largest entry.
+    (`hdlib.curvature.door`). At kinks the derivatives are those of PyTorch's autograd: a ReLU at
+    exactly zero passes nothing, a tied max-pool passes its first largest entry.
 
     Args:
         model: any module; it is copied, in its mode (train, eval), and left as it is.
@@ -83,9 +89,7 @@ def hessian(
                 [14., 20.]], dtype=torch.float64)
     """
     objective = Objective(model, loss, parameters=parameters, dtype=dtype)
-    (total,) = _matrices(objective, 1)
-    _fill(objective, data, gauss_newton=total, residual=total)
-    return total
+    return _computed(objective, data, matrices=1, residual=True)[0]
 
 
 def gauss_newton(
@@ -102,9 +106,7 @@ def gauss_newton(
     information matrix (Martens 2020). Arguments, result and errors are those of `hessian`.
     """
     objective = Objective(model, loss, parameters=parameters, dtype=dtype)
-    (total,) = _matrices(objective, 1)
-    _fill(objective, data, gauss_newton=total, residual=None)
-    return total
+    return _computed(objective, data, matrices=1, residual=False)[0]
 
 
 def hessian_split(
@@ -120,50 +122,43 @@ def hessian_split(
     Arguments and errors are those of `hessian`.
     """
     objective = Objective(model, loss, parameters=parameters, dtype=dtype)
-    parts = HessianSplit(*_matrices(objective, 2))
-    _fill(objective, data, gauss_newton=parts.gauss_newton, residual=parts.residual)
-    return parts
+    return HessianSplit(*_computed(objective, data, matrices=2, residual=True))
 
 
-def _matrices(objective: Objective, count: int) -> list[Tensor]:
-    """Zero matrices for the results, if they and as much again for the sums fit into memory."""
-    size, device = objective.size, objective.device
-    needed = (count + 1) * size**2 * 8
-    what = f"a Hessian of {size:,} parameters ({size**2 * 8 / 1e9:.2f} GB) with its sums"
-    announce(what, needed, device)
-    return [torch.zeros(size, size, dtype=torch.float64, device=device) for _ in range(count)]
-
-
-def _fill(
-    objective: Objective,
-    data: Data,
-    *,
-    gauss_newton: Tensor,
-    residual: Tensor | None,
-) -> None:
-    """Add the parts of the Hessian to zero matrices; one matrix given twice gets their sum."""
+def _computed(objective: Objective, data: Data, *, matrices: int, residual: bool) -> list[Tensor]:
+    """The sum of the parts in one matrix or each in its own, or the Gauss–Newton part alone."""
     stream = objective.batches(data)
     first = next(stream)
     stream = itertools.chain([first], stream)
     with torch.no_grad():
-        structure = _structure(objective, first)
+        structure = _structure(objective, first, residual=residual)
+        beside = 0 if structure is None else structured_memory(structure[0], residual=residual)
+        found = _matrices(objective, matrices, beside)
+        parts = found[0], found[-1] if residual else None
         if structure is None:
-            weight = _fill_by_products(objective, stream, gauss_newton, residual)
+            weight = _fill_by_products(objective, stream, *parts)
         else:
-            weight = _fill_from_structure(
-                *structure, _pairs(objective, stream), gauss_newton, residual
-            )
-        for matrix in {id(matrix): matrix for matrix in (gauss_newton, residual)}.values():
-            if matrix is not None:
-                mirror(matrix.div_(weight))
-                if not torch.isfinite(matrix.sum()):
-                    raise ValueError("the Hessian is not finite: outputs or losses overflow")
+            pairs = _pairs(objective, stream, chunk(structure[0]))
+            weight = fill_from_structure(*structure, pairs, *parts)
+        for matrix in found:
+            mirror(matrix.div_(weight))
+            if not torch.isfinite(matrix.sum()):
+                raise ValueError("the Hessian is not finite: outputs or losses overflow")
+    return found
+
+
+def _matrices(objective: Objective, count: int, beside: int) -> list[Tensor]:
+    """Zero matrices for the results, if they and what is needed ``beside`` them fit into memory."""
+    size, device = objective.size, objective.device
+    what = f"a Hessian of {size:,} parameters ({size**2 * 8 / 1e9:.2f} GB) with its sums"
+    announce(what, 8 * count * size**2 + beside, device)
+    return [torch.zeros(size, size, dtype=torch.float64, device=device) for _ in range(count)]
 
 
 def _structure(
-    objective: Objective, first: Batch
+    objective: Objective, first: Batch, *, residual: bool
 ) -> tuple[list[Layer], Callable[[Tensor, Tensor], OutputDerivatives]] | None:
-    """Layers and derivatives of the loss where both are recognised, in float64."""
+    """Layers and derivatives of the loss where both are recognised, in float64, and it pays."""
     derivatives = output_derivatives(objective.loss_given)
     whole = len(objective.parameters) == len(list(objective.model.parameters()))
     one_tensor = len(first.args) == 1 and not first.kwargs and isinstance(first.args[0], Tensor)
@@ -171,58 +166,20 @@ def _structure(
         return None
     x = first[:1].to(objective.device, objective.dtype).args[0]
     layers = piecewise_linear(objective.model, x)
-    return None if layers is None else (layers, derivatives)
+    if layers is None or not worthwhile(layers, residual=residual):
+        return None
+    return layers, derivatives
 
 
-def _pairs(objective: Objective, stream: Iterable[Batch]) -> Iterator[tuple[Tensor, Tensor]]:
-    for piece in split(stream, SAMPLES):
+def _pairs(
+    objective: Objective, stream: Iterable[Batch], size: int
+) -> Iterator[tuple[Tensor, Tensor]]:
+    progress = tqdm(desc="samples", unit="sample", disable=None, leave=False, delay=DELAY)
+    for piece in split(stream, size):
         cast = piece.to(objective.device, objective.dtype)
         yield cast.args[0], cast.targets
-
-
-def _fill_from_structure(
-    layers: list[Layer],
-    derivatives: Callable[[Tensor, Tensor], OutputDerivatives],
-    stream: Iterable[tuple[Tensor, Tensor]],
-    gauss_newton: Tensor,
-    residual: Tensor | None,
-) -> int:
-    curved = GaussNewtonSum(layers)
-    bent = ResidualSum(layers)
-    samples = 0
-    for x, y in stream:
-        outputs = x
-        for layer in layers:
-            outputs = layer.forward(outputs)
-        factors, errors = pull_back(layers, derivatives(outputs, y))
-        patches = {layer: layer.patches() for layer in factors}
-        curved.add(factors, patches)
-        if residual is not None:
-            bent.add(errors, patches)
-        samples += len(x)
-    for block in curved.blocks():
-        _place(gauss_newton, *block)
-    if residual is not None:
-        for block in bent.blocks():
-            _place(residual, *block)
-    return samples
-
-
-def _place(matrix: Tensor, earlier: Affine, later: Affine, block: Tensor) -> None:
-    """Add a block (Oᵢ, columnsᵢ, Oⱼ, columnsⱼ) of layers i ≤ j to the lower triangle."""
-    for row, row_columns in _parameters(later, block.shape[3]):
-        for column, column_columns in _parameters(earlier, block.shape[1]):
-            target = matrix[row, column].unflatten(0, (later.outputs, -1))
-            target = target.unflatten(2, (earlier.outputs, -1))
-            target += block[:, column_columns, :, row_columns].permute(2, 3, 0, 1)
-
-
-def _parameters(layer: Affine, columns: int) -> Iterator[tuple[slice, slice]]:
-    """Where a layer's weight, and its bias if it is among the columns, lie in θ and in a block."""
-    end = layer.start + layer.outputs * layer.fan_in
-    yield slice(layer.start, end), slice(0, layer.fan_in)
-    if columns > layer.fan_in:
-        yield slice(end, end + layer.outputs), slice(layer.fan_in, columns)
+        progress.update(len(piece))
+    progress.close()
 
 
 def _fill_by_products(

@@ -12,7 +12,7 @@ from tqdm import tqdm
 
 from hdlib.curvature.data import Batch, joined
 from hdlib.curvature.functions import SAME, check_derivatives, check_function, rounding
-from hdlib.curvature.losses import IGNORED, cross_entropy, output_derivatives
+from hdlib.curvature.losses import IGNORED, NOTHING, cross_entropy, output_derivatives
 from hdlib.curvature.memory import announce, saved_bytes
 from hdlib.curvature.moves import direction, moved
 from hdlib.curvature.objective import Objective
@@ -96,7 +96,7 @@ class Door:
             progress.update(len(piece))
         progress.close()
         if not total:
-            raise ValueError("no target counts: all are ignored by the loss, or have the weight 0")
+            raise ValueError(NOTHING)
 
     def _fitting(self, first: Batch, most: int, directions: int) -> int:
         """How many samples have second derivatives that fit into `ROOM`, up to ``most``.

@@ -11,6 +11,7 @@ order.
 
 from __future__ import annotations
 
+import operator
 from itertools import zip_longest
 from math import prod
 
@@ -32,14 +33,23 @@ RECOGNISED = (
 
 
 class Layer:
-    """A layer without parameters; the base class of all others."""
+    """A layer without parameters; the base class of all others.
+
+    Attributes:
+        shape: of a sample's input, known after a forward pass.
+        image: of a sample's output.
+    """
 
     def __init__(self, module: nn.Module) -> None:
         self.module = module
 
     def forward(self, x: Tensor) -> Tensor:
         """Apply the layer to (n, *shape) and keep what `push` and `pull` need."""
-        self.shape = x.shape[1:]
+        y = self._apply(x)
+        self.shape, self.image = x.shape[1:], y.shape[1:]
+        return y
+
+    def _apply(self, x: Tensor) -> Tensor:
         return self.module(x)
 
     def push(self, tangents: Tensor, samples: slice) -> Tensor:
@@ -57,8 +67,7 @@ class Layer:
 class ReLU(Layer):
     """max(x, 0), with derivative 1 where x > 0."""
 
-    def forward(self, x: Tensor) -> Tensor:
-        self.shape = x.shape[1:]
+    def _apply(self, x: Tensor) -> Tensor:
         self.active = (x > 0).to(x.dtype)
         return x * self.active
 
@@ -84,9 +93,8 @@ class MaxPool(Layer):
         self.settings = module
         self.rectified = rectified
 
-    def forward(self, x: Tensor) -> Tensor:
+    def _apply(self, x: Tensor) -> Tensor:
         pool = self.settings
-        self.shape = x.shape[1:]
         y, indices = F.max_pool2d(
             x.relu() if self.rectified else x,
             pool.kernel_size,
@@ -96,14 +104,13 @@ class MaxPool(Layer):
             pool.ceil_mode,
             return_indices=True,
         )
-        self.pooled = y.shape[2:]
         self.indices = indices.flatten(2)[:, None]
         self.active = (y > 0).to(y.dtype)[:, None]
         return y
 
     def push(self, tangents: Tensor, samples: slice) -> Tensor:
         indices = self.indices[samples].expand(-1, tangents.shape[1], -1, -1)
-        pooled = tangents.flatten(3).gather(3, indices).unflatten(3, self.pooled)
+        pooled = tangents.flatten(3).gather(3, indices).unflatten(3, self.image[1:])
         return pooled.mul_(self.active[samples]) if self.rectified else pooled
 
     def pull(self, cotangents: Tensor) -> Tensor:
@@ -131,7 +138,7 @@ class Affine(Layer):
         super().__init__(module)
         self.weight = module.weight.detach()
         self.outputs = self.weight.shape[0]
-        self.fan_in = self.weight[0].numel()
+        self.fan_in = self.weight.shape[1:].numel()
         self.has_bias = module.bias is not None
         self.start = start
 
@@ -145,20 +152,29 @@ class Affine(Layer):
         """Number of parameters, O times `columns`."""
         return self.outputs * self.columns
 
+    @property
+    def weights(self) -> slice:
+        """Where its weight lies among all parameters."""
+        return slice(self.start, self.start + self.outputs * self.fan_in)
+
+    @property
+    def biases(self) -> slice:
+        """Where its bias lies among all parameters; empty where there is none."""
+        return slice(self.weights.stop, self.start + self.size)
+
     def patches(self) -> Tensor:
         """Input patches of the last `forward`, with the constant 1 for the bias."""
         raise NotImplementedError
 
     def _with_constant(self, patches: Tensor) -> Tensor:
-        ones = torch.ones_like(patches[:, :1])
+        ones = patches.new_ones(len(patches), 1, *patches.shape[2:])
         return torch.cat([patches, ones], 1) if self.has_bias else patches
 
 
 class Linear(Affine):
     """Fully connected layer; its patches are (n, columns)."""
 
-    def forward(self, x: Tensor) -> Tensor:
-        self.shape = x.shape[1:]
+    def _apply(self, x: Tensor) -> Tensor:
         self.input = x
         return self.module(x)
 
@@ -193,12 +209,14 @@ class Conv(Affine):
     def _geometry(self) -> dict:
         return {"stride": self.stride, "padding": self.padding, "dilation": self.dilation}
 
-    def forward(self, x: Tensor) -> Tensor:
-        self.shape = x.shape[1:]
+    def _apply(self, x: Tensor) -> Tensor:
         self.input = x
-        y = self.module(x)
-        self.positions = y.shape[2:]
-        return y
+        return self.module(x)
+
+    @property
+    def positions(self) -> torch.Size:
+        """Height and width of the output."""
+        return self.image[1:]
 
     def patches(self) -> Tensor:
         unfolded = F.unfold(self.input, self.kernel, **self._geometry())
@@ -257,7 +275,8 @@ def piecewise_linear(model: nn.Module, sample: Tensor) -> list[Layer] | None:
 
     Recognised are `nn.Sequential`s, nested as one likes, of Linear (on vectors), Conv2d (zero
     padding, one group), ReLU, MaxPool2d, AvgPool2d, Flatten and Identity, without hooks, each
-    parameter used once and trained, that end in a vector of outputs.
+    parameter used once and trained, that end in a vector of outputs. A max-pool with a window that
+    is all padding gives −∞ there, and is not.
 
     Args:
         model: float64.
@@ -282,12 +301,21 @@ def piecewise_linear(model: nn.Module, sample: Tensor) -> list[Layer] | None:
         if isinstance(layer, Affine):
             seen.add(module)
             start += layer.size
-        layers.append(layer)
         x = layer.forward(x)
-    distinct = len(list(model.parameters())) == sum(
-        1 + layer.has_bias for layer in layers if isinstance(layer, Affine)
-    )
-    return layers if x.ndim == 2 and distinct and seen else None
+        if not torch.isfinite(x).all():
+            return None
+        if not isinstance(module, nn.Identity):
+            layers.append(layer)
+    expected = [
+        parameter
+        for layer in layers
+        if isinstance(layer, Affine)
+        for parameter in (layer.module.weight, layer.module.bias)
+        if parameter is not None
+    ]
+    parameters = list(model.parameters())
+    in_order = len(parameters) == len(expected) and all(map(operator.is_, parameters, expected))
+    return layers if x.ndim == 2 and in_order and seen else None
 
 
 def is_altered(module: nn.Module) -> bool:

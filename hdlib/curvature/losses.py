@@ -9,24 +9,73 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+IGNORED = -100
+"""The class that PyTorch's cross-entropy leaves out."""
+
+NOTHING = "no target counts: all are ignored by the loss, or have the weight 0"
+
 Loss: TypeAlias = Callable[[Any, Any], Tensor]
 """``loss(outputs, targets)``: the mean over samples, a scalar."""
-
-
-IGNORED = -100
-"""The class that `torch.nn.functional.cross_entropy` leaves out unless told another one."""
 
 
 class OutputDerivatives(NamedTuple):
     """Derivatives of each sample's loss ℓ with respect to its outputs f, of size C.
 
+    ∂²ℓ/∂f² is diag(d), or where the outputs are coupled diag(d) − ddᵀ/s with s = Σd: that is
+    s (diag(p) − ppᵀ) with p = d/s, and does not see a number added to all outputs.
+
     Attributes:
         gradient: (n, C) ∂ℓ/∂f.
-        factor: (n, C, R) S with S Sᵀ = ∂²ℓ/∂f².
+        weights: (n, C) d, not negative.
+        coupled: whether the second term is there.
     """
 
     gradient: Tensor
-    factor: Tensor
+    weights: Tensor
+    coupled: bool
+
+    @property
+    def total(self) -> Tensor:
+        """(n, 1) s."""
+        return self.weights.sum(1, keepdim=True)
+
+    def diagonal(self) -> Tensor:
+        """(n, C) the diagonal of ∂²ℓ/∂f²; 1 − p as a sum of the others where p is near one."""
+        if not self.coupled:
+            return self.weights
+        p = self.weights / self.total
+        likely = p.argmax(1, keepdim=True)
+        others = p.scatter(1, likely, 0).sum(1, keepdim=True)
+        return self.weights * (1 - p).scatter(1, likely, others)
+
+    def times(self, block: Tensor) -> Tensor:
+        """∂²ℓ/∂f² times (n, C, m).
+
+        The row of the most likely class is subtracted first, which changes nothing but the rounding
+        where p is near one.
+        """
+        d = self.weights[:, :, None]
+        if not self.coupled:
+            return d * block
+        likely = self.weights.argmax(1)
+        block = block - block[torch.arange(len(block), device=block.device), likely][:, None]
+        return block.sub_((d / self.total[:, :, None]).mT @ block).mul_(d)
+
+    def factor(self) -> Tensor:
+        """(n, C, R) S with S Sᵀ = ∂²ℓ/∂f²; R is C, and C − 1 where the outputs are coupled.
+
+        With u = √p, a unit vector, diag(p) − ppᵀ = diag(u)(I − uuᵀ)diag(u). The last C − 1 columns
+        of the Householder reflection that takes the first axis to −u are an orthonormal basis Q of
+        the complement of u, so S = √s diag(u)Q. (Schraudolph 2002 has a C × C factor.)
+        """
+        root = self.weights.sqrt()
+        if not self.coupled:
+            return root.diag_embed()
+        u = root / self.total.sqrt()
+        head, tail = u[:, :1], u[:, 1:]
+        basis = tail[:, :, None] * (tail / -(1 + head))[:, None]
+        basis.diagonal(dim1=1, dim2=2).add_(1)
+        return root[:, :, None] * torch.cat([-tail[:, None], basis], 1)
 
 
 def output_derivatives(loss: Loss) -> Callable[[Tensor, Tensor], OutputDerivatives] | None:
@@ -52,21 +101,26 @@ def output_derivatives(loss: Loss) -> Callable[[Tensor, Tensor], OutputDerivativ
 
 
 def cross_entropy(outputs: Tensor, targets: Tensor) -> OutputDerivatives:
-    """Cross-entropy of the softmax p of the outputs: ∂ℓ/∂f = p − y, ∂²ℓ/∂f² = diag(p) − ppᵀ.
+    """Cross-entropy of the softmax p of the outputs: ∂ℓ/∂f = sp − y, ∂²ℓ/∂f² = s(diag(p) − ppᵀ).
 
-    With u = √p, a unit vector, diag(p) − ppᵀ = diag(u)(I − uuᵀ)diag(u). The last C − 1 columns of
-    the Householder reflection that takes the first axis to −u are an orthonormal basis Q of the
-    complement of u, so S = diag(u)Q has only R = C − 1 columns. (Schraudolph 2002 has the C × C
-    factor.)
+    y is one at the target, or the target itself; s is its sum.
 
     Args:
         outputs: (n, C) logits.
-        targets: (n,) int64 classes.
+        targets: (n,) classes, none of them ignored, or (n, C) probabilities of the classes.
 
     Raises:
-        ValueError: if targets are not classes in 0 … C − 1.
+        ValueError: if targets are not classes in 0 … C − 1, or probabilities that have a sum.
     """
     n, classes = outputs.shape
+    p = torch.softmax(outputs, 1)
+    if targets.is_floating_point() and targets.shape == outputs.shape:
+        total = targets.sum(1, keepdim=True)
+        if total.min() <= 0:
+            raise ValueError(
+                f"class probabilities must have a positive sum for each sample, got {total.min():g}"
+            )
+        return OutputDerivatives(p * total - targets, p * total, coupled=True)
     if targets.shape != (n,) or targets.is_floating_point():
         raise ValueError(
             f"cross-entropy targets must be {n} classes, got {targets.dtype} {tuple(targets.shape)}"
@@ -75,18 +129,7 @@ def cross_entropy(outputs: Tensor, targets: Tensor) -> OutputDerivatives:
         raise ValueError(
             f"classes must lie in 0 … {classes - 1}, got {targets.min()} … {targets.max()}"
         )
-    p = torch.softmax(outputs, 1)
-    u = p.sqrt()
-    head, tail = u[:, :1], u[:, 1:]
-    basis = torch.cat(
-        [
-            -tail[:, None, :],
-            torch.eye(classes - 1, dtype=p.dtype, device=p.device)
-            - tail[:, :, None] * tail[:, None, :] / (1 + head[:, :, None]),
-        ],
-        1,
-    )
-    return OutputDerivatives(p - F.one_hot(targets, classes), u[:, :, None] * basis)
+    return OutputDerivatives(p - F.one_hot(targets, classes), p, coupled=True)
 
 
 def mean_squared_error(outputs: Tensor, targets: Tensor) -> OutputDerivatives:
@@ -97,15 +140,13 @@ def mean_squared_error(outputs: Tensor, targets: Tensor) -> OutputDerivatives:
         targets: (n, C).
 
     Raises:
-        ValueError: if the shapes differ.
+        ValueError: if the shapes differ: PyTorch would compare each output with every target.
     """
     if outputs.shape != targets.shape:
         raise ValueError(
             f"targets {tuple(targets.shape)} must have the shape of the outputs "
             f"{tuple(outputs.shape)}"
         )
-    n, size = outputs.shape
-    identity = torch.eye(size, dtype=outputs.dtype, device=outputs.device)
-    return OutputDerivatives(
-        2 * (outputs - targets) / size, ((2 / size) ** 0.5 * identity).expand(n, -1, -1)
-    )
+    size = outputs.shape[1]
+    weights = torch.full_like(outputs, 2 / size)
+    return OutputDerivatives(2 * (outputs - targets) / size, weights, coupled=False)

@@ -9,83 +9,136 @@ the Gauss–Newton part and the residual (Schraudolph 2002). R has no block with
 layers i < j it is Σₙ δⱼ ⊗ ∂aⱼ/∂Wᵢ: the back-propagated error δⱼ at layer j times the derivative of
 layer j's input with respect to layer i's weights.
 
-With SSᵀ = ∂²ℓ/∂f² (C × R) both parts need one backward pass of R + 1 cotangents. Pulled back to
-the pre-activation of layer i they are Bᵢ (n, R, O, positions) and δᵢ (n, O, positions), and the
-rows of SᵀJᵢ are Bᵢ times the input patches Aᵢ. Between convolutions the Gauss–Newton part is one
-symmetric rank-k product of these rows. A linear layer has one position, so that SᵀJⱼ = Bⱼ ⊗ aⱼ and
-its blocks need no row of the Jacobian:
+With M = ∂f/∂z pulled back to the pre-activation z of a layer (C × O) and a its input, a linear
+layer has J = M ⊗ a, so that its blocks need no row of the Jacobian (Botev et al. 2017, before they
+approximate it):
 
-    linear, linear:       Σₙ (BᵢᵀBⱼ) ⊗ (aᵢaⱼᵀ)     (Botev et al. 2017, before they approximate it)
-    convolution, linear:  Σₙ ((SᵀJᵢ)ᵀBⱼ) ⊗ aⱼ
+    linear i ≤ j:          Σₙ (Mᵢᵀ (∂²ℓ/∂f²) Mⱼ) ⊗ (aᵢaⱼᵀ)
+
+For a linear layer that gives the outputs themselves M is the identity, and where ∂²ℓ/∂f² is
+diag(d) − ddᵀ/s its own block is a product of the rows d ⊗ a, one a sample, but for the blocks of
+one class each: many classes cost nothing more. Convolutions take a factor SSᵀ = ∂²ℓ/∂f² (C × R),
+which makes their part one symmetric rank-k product of the rows SᵀJ, and
+
+    convolution, linear j: Σₙ ((SᵀJ)ᵀ SᵀMⱼ) ⊗ aⱼ.
+
+Where a block lies in the matrix as it is computed it is added there; else it has a sum of its own,
+which is placed, and freed, at the end.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
+from itertools import combinations_with_replacement
 from math import prod
-from typing import TypeAlias
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
 
 from hdlib.curvature.layers import Affine, Conv, Layer, Linear
 from hdlib.curvature.losses import OutputDerivatives
-from hdlib.curvature.rank_k import RankK
+from hdlib.curvature.rank_k import add_rank_k
 
-RESIDUAL_FLOATS = 2**22
-"""Values in an array of tangents: small enough to stay near the processor and be used again."""
+FLOATS = 2**21
+"""Values in a temporary array: small enough to stay near the processor and be used again."""
 
-Block: TypeAlias = tuple[Affine, Affine, Tensor]
-"""Layers i ≤ j and their block, (Oᵢ, columnsᵢ, Oⱼ, columnsⱼ or fan_inⱼ)."""
+
+def readout(layers: list[Layer]) -> Linear | None:
+    """The linear layer whose outputs are those of the network, if it ends in one."""
+    return layers[-1] if isinstance(layers[-1], Linear) else None
 
 
 class GaussNewtonSum:
-    """Σₙ Jᵀ(∂²ℓ/∂f²)J over the samples added, by blocks of layers."""
+    """Σₙ Jᵀ(∂²ℓ/∂f²)J over the samples added.
 
-    def __init__(self, layers: list[Layer]) -> None:
+    Args:
+        layers: of the network.
+        matrix: (P, P), to whose lower triangle it is added.
+    """
+
+    def __init__(self, layers: list[Layer], matrix: Tensor) -> None:
+        self.matrix = matrix
         self.convs = [layer for layer in layers if isinstance(layer, Conv)]
+        self.readout = readout(layers)
         self.linears = [layer for layer in layers if isinstance(layer, Linear)]
-        affine = [*self.convs, *self.linears]
-        rows = sum(conv.size for conv in self.convs)
-        self._conv_sum = RankK(rows, affine[0].weight.device)
-        self._sums: dict[tuple[Affine | None, Linear], Tensor] = {}
+        self.hidden = [layer for layer in self.linears if layer is not self.readout]
+        self._sums = {
+            (earlier, later): matrix.new_zeros(
+                earlier.columns, later.columns, earlier.outputs * later.outputs
+            )
+            for earlier, later in hidden_pairs(layers)
+        }
+        if self.readout is not None:
+            columns, classes = self.readout.columns, self.readout.outputs
+            self._own = matrix.new_zeros(columns, columns, classes)
 
-    def add(self, factors: dict[Affine, Tensor], patches: dict[Affine, Tensor]) -> None:
-        """Add samples with B = `factors` (n, R, O[, positions]) and A = `patches`."""
-        rows = None
+    def add(
+        self, pulled: Pulled, patches: dict[Affine, Tensor], derivatives: OutputDerivatives
+    ) -> None:
+        """Add samples, with a = ``patches``."""
         if self.convs:
-            products = [factors[conv].flatten(1, 2) @ patches[conv].mT for conv in self.convs]
-            rank = factors[self.convs[0]].shape[1]
-            rows = torch.cat([product.view(len(product), rank, -1) for product in products], 2)
-            self._conv_sum.add(rows.flatten(0, 1))
-        for index, later in enumerate(self.linears):
-            b, a = factors[later], patches[later]
-            if rows is not None:
-                _add_product(self._sums, (None, later), a, (b.mT @ rows).flatten(1))
-            for earlier in self.linears[: index + 1]:
-                outer = (patches[earlier][:, :, None] * a[:, None]).flatten(1)
-                inner = (factors[earlier].mT @ b).flatten(1)
-                _add_product(self._sums, (earlier, later), outer, inner)
-
-    def blocks(self) -> Iterator[Block]:
-        """Every block on and above the diagonal."""
-        matrix = self._conv_sum.matrix()
-        sizes = [conv.size for conv in self.convs]
-        for j, later in enumerate(self.convs):
-            for i, earlier in enumerate(self.convs[: j + 1]):
-                block = matrix.split(sizes)[i].split(sizes, 1)[j]
-                unfolded = block.unflatten(0, (earlier.outputs, earlier.columns))
-                yield earlier, later, unfolded.unflatten(2, (later.outputs, later.columns))
+            self._add_convs(pulled, patches)
+        curved = {layer: derivatives.times(pulled.jacobians[layer]) for layer in self.hidden}
         for (earlier, later), total in self._sums.items():
-            if earlier is None:
-                parts = total.unflatten(1, (later.outputs, -1)).split(sizes, 2)
-                for conv, part in zip(self.convs, parts, strict=True):
-                    unfolded = part.unflatten(2, (conv.outputs, conv.columns))
-                    yield conv, later, unfolded.permute(2, 3, 1, 0)
+            if later is self.readout:
+                inner = curved[earlier].mT
             else:
-                unfolded = total.unflatten(0, (earlier.columns, later.columns))
-                unfolded = unfolded.unflatten(2, (earlier.outputs, later.outputs))
-                yield earlier, later, unfolded.permute(2, 0, 3, 1)
+                inner = pulled.jacobians[earlier].mT @ curved[later]
+            _add_outer(total, patches[earlier], patches[later], inner.flatten(1))
+        if self.readout is not None:
+            self._add_readout(self.readout, patches[self.readout], derivatives)
+
+    def _add_convs(self, pulled: Pulled, patches: dict[Affine, Tensor]) -> None:
+        samples, rank = pulled.factors[self.convs[0]].shape[:2]
+        size = sum(conv.size for conv in self.convs)
+        rows = self.matrix.new_empty(samples, rank, size)
+        for conv in self.convs:
+            product = pulled.factors[conv].flatten(1, 2) @ patches[conv].mT
+            product = product.unflatten(1, (rank, conv.outputs))
+            weights = rows[:, :, conv.weights].unflatten(2, (conv.outputs, conv.fan_in))
+            weights.copy_(product[..., : conv.fan_in])
+            if conv.has_bias:
+                rows[:, :, conv.biases].copy_(product[..., conv.fan_in])
+        add_rank_k(self.matrix[:size, :size], rows.flatten(0, 1))
+        for later in self.linears:
+            if later is self.readout:
+                moved = pulled.factor @ rows
+            else:
+                moved = (pulled.factor.mT @ pulled.jacobians[later]).mT @ rows
+            block = self.matrix[later.weights, :size].unflatten(0, (later.outputs, later.fan_in))
+            for output in range(later.outputs):
+                block[output].addmm_(later.input.T, moved[:, output])
+            if later.has_bias:
+                self.matrix[later.biases, :size] += moved.sum(0)
+
+    def _add_readout(self, layer: Linear, patches: Tensor, derivatives: OutputDerivatives) -> None:
+        """Add the read-out's own block, but for its blocks of one class each, summed apart."""
+        _add_outer(self._own, patches, patches, derivatives.diagonal())
+        if derivatives.coupled:
+            d = derivatives.weights / derivatives.total.sqrt()
+            rows = (d[:, :, None] * layer.input[:, None]).flatten(1)
+            own = slice(layer.start, layer.start + layer.size)
+            rows = torch.cat([rows, d], 1) if layer.has_bias else rows
+            add_rank_k(self.matrix[own, own], rows, scale=-1)
+
+    def finish(self) -> None:
+        """Put what was summed apart into the matrix; nothing may be added afterwards."""
+        while self._sums:
+            (earlier, later), total = self._sums.popitem()
+            block = total.unflatten(2, (earlier.outputs, later.outputs))
+            place(self.matrix, earlier, later, block.permute(2, 0, 3, 1))
+        if self.readout is not None:
+            layer, own, fan_in = self.readout, self._own, self.readout.fan_in
+            square = (layer.outputs, fan_in)
+            block = self.matrix[layer.weights, layer.weights]
+            block = block.unflatten(0, square).unflatten(2, square)
+            block.diagonal(dim1=0, dim2=2).copy_(own[:fan_in, :fan_in])
+            if layer.has_bias:
+                block = self.matrix[layer.biases, layer.weights].unflatten(1, square)
+                block.diagonal(dim1=0, dim2=1).copy_(own[fan_in, :fan_in])
+                block = self.matrix[layer.biases, layer.biases]
+                block.diagonal().copy_(own[fan_in, fan_in])
 
 
 class ResidualSum:
@@ -93,13 +146,15 @@ class ResidualSum:
 
     Args:
         layers: after a forward pass of any sample, which shows the shapes.
+        matrix: (P, P), to whose lower triangle it is added at the end.
     """
 
-    def __init__(self, layers: list[Layer]) -> None:
+    def __init__(self, layers: list[Layer], matrix: Tensor) -> None:
         self.layers = layers
+        self.matrix = matrix
         self.affine = [layer for layer in layers if isinstance(layer, Affine)]
         self._sums: dict[tuple[Affine, Affine], Tensor] = {}
-        self._piece = max(1, RESIDUAL_FLOATS // _floats_per_sample(layers))
+        self._piece = residual_samples(layers)
 
     def add(self, errors: dict[Affine, Tensor], patches: dict[Affine, Tensor]) -> None:
         """Add the samples of the last forward pass, with δ (n, O[, positions]) and A."""
@@ -107,6 +162,8 @@ class ResidualSum:
             samples = slice(start, start + self._piece)
             error = {layer: value[samples] for layer, value in errors.items()}
             for source in self.affine[:-1]:
+                if not source.size:
+                    continue
                 self._add_source(source, patches[source][samples], error, samples)
 
     def _add_source(
@@ -149,47 +206,94 @@ class ResidualSum:
             elif unfolded is not None:
                 tangents = layer.push_unfolded(unfolded, len(patches))
 
-    def blocks(self) -> Iterator[Block]:
-        """Every block above the diagonal; the later layer's columns leave out its bias."""
-        for (source, layer), total in self._sums.items():
+    def finish(self) -> None:
+        """Put the sums into the matrix; nothing may be added afterwards."""
+        while self._sums:
+            (source, layer), total = self._sums.popitem()
             next_layer = self.affine[self.affine.index(source) + 1]
             k, o, m = source.columns, source.outputs, layer.outputs
             if isinstance(layer, Conv):
                 # (c, kernel, k, m) with c = o next to the source, (c, kernel, k · o, m) beyond it.
-                channels = layer.channels
+                channels, kernel = layer.channels, layer.fan_in // layer.channels
                 if layer is next_layer:
-                    block = total.view(channels, -1, k, m).permute(0, 2, 3, 1)
+                    block = total.view(channels, kernel, k, m).permute(0, 2, 3, 1)
                 else:
-                    block = total.view(channels, -1, k, o, m).permute(3, 2, 4, 0, 1).flatten(3)
-            elif isinstance(source, Conv):
-                block = total.view(k, o, -1, m).permute(1, 0, 3, 2)
+                    block = total.view(channels, kernel, k, o, m).permute(3, 2, 4, 0, 1).flatten(3)
             else:
-                block = total.view(k, m, o, -1).permute(2, 0, 1, 3)
-            if layer is next_layer:
-                block = _one_channel_each(block)
-            yield source, layer, block
+                spread = layer.fan_in // (o if layer is next_layer else 1)
+                if isinstance(source, Conv):
+                    block = total.view(k, o, spread, m).permute(1, 0, 3, 2)
+                else:
+                    block = total.view(k, m, o, spread).permute(2, 0, 1, 3)
+            place(self.matrix, source, layer, block, one_channel=layer is next_layer)
 
 
-def pull_back(
-    layers: list[Layer], derivatives: OutputDerivatives
-) -> tuple[dict[Affine, Tensor], dict[Affine, Tensor]]:
-    """The factors Bᵢ and errors δᵢ of the samples that went forward through the layers last."""
-    rank = derivatives.factor.shape[2]
-    cotangents = torch.cat([derivatives.factor.mT, derivatives.gradient[:, None]], 1)
-    first = next(layer for layer in layers if isinstance(layer, Affine))
-    factors: dict[Affine, Tensor] = {}
-    errors: dict[Affine, Tensor] = {}
-    for layer in reversed(layers):
-        if isinstance(layer, Affine):
-            flat = cotangents.flatten(3) if isinstance(layer, Conv) else cotangents
-            factors[layer], errors[layer] = flat[:, :rank], flat[:, rank]
-        if layer is first:
+class Pulled(NamedTuple):
+    """Derivatives pulled back to pre-activations, for n samples.
+
+    Attributes:
+        jacobians: M (n, C, O) of each linear layer but the read-out.
+        factors: SᵀM (n, R, O, positions) of each convolution.
+        errors: δ (n, O[, positions]), the derivative of the loss.
+        factor: S (n, C, R) where there are convolutions.
+    """
+
+    jacobians: dict[Affine, Tensor]
+    factors: dict[Affine, Tensor]
+    errors: dict[Affine, Tensor]
+    factor: Tensor
+
+
+def pull_back(layers: list[Layer], derivatives: OutputDerivatives) -> Pulled:
+    """Pull back the derivatives of the samples that went forward through the layers last."""
+    gradient = derivatives.gradient
+    samples, classes = gradient.shape
+    affine = [layer for layer in layers if isinstance(layer, Affine)]
+    last = readout(layers)
+    factor = derivatives.factor() if isinstance(affine[0], Conv) else gradient.new_empty(0)
+    pulled = Pulled({}, {}, {}, factor)
+    if last is None:
+        jacobian, error = gradient.new_ones(classes).diag(), gradient
+    else:
+        layers = layers[:-1]
+        pulled.errors[last] = gradient
+        jacobian, error = last.weight, gradient @ last.weight
+    if last is affine[0]:
+        return pulled
+    cotangents = torch.cat([jacobian.expand(samples, -1, -1), error[:, None]], 1)
+    linear = [index for index, layer in enumerate(layers) if isinstance(layer, Linear)]
+    before = linear[0] if linear else len(layers)
+    for layer in reversed(layers[before:]):
+        if isinstance(layer, Linear):
+            pulled.jacobians[layer], pulled.errors[layer] = cotangents[:, :-1], cotangents[:, -1]
+        if layer is affine[0]:
+            return pulled
+        cotangents = layer.pull(cotangents)
+    cotangents = torch.cat([factor.mT @ cotangents[:, :-1], cotangents[:, -1:]], 1)
+    for layer in reversed(layers[:before]):
+        if isinstance(layer, Conv):
+            flat = cotangents.flatten(3)
+            pulled.factors[layer], pulled.errors[layer] = flat[:, :-1], flat[:, -1]
+        if layer is affine[0]:
             break
         cotangents = layer.pull(cotangents)
-    return factors, errors
+    return pulled
 
 
-def _floats_per_sample(layers: list[Layer]) -> int:
+def hidden_pairs(layers: list[Layer]) -> list[tuple[Linear, Linear]]:
+    """Linear layers i ≤ j whose blocks are summed apart: all but the read-out with itself."""
+    linears = [layer for layer in layers if isinstance(layer, Linear)]
+    pairs = combinations_with_replacement(linears, 2)
+    last = readout(layers)
+    return [(earlier, later) for earlier, later in pairs if earlier is not last or last is None]
+
+
+def residual_samples(layers: list[Layer]) -> int:
+    """Samples at a time in a `ResidualSum`."""
+    return max(1, FLOATS // tangents_per_sample(layers))
+
+
+def tangents_per_sample(layers: list[Layer]) -> int:
     """Values in the largest array of tangents of one sample."""
     largest = 1
     for index, source in enumerate(layers):
@@ -202,17 +306,57 @@ def _floats_per_sample(layers: list[Layer]) -> int:
             if isinstance(layer, Conv):
                 spread = max(spread, layer.fan_in * prod(layer.positions))
             largest = max(largest, tangents * spread)
+            if isinstance(source, Linear) and isinstance(layer, Linear):
+                largest = max(largest, source.columns * layer.outputs)
             if isinstance(layer, Affine) and not mixed:
                 tangents *= source.outputs
                 mixed = True
     return largest
 
 
-def _one_channel_each(block: Tensor) -> Tensor:
-    """Put (O, k, m, s) at (o, k, m, c = o, s) of zeros: weight (o, k) moves channel o alone."""
-    full = block.new_zeros(*block.shape[:3], len(block), block.shape[3])
-    full.diagonal(dim1=0, dim2=3).copy_(block.permute(1, 2, 3, 0))
-    return full.flatten(3)
+def place(
+    matrix: Tensor, earlier: Affine, later: Affine, block: Tensor, *, one_channel: bool = False
+) -> None:
+    """Add a block of layers i ≤ j to the lower triangle.
+
+    Args:
+        matrix: (P, P), changed in place.
+        earlier: layer i.
+        later: layer j.
+        block: (Oᵢ, columnsᵢ, Oⱼ, columnsⱼ or fan_inⱼ); with ``one_channel`` the last axis is only
+            the part of fan_inⱼ in input channel o at place o of the first: weight (o, k) moves
+            output channel o alone.
+        one_channel: whether it is.
+    """
+    for row, row_columns in _parameters(later, block.shape[3] > later.fan_in):
+        for column, column_columns in _parameters(earlier, earlier.has_bias):
+            part = block[:, column_columns, :, row_columns].permute(2, 3, 0, 1)
+            target = matrix[row, column].unflatten(1, (earlier.outputs, part.shape[3]))
+            if one_channel:
+                channels = (later.outputs, earlier.outputs, part.shape[1])
+                target = target.unflatten(0, channels).diagonal(dim1=1, dim2=3)
+                part = part.permute(0, 1, 3, 2)
+            else:
+                target = target.unflatten(0, (later.outputs, part.shape[1]))
+            target += part
+
+
+def _parameters(layer: Affine, with_bias: bool) -> Iterator[tuple[slice, slice]]:
+    """Where a layer's weight, and its bias, lie among all parameters and in a block's columns."""
+    yield layer.weights, slice(0, layer.fan_in)
+    if with_bias:
+        yield layer.biases, slice(layer.fan_in, layer.columns)
+
+
+def _add_outer(total: Tensor, left: Tensor, right: Tensor, inner: Tensor) -> None:
+    """Add Σₙ left ⊗ right ⊗ inner to (K, K', O); outer products are made piece by piece."""
+    step = max(1, FLOATS // max(1, right.numel()))
+    for start in range(0, len(total), step):
+        piece = slice(start, start + step)
+        # Unnamed: each outer product is freed before the next one is made.
+        total[piece].flatten(0, 1).addmm_(
+            (left[:, piece, None] * right[:, None]).flatten(1).T, inner
+        )
 
 
 def _add_to(sums: dict, key: tuple, value: Tensor) -> None:

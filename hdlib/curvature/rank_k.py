@@ -1,13 +1,11 @@
-"""Symmetric rank-k products XᵀX, accumulated."""
+"""Symmetric rank-k products XᵀX, accumulated in one triangle."""
 
 from __future__ import annotations
 
-import numpy as np
-import torch
-from scipy.linalg import get_blas_funcs
 from torch import Tensor
 
-(syrk,) = get_blas_funcs(("syrk",), dtype=np.float64)
+PANEL = 256
+"""Rows of the result at a time: less than a tenth is computed twice where there are thousands."""
 
 
 def mirror(matrix: Tensor, *, block: int = 512) -> Tensor:
@@ -20,24 +18,17 @@ def mirror(matrix: Tensor, *, block: int = 512) -> Tensor:
     return matrix
 
 
-class RankK:
-    """Running sum Σ XᵀX of float64 row blocks X (k, n), half the work of a general product.
+def add_rank_k(total: Tensor, rows: Tensor, *, scale: float = 1.0) -> None:
+    """Add ``scale`` · XᵀX to the lower triangle of ``total``, with half the work of a full product.
 
-    On a CPU it is BLAS `dsyrk` into one triangle, which PyTorch does not offer.
+    As fast as BLAS `syrk`, which PyTorch does not offer, and ``total`` may be part of a larger
+    matrix. What is above the diagonal is left undefined.
+
+    Args:
+        total: (n, n), changed in place.
+        rows: X (k, n).
+        scale: a factor.
     """
-
-    def __init__(self, n: int, device: torch.device) -> None:
-        self.sum = torch.zeros(n, n, dtype=torch.float64, device=device)
-
-    def add(self, rows: Tensor) -> None:
-        """Add XᵀX for contiguous rows X."""
-        if self.sum.is_cuda:
-            self.sum.addmm_(rows.T, rows)
-            return
-        # Fortran sees both row-major arrays transposed: its upper triangle is our lower one.
-        total = self.sum.numpy().T
-        syrk(1.0, rows.numpy().T, beta=1.0, c=total, lower=0, overwrite_c=1)
-
-    def matrix(self) -> Tensor:
-        """The full symmetric sum; nothing may be added afterwards."""
-        return mirror(self.sum)
+    for start in range(0, len(total), PANEL):
+        end = min(start + PANEL, len(total))
+        total[start:end, :end].addmm_(rows[:, start:end].T, rows[:, :end], alpha=scale)

@@ -14,6 +14,7 @@ import torch
 import torch.nn.functional as F
 from numpy.typing import NDArray
 from pydantic import Field, model_validator
+from scipy.linalg import get_blas_funcs
 from torch import Tensor
 from tqdm import tqdm
 
@@ -26,7 +27,6 @@ from hdlib.curvature import (
     sample_curvature,
     spectrum,
 )
-from hdlib.curvature.rank_k import RankK
 from hdlib.device import resolve_device
 from hdlib.measures import squared_cosines
 from hdlib.models import LeNetTiny
@@ -292,11 +292,12 @@ def syrk_seconds(n: int, rows: int) -> float:
     One block of at most 10,000 rows is timed, and scaled.
     """
     generator = torch.Generator().manual_seed(0)
-    block = torch.randn(min(rows, 10_000), n, generator=generator, dtype=torch.float64)
-    total = RankK(n, block.device)
-    total.add(block[:n])
+    block = torch.randn(min(rows, 10_000), n, generator=generator, dtype=torch.float64).numpy()
+    total = np.zeros((n, n), order="F")
+    (syrk,) = get_blas_funcs(("syrk",), dtype=np.float64)
+    syrk(1.0, block[:n].T, beta=1.0, c=total, overwrite_c=1)
     started = time.monotonic()
-    total.add(block)
+    syrk(1.0, block.T, beta=1.0, c=total, overwrite_c=1)
     return (time.monotonic() - started) * rows / len(block)
 
 

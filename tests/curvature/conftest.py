@@ -9,7 +9,7 @@ from hdlib.curvature import gradient
 def several_pieces(monkeypatch):
     """Nine samples in a piece, so that few samples are several."""
     for module, name in (
-        ("dense", "SAMPLES"),
+        ("structured", "SAMPLES"),
         ("dense", "PRODUCT_SAMPLES"),
         ("streamed", "SAMPLES"),
         ("contributions", "SAMPLES"),
