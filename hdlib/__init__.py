@@ -1,10 +1,12 @@
 """Watch circuits form in neural networks through the curvature of the loss."""
 
+from importlib import import_module
+from types import ModuleType
+
 from hdlib.clustering import (
     Dendrogram,
     FiedlerTree,
     Gap,
-    Unresolved,
     algebraic_connectivity,
     dendrogram,
     fiedler_tree,
@@ -13,24 +15,24 @@ from hdlib.clustering import (
 from hdlib.curvature import (
     ConvergenceError,
     Density,
-    Eigenpairs,
     HessianOperator,
     HessianSplit,
     ParameterLabels,
     PreconditionedOperator,
     Spectrum,
     TraceEstimate,
+    density,
     gauss_newton,
     gradient,
     hessian,
     hessian_split,
+    in_shapes,
     lanczos,
     layer_blocks,
     layer_weights,
     parameter_labels,
     parameter_layers,
     sample_curvature,
-    spectral_density,
     spectrum,
     trace,
 )
@@ -39,7 +41,6 @@ __all__ = [
     "ConvergenceError",
     "Dendrogram",
     "Density",
-    "Eigenpairs",
     "FiedlerTree",
     "Gap",
     "HessianOperator",
@@ -48,14 +49,15 @@ __all__ = [
     "PreconditionedOperator",
     "Spectrum",
     "TraceEstimate",
-    "Unresolved",
     "algebraic_connectivity",
     "dendrogram",
+    "density",
     "fiedler_tree",
     "gauss_newton",
     "gradient",
     "hessian",
     "hessian_split",
+    "in_shapes",
     "lanczos",
     "layer_blocks",
     "layer_weights",
@@ -63,7 +65,13 @@ __all__ = [
     "parameter_layers",
     "permuted_within_blocks",
     "sample_curvature",
-    "spectral_density",
     "spectrum",
     "trace",
 ]
+
+
+def __getattr__(name: str) -> ModuleType:
+    """Load `hdlib.figures` when it is first asked for: matplotlib and plotly take a second."""
+    if name == "figures":
+        return import_module("hdlib.figures")
+    raise AttributeError(f"module 'hdlib' has no attribute {name!r}")
