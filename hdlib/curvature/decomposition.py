@@ -53,9 +53,10 @@ def spectrum(
     missed or found twice could not pass. Where Lanczos would need too large a space, and for small
     matrices, all vectors are computed and the wanted ones kept.
 
-    Memory, in matrices of this size, the given one among them: three, or four and the wanted
-    vectors where all vectors are computed; one more where it is not float64, or its entries are so
-    large or small that their squares leave the range of float64, and a scaled copy is used.
+    Memory, in matrices of this size, the given one among them: two for the eigenvalues, and half of
+    one for Lanczos; four where all vectors are computed; one more where the matrix is not float64,
+    or its entries are so large or small that their squares leave the range of float64 and a scaled
+    copy is used.
 
     Args:
         matrix: n × n, symmetric: a tensor, a NumPy array, a sparse SciPy matrix, a SciPy
@@ -115,13 +116,12 @@ def _whole(matrix: Tensor, top: int, bottom: int) -> Spectrum:
         pairs, products = _extreme(matrix, top, bottom)
     if pairs is None and len(indices):
         # LAPACK `syevd` works in two more matrices beside that of the vectors.
-        kept = n * len(indices) if len(indices) < n else 0
-        announce(f"all eigenvectors of {n:,}", 8 * (3 * n**2 + kept), matrix.device)
+        announce(f"all eigenvectors of a {n:,} × {n:,} matrix", 3 * 8 * n**2, matrix.device)
         values, wanted = torch.linalg.eigh(matrix)
         if len(indices) < n:
             wanted = wanted[:, indices.to(wanted.device)]
     else:
-        announce(f"all eigenvalues of {n:,}", 8 * n**2, matrix.device)
+        announce(f"all eigenvalues of a {n:,} × {n:,} matrix", 8 * n**2, matrix.device)
         values = torch.linalg.eigvalsh(matrix)
         wanted = matrix.new_empty(n, 0) if pairs is None else pairs
     rest = matrix @ wanted
@@ -193,7 +193,7 @@ def _in_range(matrix: Tensor) -> tuple[Tensor, int]:
     exponent = int(np.frexp(largest)[1])
     if abs(exponent) <= SAFE_EXPONENT[torch.float64]:
         return matrix, 0
-    announce(f"a scaled copy of {len(matrix):,} rows", 8 * matrix.numel(), matrix.device)
+    announce("a scaled copy of the matrix", 8 * matrix.numel(), matrix.device)
     return times_power_of_two(matrix, -exponent), exponent
 
 

@@ -125,7 +125,7 @@ def require_symmetric_products(inner: Tensor) -> None:
 
 def _checked_sparse(matrix: scipy.sparse.csr_array) -> scipy.sparse.csr_array:
     _require_real(matrix.dtype)
-    _require_square((matrix.shape or ()))
+    _require_square(matrix.shape or ())
     matrix.data = _exact(matrix.data)
     if not np.isfinite(matrix.data).all():
         raise ValueError("the matrix is not finite")
