@@ -176,13 +176,23 @@ class Density(Saved):
         0 for a spectrum of zeros, as in `hdlib.measures.spectral_summary`. |λ| has a kink at zero,
         which costs an error of order 1/k² that the standard error does not see.
         """
-        sizes = self._sums(np.abs)
-        logs = self._sums(lambda values: xlogy(np.abs(values), np.abs(values)))
+
+        def near_one(values: NDArray[np.float64]) -> NDArray[np.float64]:
+            return np.abs(np.ldexp(values, -self._exponent))
+
+        sizes = self._sums(near_one)
+        logs = self._sums(lambda values: xlogy(near_one(values), near_one(values)))
         S, L = sizes.mean(), logs.mean()
         if S == 0:
             return Estimate(0.0, 0.0)
         influence = ((1 + L / S) * sizes - logs) / S
         return Estimate(float(np.log(S) - L / S), float(_standard_errors(influence)))
+
+    @cached_property
+    def _exponent(self) -> int:
+        """Of the power of two next above every number of the density."""
+        parts = self.known, self.diagonal, self.coupling
+        return int(np.frexp(max(np.abs(part).max(initial=0) for part in parts))[1])
 
     @cached_property
     def _gauss(self) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
@@ -198,17 +208,20 @@ class Density(Saved):
         if math.isinf(bound):
             every = np.full(len(self.diagonal), float(rest if bound > 0 else 0))
             return every, every
-        values, vectors = self._gauss
-        last = self.coupling[:, -1:]
+        # Weights have no scale: near 1, squares of whatever there is stay in range.
+        exponent = max(self._exponent, np.frexp(bound)[1])
+        values, vectors = np.ldexp(self._gauss[0], -exponent), self._gauss[1]
+        diagonal, coupling = np.ldexp((self.diagonal, self.coupling), -exponent)
+        bound, last = np.ldexp(bound, -exponent), coupling[:, -1:]
         scale = np.maximum(np.abs(values).max(axis=1), last[:, 0])
         distance = values - bound
         # A bound that is a node already needs an infinite entry.
         distance[distance == 0] = np.finfo(float).tiny
         with np.errstate(over="ignore"):
-            shift = (last * vectors[:, -1] * (last * vectors[:, -1] / distance)).sum(axis=1)
+            shift = ((last * vectors[:, -1]) ** 2 / distance).sum(axis=1)
         # With this entry below its diagonal, T has the bound as an eigenvalue.
         entry = bound + np.clip(shift, -LARGEST_SHIFT * scale, LARGEST_SHIFT * scale)
-        nodes, vectors = _eigh(np.c_[self.diagonal, entry], self.coupling)
+        nodes, vectors = _eigh(np.c_[diagonal, entry], coupling)
         weights = rest * vectors[:, 0] ** 2
         prescribed = np.abs(nodes - bound).argmin(axis=1, keepdims=True)
         position = np.arange(nodes.shape[1])

@@ -19,7 +19,8 @@ class ScaledOperator:
     """A / 2^e for a symmetric operator A, with e chosen by its first product that is not zero.
 
     Where squares of that product are within range, e is 0; elsewhere its numbers are brought near
-    1. Multiplying by a power of two is exact, so what is computed from A / 2^e is that of A, up to
+    1, half of the way by scaling the vectors, so that products neither overflow nor lose digits.
+    Multiplying by a power of two is exact, so what is computed from A / 2^e is that of A, up to
     this power. Vectors may have more digits than the operator multiplies.
 
     Args:
@@ -54,16 +55,20 @@ class ScaledOperator:
         Raises:
             ValueError: if it is not finite.
         """
-        image = self._operator @ block.to(self._operator.dtype)
+        half = -self.exponent // 2
+        scaled = block * 2.0**half if half else block
+        image = self._operator @ scaled.to(self._operator.dtype)
         largest = image.abs().max().item() if image.numel() else 0.0
         if not math.isfinite(largest):
             raise ValueError("a product with the matrix is not finite")
-        image = image.to(self.dtype)
         if largest and not self._chosen:
-            exponent = math.frexp(largest)[1]
-            self.exponent = exponent if abs(exponent) > SAFE_EXPONENT[self.dtype] else 0
             self._chosen = True
-        return times_power_of_two(image, -self.exponent) if self.exponent else image
+            exponent = math.frexp(largest)[1]
+            if abs(exponent) > SAFE_EXPONENT[self._operator.dtype]:
+                self.exponent = exponent
+                return self @ block
+        image = image.to(self.dtype)
+        return image * 2.0 ** (-self.exponent - half) if self.exponent else image
 
 
 def times_power_of_two(numbers: Tensor, exponent: int) -> Tensor:

@@ -63,7 +63,10 @@ class SciPyOperator:
         self._matrix = matrix
 
     def __matmul__(self, block: Tensor) -> Tensor:
-        return torch.from_numpy(np.ascontiguousarray(self._matrix @ block.numpy()))
+        # What is not finite is found by whoever asks for the product.
+        with np.errstate(over="ignore", invalid="ignore"):
+            image = self._matrix @ block.numpy()
+        return torch.from_numpy(np.ascontiguousarray(image))
 
 
 def as_operator(matrix: Matrix | SymmetricOperator) -> SymmetricOperator:
