@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import fields
 from os import PathLike
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Self
+from typing import Any, Self
 
 import numpy as np
 import safetensors.numpy
@@ -16,9 +16,6 @@ from numpy.typing import NDArray
 from safetensors import SafetensorError, safe_open
 
 from hdlib.atomic import write_atomically
-
-if TYPE_CHECKING:
-    from _typeshed import DataclassInstance
 
 HEADER = "hdlib"
 """Key of the metadata: the type, its scalars, and the sum of all, as JSON."""
@@ -30,13 +27,14 @@ class Saved:
     The file is safetensors; what is no array is in its metadata, with a sha256 of everything.
     """
 
-    def save(self: DataclassInstance, path: str | PathLike[str]) -> None:
+    def save(self, path: str | PathLike[str]) -> None:
         """Write to ``path``, in place of what is there; the same value gives the same bytes.
 
         Raises:
             OSError: if it cannot be written; what was there before is there still.
         """
-        values = {field.name: getattr(self, field.name) for field in fields(self)}
+        names = [field.name for field in fields(self)]  # pyright: ignore[reportArgumentType]
+        values = {name: getattr(self, name) for name in names}
         arrays = {
             name: np.ascontiguousarray(value)
             for name, value in values.items()
@@ -76,8 +74,10 @@ def _read(path: Path) -> tuple[dict[str, Any], dict[str, NDArray]]:
         raise ValueError(f"{path} was not saved by hdlib, or was altered: it has no header of ours")
     try:
         header = json.loads(metadata[HEADER])
+        # Other digits may be the same number.
+        sound = json.dumps(header, sort_keys=True) == metadata[HEADER]
         recorded = header.pop("sha256")
-        sound = isinstance(header["scalars"], dict) and recorded == _sum(header, arrays)
+        sound &= isinstance(header["scalars"], dict) and recorded == _sum(header, arrays)
     except (ValueError, LookupError, TypeError, AttributeError, RecursionError) as error:
         raise ValueError(f"{path} was altered: its header cannot be read ({error})") from error
     if not sound:

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import scipy.sparse
 import torch
-from scipy.sparse.linalg import LinearOperator, aslinearoperator
+from scipy.sparse.linalg import aslinearoperator
 
 from hdlib import ConvergenceError, density, lanczos, spectrum, trace
 
@@ -72,7 +72,11 @@ WRONG: dict[str, tuple[Any, type[Exception], str]] = {
     "long double": (WHOLE.astype(np.longdouble), ValueError, "that float64 holds is needed, got"),
     "large integers": (np.full((2, 2), 2**53 + 1), ValueError, "hold all integers up to 90071992"),
     "large integer tensor": (torch.full((2, 2), 2**53 + 1), ValueError, "hold all integers up to"),
-    "list": ([[1.0]], TypeError, "or an operator with shape, device, dtype and @ is needed, got li"),
+    "list": (
+        [[1.0]],
+        TypeError,
+        "or an operator with shape, device, dtype and @ is needed, got li",
+    ),
     "none": (None, TypeError, "is needed, got NoneType"),
     "wide": (WHOLE[:3], ValueError, r"a square matrix is needed, got shape \(3, 80\)"),
     "wide sparse": (scipy.sparse.csr_array(WHOLE[:3]), ValueError, r"got shape \(3, 80\)"),
@@ -81,7 +85,11 @@ WRONG: dict[str, tuple[Any, type[Exception], str]] = {
     "NaN, operator": (Operator(NAN), ValueError, "a product with the matrix is not finite"),
     "NaN, sparse": (scipy.sparse.csr_array(NAN), ValueError, "the matrix is not finite"),
     "NaN, float32": (torch.from_numpy(NAN).float(), ValueError, "not finite"),
-    "infinite": (Operator(np.full((N, N), np.inf)), ValueError, "a product with the matrix is not finite"),
+    "infinite": (
+        Operator(np.full((N, N), np.inf)),
+        ValueError,
+        "a product with the matrix is not finite",
+    ),
     "skew": (np.triu(WHOLE), ValueError, "the matrix is not symmetric"),
     "skew, sparse": (scipy.sparse.csr_array(SKEW), ValueError, "A − Aᵀ has an entry of 4.00e"),
     "skew, operator": (Operator(np.triu(WHOLE)), ValueError, "uᵀAv and vᵀAu differ by"),
@@ -98,7 +106,7 @@ WRONG: dict[str, tuple[Any, type[Exception], str]] = {
 @pytest.mark.parametrize("function", [spectrum, lanczos, trace, density])
 def test_refused(form, function):
     matrix, error, words = WRONG[form]
-    ends = {"top": 1, "bottom": 1} if function in (spectrum, lanczos) else {}
+    ends: dict[str, Any] = {"top": 1, "bottom": 1} if function in (spectrum, lanczos) else {}
     if isinstance(matrix, np.ndarray | torch.Tensor) and function is not spectrum:
         # The entries of a whole matrix are looked at by `spectrum` alone; products show the rest.
         words = words.replace("the matrix is not symmetric", "differ by")
@@ -108,7 +116,8 @@ def test_refused(form, function):
 
 def test_how_many_must_be_said_for_an_operator():
     operator = Operator(WHOLE)
-    for settings in ({}, {"vectors": 5}):
+    choices: list[dict[str, Any]] = [{}, {"vectors": 5}]
+    for settings in choices:
         with pytest.raises(ValueError, match=r"spectrum\(operator, top=20, bottom=20\)"):
             spectrum(operator, **settings)
     assert operator.products == 0
@@ -119,7 +128,7 @@ def test_how_many_must_be_said_for_an_operator():
         spectrum(TAKEN["array"], top=3, vectors=3)
     for name in ("top", "bottom", "vectors"):
         with pytest.raises(ValueError, match=f"{name} must not be negative, got -1"):
-            spectrum(TAKEN["array"], **{name: -1})
+            spectrum(TAKEN["array"], **{name: -1})  # pyright: ignore[reportArgumentType]
     with pytest.raises(TypeError, match="tol, seed: only for operators"):
         spectrum(TAKEN["array"], tol=1e-3, seed=1)
 
@@ -175,9 +184,9 @@ def test_products_in_single_precision_against_double(n):
 def test_single_precision_certifies_no_more_than_it_has():
     operator = Operator(planted(np.linspace(1, 9, 40)), torch.float32)
     assert spectrum(operator, top=2, tol=1e-6).certified.all()
-    with pytest.raises(ValueError, match=r"tol=1e-08: products in float32 certify no less than 1e-"):
+    with pytest.raises(
+        ValueError, match=r"tol=1e-08: products in float32 certify no less than 1e-"
+    ):
         spectrum(operator, top=2, tol=1e-8)
-    scipy_operator = LinearOperator(
-        (40, 40), matvec=lambda v: operator.matrix.numpy() @ v, dtype=np.float32
-    )
+    scipy_operator = aslinearoperator(operator.matrix.numpy())
     assert spectrum(scipy_operator, top=2).dtype == "float32"

@@ -1,4 +1,4 @@
-"""A multiple of a matrix has a multiple of its spectrum, from the smallest numbers to the largest."""
+"""A multiple of a matrix has a multiple of its spectrum, over all of float64's range."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def multiple(exponent: int):
 @settings(max_examples=30, deadline=None)
 @given(exponents, st.sampled_from(sorted(FORMS)))
 def test_spectrum(exponent, form):
-    ends = {"top": 3, "bottom": 2}
+    ends: dict[str, Any] = {"top": 3, "bottom": 2}
     unit = spectrum(FORMS[form](MATRIX), **ends)
     found = spectrum(FORMS[form](multiple(exponent)), **ends)
     np.testing.assert_array_equal(found.eigenvalues, np.ldexp(unit.eigenvalues, exponent))
