@@ -317,7 +317,7 @@ def _require_certified(spectrum: Spectrum) -> None:
         raise ConvergenceError(
             f"{failed} of {len(spectrum.residuals)} eigenpairs are not certified: that of λ = "
             f"{value:.6g} has residual {spectrum.residuals[worst]:.2e}, allowed are "
-            f"{spectrum.tol:.0e} of the largest |λ|; give Lanczos more products, or take "
+            f"{spectrum.tol * spectrum.scale:.2e}; give Lanczos more products, or take "
             "dendrogram(spectrum.certified_ends()), where what is not certain is part of the bulk"
         )
     if not len(spectrum.eigenvalues):

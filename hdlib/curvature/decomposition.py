@@ -130,13 +130,15 @@ def _whole(matrix: Tensor, top: int, bottom: int) -> Spectrum:
     trace_error = (values.sum() - matrix.trace()).abs() / values.abs().sum().clamp_min(1e-300)
     norm = matrix.norm()
     frobenius_error = (values.norm() - norm).abs() / norm.clamp_min(1e-300)
+    eigenvalues = scaled_back("eigenvalues", values.cpu().numpy(), exponent)
     result = Spectrum(
         n=n,
-        eigenvalues=scaled_back("eigenvalues", values.cpu().numpy(), exponent),
+        eigenvalues=eigenvalues,
         lowest=n,
         indices=indices.numpy(),
         residuals=scaled_back("residuals", residuals.cpu().numpy(), exponent),
         vectors=wanted.cpu().numpy(),
+        scale=float(np.abs(eigenvalues).max()),
         tol=TOLERANCE,
         products=products,
         trace_error=trace_error.item(),
@@ -172,8 +174,7 @@ def _certify(result: Spectrum) -> None:
         worst = int(result.residuals.argmax())
         raise ConvergenceError(
             f"the eigenpair of rank {result.indices[worst]} has residual "
-            f"{result.residuals[worst]:.2e}, allowed are "
-            f"{TOLERANCE * np.abs(result.eigenvalues).max():.2e}"
+            f"{result.residuals[worst]:.2e}, allowed are {TOLERANCE * result.scale:.2e}"
         )
     for name, error in (
         ("trace", result.trace_error),

@@ -141,13 +141,15 @@ def lanczos(
     found = _certified_where_near(exact, found, bottom, tol)
     # What is certified may have moved past what is not.
     order = found.values.argsort(stable=True)
+    values = scaled_back("eigenvalues", found.values[order].cpu().numpy(), exact.exponent)
     pairs = Spectrum(
         n=n,
-        eigenvalues=scaled_back("eigenvalues", found.values[order].cpu().numpy(), exact.exponent),
+        eigenvalues=values,
         lowest=bottom,
         indices=np.arange(wanted),
         residuals=scaled_back("residuals", found.residuals[order].cpu().numpy(), exact.exponent),
         vectors=found.vectors[:, order].cpu().numpy(),
+        scale=float(np.abs(values).max()),
         tol=tol,
         products=found.products,
         dtype=_name(operator.dtype),
@@ -159,7 +161,7 @@ def lanczos(
             f"{failed.sum()} of {wanted} eigenpairs did not converge within {pairs.products:,} "
             f"products: that of λ = {pairs.eigenvalues[worst]:.6g} has residual "
             f"{pairs.residuals[worst]:.2e}, allowed are "
-            f"{tol * np.abs(pairs.eigenvalues).max():.2e}"
+            f"{tol * pairs.scale:.2e}"
         )
     return pairs
 

@@ -31,7 +31,8 @@ class Spectrum(Saved):
         indices: (k,) int64, which of them have a residual, ascending.
         residuals: (k,) float64, ‖Av − λv‖₂ of each such pair, in units of the eigenvalues.
         vectors: (n, k) float64, their vectors v, orthonormal columns; (n, 0) where not kept.
-        tol: largest residual of a certified pair, over the largest known |λ|.
+        scale: largest |λ| that was found of A, with which residuals are compared.
+        tol: largest residual of a certified pair, over ``scale``.
         products: how many vectors were multiplied by A one by one.
         dtype: "float64" or "float32", of these products, and so of the residuals' own rounding.
         trace_error: |Σλ − tr A| over Σ|λ| where all of A was there, else None.
@@ -47,6 +48,7 @@ class Spectrum(Saved):
     indices: NDArray[np.int64]
     residuals: FloatArray
     vectors: FloatArray
+    scale: float
     tol: float
     products: int
     dtype: str = "float64"
@@ -66,6 +68,7 @@ class Spectrum(Saved):
                 not k or (indices[0] >= 0 and indices[-1] < m and (np.diff(indices) > 0).all()),
                 f"ascending from 0 to {m - 1}",
             ),
+            ("scale", self.scale >= np.abs(values).max(initial=0), "at least the largest |λ|"),
             ("residuals", self.residuals.shape == (k,), f"({k},), as many as indices"),
             ("vectors", self.vectors.shape in ((self.n, k), (self.n, 0)), f"({self.n}, {k} or 0)"),
         ):
@@ -91,8 +94,7 @@ class Spectrum(Saved):
 
     @property
     def _relative_residuals(self) -> FloatArray:
-        largest = np.abs(self.eigenvalues).max(initial=0)
-        return self.residuals / largest if largest else self.residuals
+        return self.residuals / self.scale if self.scale else self.residuals
 
     def certified_ends(self) -> Spectrum:
         """What is certain at both ends: pairs that are certified, and all further out as well.

@@ -67,6 +67,7 @@ def stored_spectrum(
         indices=np.arange(2 * k),
         residuals=arrays["residuals"],
         vectors=np.empty((n_parameters, 0)),
+        scale=float(np.abs(arrays["eigenvalues"]).max()),
         tol=config.tol,
         products=int(arrays["products"]),
     )

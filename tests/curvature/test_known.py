@@ -30,6 +30,7 @@ def marked(converged, lowest: int, n: int = 100) -> Spectrum:
         indices=np.arange(m),
         residuals=np.where(converged, 1e-9, 1e-2),
         vectors=np.eye(n)[:, :m],
+        scale=float(m),
         tol=1e-6,
         products=0,
     )
@@ -46,6 +47,19 @@ def test_pairs_are_certain_as_far_as_all_further_out_are_certified():
         assert sure.certified.all()
         assert (sure.n, sure.lowest) == (100, sum(at < lowest for at in kept))
         assert sure.unresolved == 100 - len(kept)
+
+
+def test_certificates_are_relative_to_all_that_was_found():
+    """The end with the largest |λ| is left out, and the other is no less certain than before."""
+    values = np.r_[np.linspace(-1e-3, 0, N - 5), 40 + np.arange(5.0)]
+    found = spectrum(Operator(planted(values)), top=5, bottom=3, tol=1e-6)
+    found = replace(found, residuals=np.full(8, 1e-5))
+    lowest = found.ends(lowest=3, highest=0)
+    assert lowest.certified.all()
+    assert lowest.scale == found.scale == np.abs(found.eigenvalues).max()
+    bad = replace(found, residuals=np.r_[found.residuals[:-1], 1.0]).certified_ends()
+    assert (bad.lowest, bad.highest) == (3, 0)
+    assert bad.certified.all()
 
 
 @given(st.lists(st.booleans(), min_size=1, max_size=12), st.integers(0, 12))
@@ -130,6 +144,7 @@ def test_what_it_says(found, words):
         ({"n": 7}, "n of a Spectrum must be at least 1 and 8"),
         ({"eigenvalues": np.arange(8.0)[::-1]}, "eigenvalues of a Spectrum must be ascending"),
         ({"eigenvalues": np.r_[np.arange(7.0), np.nan]}, "must be a finite vector"),
+        ({"scale": 26.9}, r"scale of a Spectrum must be at least the largest \|λ\|"),
         ({"lowest": 9}, "lowest of a Spectrum must be 0 to 8"),
         ({"lowest": -1}, "lowest of a Spectrum must be 0 to 8"),
         (
