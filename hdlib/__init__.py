@@ -1,10 +1,12 @@
 """Watch circuits form in neural networks through the curvature of the loss."""
 
+from importlib import import_module
+from types import ModuleType
+
 from hdlib.clustering import (
     Dendrogram,
     FiedlerTree,
     Gap,
-    Unresolved,
     algebraic_connectivity,
     dendrogram,
     fiedler_tree,
@@ -14,7 +16,6 @@ from hdlib.curvature import (
     ConvergenceError,
     CurvatureOperator,
     Density,
-    Eigenpairs,
     EmpiricalFisherOperator,
     GaussNewtonOperator,
     HessianOperator,
@@ -23,17 +24,18 @@ from hdlib.curvature import (
     PreconditionedOperator,
     Spectrum,
     TraceEstimate,
+    density,
     gauss_newton,
     gradient,
     hessian,
     hessian_split,
+    in_shapes,
     lanczos,
     layer_blocks,
     layer_weights,
     parameter_labels,
     parameter_layers,
     sample_curvature,
-    spectral_density,
     spectrum,
     trace,
 )
@@ -43,7 +45,6 @@ __all__ = [
     "CurvatureOperator",
     "Dendrogram",
     "Density",
-    "Eigenpairs",
     "EmpiricalFisherOperator",
     "FiedlerTree",
     "Gap",
@@ -54,14 +55,15 @@ __all__ = [
     "PreconditionedOperator",
     "Spectrum",
     "TraceEstimate",
-    "Unresolved",
     "algebraic_connectivity",
     "dendrogram",
+    "density",
     "fiedler_tree",
     "gauss_newton",
     "gradient",
     "hessian",
     "hessian_split",
+    "in_shapes",
     "lanczos",
     "layer_blocks",
     "layer_weights",
@@ -69,7 +71,13 @@ __all__ = [
     "parameter_layers",
     "permuted_within_blocks",
     "sample_curvature",
-    "spectral_density",
     "spectrum",
     "trace",
 ]
+
+
+def __getattr__(name: str) -> ModuleType:
+    """Load `hdlib.figures` when it is first asked for: matplotlib and plotly take a second."""
+    if name == "figures":
+        return import_module("hdlib.figures")
+    raise AttributeError(f"module 'hdlib' has no attribute {name!r}")

@@ -7,14 +7,11 @@ computed again.
 
 from __future__ import annotations
 
-import errno
 import hashlib
 import io
 import json
 import logging
 import os
-import shutil
-import tempfile
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -31,6 +28,7 @@ from numpy.typing import NDArray
 from platformdirs import user_cache_path
 from torch import Tensor
 
+from hdlib.atomic import TEMPORARY, write_atomically
 from hdlib.config import FORMAT, Config
 from hdlib.environment import environment
 
@@ -40,7 +38,6 @@ C = TypeVar("C", bound=Config)
 
 MANIFEST = "manifest.json"
 PUBLISHED = Path(__file__).parent.parent / "data"
-TEMPORARY = ".tmp-"
 SOURCE = "checkpoint_sha256"
 """Of the weights, among the arrays that are computed from them."""
 
@@ -241,14 +238,14 @@ class Run(Generic[C]):
             lock.release()
 
     def _write(self, name: str, content: bytes) -> None:
-        _write_atomically(self.path / name, content)
+        write_atomically(self.path / name, content)
         manifest = self.manifest
         manifest.setdefault("files", {})[name] = hashlib.sha256(content).hexdigest()
         self._write_manifest(manifest | {"complete": False})
 
     def _write_manifest(self, manifest: dict[str, Any]) -> None:
         manifest["files"] = dict(sorted(manifest.get("files", {}).items()))
-        _write_atomically(self._manifest_path, (json.dumps(manifest, indent=2) + "\n").encode())
+        write_atomically(self._manifest_path, (json.dumps(manifest, indent=2) + "\n").encode())
 
 
 def find_runs() -> list[Path]:
@@ -259,24 +256,3 @@ def find_runs() -> list[Path]:
 def _sha256(path: Path) -> str:
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
-
-
-def _write_atomically(path: Path, content: bytes) -> None:
-    """Write to a temporary file in the same folder, flush it to the disk, and rename it."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    descriptor, temporary = tempfile.mkstemp(prefix=TEMPORARY, dir=path.parent)
-    try:
-        with os.fdopen(descriptor, "wb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        Path(temporary).chmod(0o644)
-        Path(temporary).replace(path)
-    except BaseException as error:
-        Path(temporary).unlink(missing_ok=True)
-        if isinstance(error, OSError) and error.errno == errno.ENOSPC:
-            free = shutil.disk_usage(path.parent).free
-            raise OSError(
-                errno.ENOSPC, f"no space left ({free:,} bytes free) to write {len(content):,}", path
-            ) from error
-        raise

@@ -1,6 +1,6 @@
 """How curvature groups."""
 
-from hdlib.clustering.dendrogram import Dendrogram, Gap, Unresolved, dendrogram
+from hdlib.clustering.dendrogram import Dendrogram, Gap, dendrogram
 from hdlib.clustering.fiedler_tree import (
     FiedlerTree,
     algebraic_connectivity,
@@ -14,7 +14,6 @@ __all__ = [
     "Dendrogram",
     "FiedlerTree",
     "Gap",
-    "Unresolved",
     "algebraic_connectivity",
     "coupling_graph",
     "dendrogram",

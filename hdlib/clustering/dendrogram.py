@@ -9,37 +9,11 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from hdlib.curvature.spectrum import ConvergenceError, Spectrum
+from hdlib.saving import Saved
+
 FloatArray = NDArray[np.float64]
 IntArray = NDArray[np.int64]
-
-
-@dataclass(frozen=True)
-class Unresolved:
-    """Eigenvalues of which only the place is known, among those that are known.
-
-    Where a large matrix is known by the ends of its spectrum, these are the bulk.
-
-    Attributes:
-        position: how many known eigenvalues lie below them; none where only the top is known.
-        count: how many they are.
-    """
-
-    position: int
-    count: int
-
-    def require_among(self, known: int) -> None:
-        """Refuse a place that there is not among ``known`` eigenvalues.
-
-        Raises:
-            ValueError: for such a place, or if there is no unresolved eigenvalue.
-        """
-        if not 0 <= self.position <= known:
-            raise ValueError(
-                f"unresolved.position={self.position}: must be 0 to {known}, the number of known "
-                "eigenvalues"
-            )
-        if self.count < 1:
-            raise ValueError(f"unresolved.count={self.count}: must be at least 1")
 
 
 class Gap(NamedTuple):
@@ -60,8 +34,8 @@ class Gap(NamedTuple):
     relative: float
 
 
-@dataclass(frozen=True)
-class Dendrogram:
+@dataclass(frozen=True, repr=False, eq=False)
+class Dendrogram(Saved):
     """Single-linkage tree of real eigenvalues λ₁ ≤ … ≤ λₙ.
 
     In one dimension single linkage *is* the sorted gaps: clusters at resolution ε are the maximal
@@ -69,19 +43,41 @@ class Dendrogram:
     λᵢ₊₁ − λᵢ and n(ε) = 1 + #{i : λᵢ₊₁ − λᵢ > ε} (Gower & Ross 1969: single linkage is the
     minimum spanning tree, here a path).
 
-    A spectrum may be known in part: u eigenvalues lie unresolved between two neighbours of the n
-    known ones, or below or above all of them. What gaps there are among them nobody knows, only
-    that u eigenvalues crowd there; so they and the known ones next to them are taken as one
-    cluster, the bulk, at every resolution. The height across them is 0, it is no gap, and n(ε)
-    counts the clusters outside the bulk plus one.
+    A spectrum may be known in part, by its ends: of n eigenvalues m are known, and the n − m others
+    lie unresolved between two of them, or below or above all of them. What gaps there are among
+    these nobody knows, only that so many eigenvalues crowd there; so they and the known ones next
+    to them are taken as one cluster, the bulk, at every resolution. The height across them is 0, it
+    is no gap, and n(ε) counts the clusters outside the bulk plus one.
 
     Attributes:
-        eigenvalues: (n,) float64, ascending: those that are known.
-        unresolved: how many others there are, and where; None where all are known.
+        eigenvalues: (m,) float64, ascending: those that are known.
+        n: how many eigenvalues there are.
+        lowest: how many of the known ones lie below the unresolved ones; m where all are known.
+
+    Raises:
+        ValueError: if these do not fit together.
     """
 
     eigenvalues: FloatArray
-    unresolved: Unresolved | None = None
+    n: int
+    lowest: int
+
+    def __post_init__(self) -> None:
+        m = len(self.eigenvalues)
+        if not 1 <= m <= self.n:
+            raise ValueError(f"{m} of n={self.n} eigenvalues known: must be 1 to n")
+        if not 0 <= self.lowest <= m:
+            raise ValueError(f"lowest={self.lowest}: must be 0 to {m}, all that are known")
+
+    def __repr__(self) -> str:
+        known = f"{len(self.eigenvalues):,} of them known, " if self.unresolved else ""
+        widest = self.heights.max(initial=0)
+        return f"Dendrogram of {self.n:,} eigenvalues, {known}widest gap {widest:.6g}"
+
+    @property
+    def unresolved(self) -> int:
+        """How many eigenvalues are not known."""
+        return self.n - len(self.eigenvalues)
 
     @cached_property
     def heights(self) -> FloatArray:
@@ -96,7 +92,7 @@ class Dendrogram:
     @property
     def _across(self) -> slice:
         """Where the height across the unresolved eigenvalues is: one place, or none at an end."""
-        position = self.unresolved.position if self.unresolved else 0
+        position = self.lowest if self.unresolved else 0
         return slice(max(position - 1, 0), position)
 
     @cached_property
@@ -107,8 +103,8 @@ class Dendrogram:
         too.
         """
         represented = np.ones(len(self.eigenvalues), dtype=np.int64)
-        if self.unresolved is not None:
-            represented[self._across.start] += self.unresolved.count
+        if self.unresolved:
+            represented[self._across.start] += self.unresolved
         return represented
 
     @cached_property
@@ -266,17 +262,20 @@ class Dendrogram:
         return np.column_stack((np.zeros_like(deaths), deaths))
 
 
-def dendrogram(eigenvalues: ArrayLike, *, unresolved: Unresolved | None = None) -> Dendrogram:
-    """Single-linkage dendrogram of eigenvalues, in any order.
+def dendrogram(spectrum: Spectrum | ArrayLike) -> Dendrogram:
+    """Single-linkage dendrogram of a spectrum.
+
+    Of a `Spectrum` that is known in part the bulk is known, too, and is no gap. An array is taken
+    as *all* eigenvalues that there are.
 
     Args:
-        eigenvalues: (n,) real and finite, n ≥ 1.
-        unresolved: for a spectrum known in part, how many more eigenvalues there are, and where
-            among the known ones; see `Dendrogram`.
+        spectrum: a spectrum whose pairs are certified, or (n,) eigenvalues in any order, real and
+            finite, n ≥ 1.
 
     Raises:
-        ValueError: if the array is empty, not one-dimensional, or not finite, or for unresolved
-            eigenvalues that are none, or at a place that there is not.
+        ConvergenceError: if pairs of the spectrum are not certified; `Spectrum.certified_ends`
+            leaves those that are, and counts what lies beyond as unresolved.
+        ValueError: if no eigenvalue is known, or the array is not one-dimensional, real and finite.
 
     Example:
         >>> tree = dendrogram([0.0, 0.1, 5.0, 5.2])
@@ -289,21 +288,40 @@ def dendrogram(eigenvalues: ArrayLike, *, unresolved: Unresolved | None = None) 
 
         The same four as the ends of a spectrum of a hundred: what looks like a gap is the bulk.
 
-        >>> ends = dendrogram([0.0, 0.1, 5.0, 5.2], unresolved=Unresolved(position=2, count=96))
+        >>> ends = Dendrogram(np.array([0.0, 0.1, 5.0, 5.2]), n=100, lowest=2)
         >>> int(ends.n_clusters(1.0))
         1
         >>> ends.sizes(0.15).tolist()
         [99, 1]
     """
-    values = np.asarray(eigenvalues, dtype=np.float64)
+    if isinstance(spectrum, Spectrum):
+        _require_certified(spectrum)
+        return Dendrogram(spectrum.eigenvalues, spectrum.n, spectrum.lowest)
+    values = np.asarray(spectrum)
+    if np.iscomplexobj(values):
+        raise ValueError(f"eigenvalues must be real, got {values.dtype}")
+    values = values.astype(np.float64)
     if values.ndim != 1 or values.size == 0:
         raise ValueError(f"eigenvalues must be a non-empty vector, got shape {values.shape}")
     if not np.isfinite(values).all():
         where = int(np.flatnonzero(~np.isfinite(values))[0])
         raise ValueError(f"eigenvalues must be finite, got {values[where]} at index {where}")
-    if unresolved is not None:
-        unresolved.require_among(len(values))
-    return Dendrogram(np.sort(values), unresolved)
+    return Dendrogram(np.sort(values), len(values), len(values))
+
+
+def _require_certified(spectrum: Spectrum) -> None:
+    failed = int((~spectrum.certified).sum())
+    if failed:
+        worst = int(spectrum.residuals.argmax())
+        value = spectrum.eigenvalues[spectrum.indices[worst]]
+        raise ConvergenceError(
+            f"{failed} of {len(spectrum.residuals)} eigenpairs are not certified: that of λ = "
+            f"{value:.6g} has residual {spectrum.residuals[worst]:.2e}, allowed are "
+            f"{spectrum.tol * spectrum.scale:.2e}; give Lanczos more products, or take "
+            "dendrogram(spectrum.certified_ends()), where what is not certain is part of the bulk"
+        )
+    if not len(spectrum.eigenvalues):
+        raise ValueError(f"no eigenvalue of {spectrum.n} is known and certified")
 
 
 def _local_spacing(heights: FloatArray, window: int) -> FloatArray:

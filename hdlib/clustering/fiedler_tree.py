@@ -21,16 +21,19 @@ from hdlib.clustering.fiedler import (
     bipartition,
     fiedler_vector,
 )
+from hdlib.saving import Saved
 
 FloatArray = NDArray[np.float64]
 IntArray = NDArray[np.int64]
 
 SYMMETRIC = 1e-10
 """Largest |H − Hᵀ| over the largest |H| that counts as rounding."""
+SAFE_EXPONENT = 400
+"""Beyond entries of 2 to the power of ± this, products of two leave the range of float64."""
 
 
-@dataclass(frozen=True)
-class FiedlerTree:
+@dataclass(frozen=True, repr=False, eq=False)
+class FiedlerTree(Saved):
     """A recursive bipartition of n parameters, as a dendrogram.
 
     Row r of the n − 1 rows is the cluster n + r, in the order of ascending height; a cluster always
@@ -49,6 +52,12 @@ class FiedlerTree:
     connectivity: FloatArray
     conductance: FloatArray
     gain: FloatArray
+
+    def __repr__(self) -> str:
+        return (
+            f"FiedlerTree of {self.n_leaves:,} parameters, {self.n_modules:,} modules, "
+            f"modularity {self.modularity:.3f}"
+        )
 
     @property
     def n_leaves(self) -> int:
@@ -178,6 +187,10 @@ def fiedler_tree(
     largest degree (1 for the normalised one). Its components are joined one by one, the smaller
     first.
 
+    A multiple of H has the same tree, with its heights for the combinatorial Laplacian over that
+    factor; couplings whose products leave the range of float64 are scaled by a power of two, which
+    is exact.
+
     The cost is O(m³) for a cluster of m. Splits into parts of comparable size add a third to that
     of the first; but a tree that takes off one parameter at a time, as the combinatorial Laplacian
     does with "sign" where degrees differ by orders of magnitude, costs O(n⁴).
@@ -191,7 +204,8 @@ def fiedler_tree(
             2000). Conductance favours equal parts, and so misses a small cluster among noise.
 
     Raises:
-        ValueError: if H is not a symmetric matrix of finite numbers, or for an unknown option.
+        ValueError: if H is not a real symmetric matrix of finite numbers, for an unknown option, or
+            if heights 1/λ₂ leave the range of float64.
 
     Example:
         >>> H = np.kron(np.eye(2), np.ones((3, 3))) + 0.01
@@ -200,7 +214,7 @@ def fiedler_tree(
     """
     require_choice("laplacian", laplacian, LAPLACIANS)
     require_choice("split", split, SPLITS)
-    couplings = coupling_graph(hessian)
+    couplings, exponent = _scaled_couplings(hessian)
     n = len(couplings)
     degrees = couplings.sum(0)
     volume = degrees.sum() or 1.0
@@ -234,7 +248,7 @@ def fiedler_tree(
             gain = 2 * (expected - across) / volume
             cuts.append(_Cut(parent, len(members), found.connectivity, conductance, gain))
             waiting.extend(_Node(members[side], len(cuts) - 1) for side in (part, ~part))
-    return _linkage(cuts, leaves, smallest)
+    return _linkage(cuts, leaves, smallest, exponent if laplacian == "combinatorial" else 0)
 
 
 def algebraic_connectivity(hessian: ArrayLike, *, laplacian: Laplacian = "normalised") -> float:
@@ -245,13 +259,15 @@ def algebraic_connectivity(hessian: ArrayLike, *, laplacian: Laplacian = "normal
         laplacian: as `fiedler_tree` takes it.
 
     Raises:
-        ValueError: if H is not a symmetric matrix of finite numbers, or for an unknown option.
+        ValueError: if H is not a real symmetric matrix of finite numbers, for an unknown option, or
+            if λ₂ leaves the range of float64.
     """
     require_choice("laplacian", laplacian, LAPLACIANS)
-    couplings = coupling_graph(hessian)
+    couplings, exponent = _scaled_couplings(hessian)
     if len(_components(couplings)) > 1:
         return 0.0
-    return fiedler_vector(couplings, laplacian).connectivity
+    found = fiedler_vector(couplings, laplacian).connectivity
+    return float(_in_units(np.array(found), exponent if laplacian == "combinatorial" else 0))
 
 
 def require_choice(name: str, value: str, allowed: tuple[str, ...]) -> None:
@@ -268,16 +284,27 @@ def coupling_graph(hessian: ArrayLike) -> FloatArray:
     """A = |H| without its diagonal, (n, n) float64.
 
     Raises:
-        ValueError: if H is not square with at least two rows, not finite, or not symmetric.
+        ValueError: if H is not square with at least two rows, real, finite and symmetric.
     """
-    matrix = np.asarray(hessian, dtype=np.float64)
+    couplings, exponent = _scaled_couplings(hessian)
+    return np.ldexp(couplings, exponent) if exponent else couplings
+
+
+def _scaled_couplings(hessian: ArrayLike) -> tuple[FloatArray, int]:
+    """Couplings / 2^e and e, which is 0 but where products would leave the range of float64."""
+    matrix = np.asarray(hessian)
+    if np.iscomplexobj(matrix):
+        raise ValueError(f"the matrix must be real, got {matrix.dtype}: take .real where it is")
+    matrix = matrix.astype(np.float64, copy=False)
     if matrix.ndim != 2 or matrix.shape[0] != matrix.shape[1] or len(matrix) < 2:
         raise ValueError(f"a square matrix of at least 2 × 2 is needed, got {matrix.shape}")
     if not np.isfinite(matrix).all():
         i, j = np.argwhere(~np.isfinite(matrix))[0]
         raise ValueError(f"the matrix must be finite, got {matrix[i, j]} at ({i}, {j})")
-    skew = np.abs(matrix - matrix.T)
-    if skew.max() > SYMMETRIC * np.abs(matrix).max():
+    with np.errstate(over="ignore"):
+        skew = np.abs(matrix - matrix.T)
+    # The smallest number of all is a rounding error, too.
+    if skew.max() > max(SYMMETRIC * np.abs(matrix).max(), np.finfo(float).smallest_subnormal):
         i, j = np.unravel_index(skew.argmax(), skew.shape)
         raise ValueError(
             f"the matrix must be symmetric, got {matrix[i, j]:g} at ({i}, {j}) and "
@@ -287,7 +314,22 @@ def coupling_graph(hessian: ArrayLike) -> FloatArray:
     couplings = np.abs(matrix)
     couplings = np.maximum(couplings, couplings.T)
     np.fill_diagonal(couplings, 0)
-    return couplings
+    exponent = int(np.frexp(couplings.max())[1])
+    if abs(exponent) <= SAFE_EXPONENT:
+        return couplings, 0
+    return np.ldexp(couplings, -exponent, out=couplings), exponent
+
+
+def _in_units(numbers: FloatArray, exponent: int) -> FloatArray:
+    """Numbers times 2^exponent."""
+    with np.errstate(over="ignore", under="ignore"):
+        numbers = np.ldexp(numbers, exponent)
+    if not np.isfinite(numbers).all():
+        raise ValueError(
+            "λ₂ or heights 1/λ₂ leave the range of float64: take a multiple of the matrix, or the "
+            "normalised Laplacian"
+        )
+    return numbers
 
 
 def _components(graph: FloatArray) -> list[IntArray]:
@@ -310,8 +352,11 @@ def _by_size(labels: IntArray) -> IntArray:
     return rank[inverse]
 
 
-def _linkage(cuts: list[_Cut], leaves: IntArray, smallest: float) -> FiedlerTree:
-    """Undo the tree from the top, the weakest cluster first, and number it from the bottom."""
+def _linkage(cuts: list[_Cut], leaves: IntArray, smallest: float, exponent: int) -> FiedlerTree:
+    """Undo the tree from the top, the weakest cluster first, and number it from the bottom.
+
+    λ₂ of the cuts is in units of 2^exponent.
+    """
     n, count = len(leaves), len(cuts)
     parts: list[list[int]] = [[] for _ in cuts]
     for cut in range(1, count):
@@ -333,10 +378,14 @@ def _linkage(cuts: list[_Cut], leaves: IntArray, smallest: float) -> FiedlerTree
     linkage[:, 3] = [cuts[cut].size for cut in order]
     connectivity = np.array([cuts[cut].connectivity for cut in order])
     height = np.minimum.accumulate(1 / np.maximum(connectivity[::-1], smallest))[::-1]
+    height = _in_units(height, -exponent)
     for row in range(1, count):
         height[row] = max(height[row], np.nextafter(height[row - 1], np.inf))
     linkage[:, 2] = height
     conductance = np.array([cuts[cut].conductance for cut in order])
     return FiedlerTree(
-        linkage, connectivity, conductance, np.array([cuts[cut].gain for cut in order])
+        linkage,
+        _in_units(connectivity, exponent),
+        conductance,
+        np.array([cuts[cut].gain for cut in order]),
     )

@@ -16,7 +16,15 @@ from scipy.stats import norm
 from torch import Tensor
 
 from hdlib.curvature.memory import announce
-from hdlib.curvature.symmetric import SymmetricOperator
+from hdlib.curvature.progress import progress
+from hdlib.curvature.scaled import ScaledOperator, scaled_back
+from hdlib.curvature.symmetric import (
+    Matrix,
+    SymmetricOperator,
+    as_operator,
+    require_symmetric_products,
+)
+from hdlib.saving import Saved
 
 ORTHONORMAL = 1e-8
 """Largest entry of UᵀU − I for known eigenvectors U."""
@@ -58,8 +66,8 @@ class Count(NamedTuple):
     highest: float
 
 
-@dataclass(frozen=True)
-class Density:
+@dataclass(frozen=True, repr=False, eq=False)
+class Density(Saved):
     """The spectral density φ(t) = 1/n Σᵢ δ(t − λᵢ) of an operator, as one quadrature a probe.
 
     A quadrature with k nodes is exact for polynomials of degree 2k − 1, so `trace` and the first
@@ -79,6 +87,13 @@ class Density:
     known: NDArray[np.float64]
     diagonal: NDArray[np.float64]
     coupling: NDArray[np.float64]
+
+    def __repr__(self) -> str:
+        probes, steps = self.diagonal.shape
+        return (
+            f"Density of {self.n:,} eigenvalues, {len(self.known):,} of them known, the others by "
+            f"{probes} quadratures of {steps} nodes"
+        )
 
     @cached_property
     def nodes(self) -> NDArray[np.float64]:
@@ -161,13 +176,23 @@ class Density:
         0 for a spectrum of zeros, as in `hdlib.measures.spectral_summary`. |λ| has a kink at zero,
         which costs an error of order 1/k² that the standard error does not see.
         """
-        sizes = self._sums(np.abs)
-        logs = self._sums(lambda values: xlogy(np.abs(values), np.abs(values)))
+
+        def near_one(values: NDArray[np.float64]) -> NDArray[np.float64]:
+            return np.abs(np.ldexp(values, -self._exponent))
+
+        sizes = self._sums(near_one)
+        logs = self._sums(lambda values: xlogy(near_one(values), near_one(values)))
         S, L = sizes.mean(), logs.mean()
         if S == 0:
             return Estimate(0.0, 0.0)
         influence = ((1 + L / S) * sizes - logs) / S
         return Estimate(float(np.log(S) - L / S), float(_standard_errors(influence)))
+
+    @cached_property
+    def _exponent(self) -> int:
+        """Of the power of two next above every number of the density."""
+        parts = self.known, self.diagonal, self.coupling
+        return int(np.frexp(max(np.abs(part).max(initial=0) for part in parts))[1])
 
     @cached_property
     def _gauss(self) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
@@ -183,8 +208,11 @@ class Density:
         if math.isinf(bound):
             every = np.full(len(self.diagonal), float(rest if bound > 0 else 0))
             return every, every
-        values, vectors = self._gauss
-        last = self.coupling[:, -1:]
+        # Weights have no scale: near 1, squares of whatever there is stay in range.
+        exponent = max(self._exponent, np.frexp(bound)[1])
+        values, vectors = np.ldexp(self._gauss[0], -exponent), self._gauss[1]
+        diagonal, coupling = np.ldexp((self.diagonal, self.coupling), -exponent)
+        bound, last = np.ldexp(bound, -exponent), coupling[:, -1:]
         scale = np.maximum(np.abs(values).max(axis=1), last[:, 0])
         distance = values - bound
         # A bound that is a node already needs an infinite entry.
@@ -193,7 +221,7 @@ class Density:
             shift = ((last * vectors[:, -1]) ** 2 / distance).sum(axis=1)
         # With this entry below its diagonal, T has the bound as an eigenvalue.
         entry = bound + np.clip(shift, -LARGEST_SHIFT * scale, LARGEST_SHIFT * scale)
-        nodes, vectors = _eigh(np.c_[self.diagonal, entry], self.coupling)
+        nodes, vectors = _eigh(np.c_[diagonal, entry], coupling)
         weights = rest * vectors[:, 0] ** 2
         prescribed = np.abs(nodes - bound).argmin(axis=1, keepdims=True)
         position = np.arange(nodes.shape[1])
@@ -219,11 +247,14 @@ def _mean(probes: NDArray[np.float64]) -> Estimate[float]:
 
 def _standard_errors(probes: NDArray[np.float64]) -> NDArray[np.float64]:
     """Of the means over the last axis."""
-    return probes.std(axis=-1, ddof=1) / math.sqrt(probes.shape[-1])
+    # Scaled by a power of two, which is exact, so that squares stay in range.
+    exponent = np.frexp(np.abs(probes).max(initial=0))[1]
+    spread = np.ldexp(np.ldexp(probes, -exponent).std(axis=-1, ddof=1), exponent)
+    return spread / math.sqrt(probes.shape[-1])
 
 
-def spectral_density(
-    operator: SymmetricOperator,
+def density(
+    matrix: Matrix | SymmetricOperator,
     *,
     probes: int = 8,
     steps: int = 64,
@@ -248,7 +279,7 @@ def spectral_density(
     type is that, are good to about 10⁻⁷ ‖A‖, far below what a few probes leave open.
 
     Args:
-        operator: A, n × n, symmetric, float64 or float32.
+        matrix: A, n × n, symmetric: a matrix or an operator, as `hdlib.spectrum` takes it.
         probes: random vectors, at least 2, for a standard error.
         steps: k, nodes a probe; n − m where that is less.
         seed: of the probes, drawn on the CPU, so the same on every device.
@@ -256,18 +287,18 @@ def spectral_density(
             they are eigenpairs is not checked.
 
     Raises:
+        TypeError: for what is no matrix or operator.
         ValueError: if an argument is out of range, the vectors do not fit or are not orthonormal,
-            or a product is not finite.
+            the matrix is not symmetric, or a product is not finite.
         MemoryError: if the vectors would not fit into memory; what they take is logged first.
 
     Example:
-        >>> count = spectral_density(torch.eye(5).double()).count(0.5, 1.5)
+        >>> count = density(torch.eye(5).double()).count(0.5, 1.5)
         >>> round(count.value, 6), round(count.standard_error, 6)
         (5.0, 0.0)
     """
+    operator = ScaledOperator(as_operator(matrix))
     n = operator.shape[0]
-    if n == 0 or tuple(operator.shape) != (n, n):
-        raise ValueError(f"a square operator is needed, got shape {tuple(operator.shape)}")
     if probes < 2:
         raise ValueError(f"probes must be at least 2, got {probes}")
     if steps < 1:
@@ -286,7 +317,12 @@ def spectral_density(
     generator = torch.Generator().manual_seed(seed)
     start = torch.randn(probes, n, generator=generator, dtype=torch.float64)
     diagonal, coupling = _lanczos(operator, start.to(operator.device), vectors, steps)
-    return Density(n, known.sort().values.cpu().numpy(), diagonal, coupling)
+    return Density(
+        n,
+        known.sort().values.cpu().numpy(),
+        scaled_back("nodes", diagonal, operator.exponent),
+        scaled_back("nodes", coupling, operator.exponent),
+    )
 
 
 def _lanczos(
@@ -300,22 +336,23 @@ def _lanczos(
     scale = start.new_zeros(probes)
     rows = _deflate(_deflate(start, deflated), deflated)
     rows = rows / rows.norm(dim=1, keepdim=True).clamp_min(torch.finfo(torch.float64).tiny)
-    for step in range(steps):
-        basis[:, step] = rows
-        image = (operator @ rows.T.to(operator.dtype)).double().T.contiguous()
-        image = _deflate(image, deflated)
-        if not torch.isfinite(image).all():
-            raise ValueError(f"the operator's product in Lanczos step {step + 1} is not finite")
-        diagonal[:, step] = (rows * image).sum(dim=1)
-        rows = _outside(image, basis[:, : step + 1])
-        norms = rows.norm(dim=1)
-        scale = torch.maximum(scale, image.norm(dim=1))
-        exhausted = norms <= n * torch.finfo(torch.float64).eps * scale
-        if exhausted.all():
-            break
-        # An exhausted run goes on with the zero vector: the nodes that adds have weight 0.
-        coupling[:, step] = norms.masked_fill(exhausted, 0)
-        rows = torch.where(exhausted[:, None], 0, rows / norms[:, None])
+    with progress("density", probes * steps) as bar:
+        for step in range(steps):
+            basis[:, step] = rows
+            image = _deflate((operator @ rows.T).T.contiguous(), deflated)
+            bar.update(probes)
+            if step == 0 and not deflated.shape[1]:
+                require_symmetric_products(rows @ image.T)
+            diagonal[:, step] = (rows * image).sum(dim=1)
+            rows = _outside(image, basis[:, : step + 1])
+            norms = rows.norm(dim=1)
+            scale = torch.maximum(scale, image.norm(dim=1))
+            exhausted = norms <= n * torch.finfo(torch.float64).eps * scale
+            if exhausted.all():
+                break
+            # An exhausted run goes on with the zero vector: the nodes that adds have weight 0.
+            coupling[:, step] = norms.masked_fill(exhausted, 0)
+            rows = torch.where(exhausted[:, None], 0, rows / norms[:, None])
     return diagonal.cpu().numpy(), coupling.cpu().numpy()
 
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from hdlib.curvature.symmetric import SymmetricOperator
+from hdlib.curvature.scaled import ScaledOperator
+from hdlib.curvature.symmetric import require_symmetric_products
 
 BLOCK = 8
 """Vectors at a time: fewer need fewer products in all, more make each of them cheaper."""
@@ -22,6 +23,7 @@ class Krylov:
         operator: n × n.
         space: largest number of vectors.
         seed: of the random vectors.
+        check: whether to refuse an operator that is not symmetric.
 
     Attributes:
         size: vectors in use.
@@ -30,8 +32,9 @@ class Krylov:
         projected: (space, space), the upper triangle of T in use.
     """
 
-    def __init__(self, operator: SymmetricOperator, space: int, seed: int) -> None:
+    def __init__(self, operator: ScaledOperator, space: int, seed: int, *, check: bool) -> None:
         self.operator = operator
+        self._check = check
         self._generator = torch.Generator().manual_seed(seed)
         n, device = operator.shape[0], operator.device
         self._basis = torch.empty(space, n, dtype=operator.dtype, device=device)
@@ -52,11 +55,16 @@ class Krylov:
 
     def fill(self) -> None:
         """Take the whole space: for small n."""
+        # Entries may differ in size by all of a type's range: the scale is that of a random vector.
+        self._multiply(self._random(1))
         self._basis.fill_diagonal_(1).tril_().triu_()
         images = torch.cat([self._multiply(rows) for rows in self._basis.split(BLOCK)]).double()
+        if self._check:
+            require_symmetric_products(images)
         self.projected.copy_((images + images.T) / 2)
         # No block is left that could couple to what is outside.
-        self.size = self.last = self.products = len(self._basis)
+        self.size = self.last = len(self._basis)
+        self.products = self.size + 1
 
     def extend(self) -> None:
         """Append the next block, and find the one after it."""
@@ -66,6 +74,8 @@ class Krylov:
         # Images of a block have no part in blocks before the last, but for rounding.
         near = self._basis[self.last : end]
         coefficients = near @ image.T
+        if self._check and start == 0:
+            require_symmetric_products(coefficients)
         self.projected[self.last : end, start:end] = coefficients
         self.size, self.last, self.products = end, start, self.products + len(self._block)
         scale = image.norm(dim=1).max()
@@ -103,10 +113,7 @@ class Krylov:
         self.size, self.last = len(kept), 0
 
     def _multiply(self, rows: Tensor) -> Tensor:
-        images = (self.operator @ rows.T).T
-        if not torch.isfinite(images).all():
-            raise ValueError("a product with the operator is not finite")
-        return images
+        return (self.operator @ rows.T).T
 
     def _outside(self, rows: Tensor) -> Tensor:
         known = self._basis[: self.size]

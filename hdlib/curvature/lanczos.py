@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor
-from tqdm import tqdm
 
 from hdlib.curvature.krylov import BLOCK, Krylov
 from hdlib.curvature.memory import announce
-from hdlib.curvature.symmetric import SymmetricOperator
+from hdlib.curvature.progress import progress
+from hdlib.curvature.scaled import ScaledOperator, scaled_back
+from hdlib.curvature.spectrum import ConvergenceError, Spectrum
+from hdlib.curvature.symmetric import Matrix, SymmetricOperator, as_operator
 
 PRODUCTS = 16
 """Vectors at a time in the last products."""
@@ -32,52 +32,25 @@ POLISH, FEW = 3, 8
 the search's rounding leaves."""
 PATIENCE = 50
 """Products for each wanted pair, beside n, before giving up."""
-
-
-class ConvergenceError(ArithmeticError):
-    """A decomposition does not meet its tolerance."""
-
-
-@dataclass(frozen=True)
-class Eigenpairs:
-    """Eigenpairs at both ends of the spectrum of a symmetric n × n operator A.
-
-    Attributes:
-        eigenvalues: (m,) float64, ascending: the lowest, then the highest.
-        vectors: (n, m) float64, orthonormal columns.
-        residuals: (m,) float64, ‖Av − λv‖₂; where the search left it above ten times the tolerance,
-            as the search knows it.
-        bottom: how many of them are the lowest.
-        tol: the largest residual over the largest |λ| that was asked for.
-        products: how many vectors were multiplied by A.
-    """
-
-    eigenvalues: NDArray[np.float64]
-    vectors: NDArray[np.float64]
-    residuals: NDArray[np.float64]
-    bottom: int
-    tol: float
-    products: int
-
-    @property
-    def converged(self) -> NDArray[np.bool_]:
-        """(m,) whether a pair's residual is within the tolerance."""
-        return self.residuals <= self.tol * np.abs(self.eigenvalues).max()
+TOLERANCE = {torch.float64: 1e-6, torch.float32: 1e-4}
+"""Largest residual over the largest |λ|, by the type of the products."""
+LEAST_TOLERANCE = {torch.float64: 0.0, torch.float32: 1e-6}
+"""What residuals of such products can show: below, they are rounding."""
 
 
 def lanczos(
-    operator: SymmetricOperator,
+    operator: Matrix | SymmetricOperator,
     *,
     top: int,
     bottom: int,
-    tol: float = 1e-6,
-    search: SymmetricOperator | None = None,
+    tol: float | None = None,
+    search: Matrix | SymmetricOperator | None = None,
     start: Tensor | None = None,
     space: int | None = None,
     max_products: int | None = None,
     seed: int = 0,
     mark: bool = False,
-) -> Eigenpairs:
+) -> Spectrum:
     """The highest and lowest eigenpairs, by thick-restart block Lanczos.
 
     The Krylov space of a random block is kept orthonormal against all of itself, so that no
@@ -89,13 +62,19 @@ def lanczos(
     The vectors found are then multiplied by the operator once more: what is returned are the Ritz
     pairs of *these* products, in float64, and their residuals. So the space may come from a cheaper
     operator close to it, in single precision for example, and the pairs are no less certain. Those
-    that the search left at more than ten times the tolerance are spared this.
+    that the search left at more than ten times the tolerance are spared this; their residuals are
+    what the search knows.
+
+    An operator of type float32 is multiplied in float32, and all else is done in float64: the
+    certificate then is one of float32 products, and says so. Where squares of the products would
+    leave the range of float64, the operator is scaled by a power of two.
 
     Args:
-        operator: A, n × n, symmetric, float64.
+        operator: A, n × n, symmetric, as `hdlib.spectrum` takes it.
         top: pairs at the upper end.
         bottom: pairs at the lower end; with ``top`` at most n.
-        tol: largest residual ‖Av − λv‖₂ over the largest |λ| found.
+        tol: largest residual ‖Av − λv‖₂ over the largest |λ| found; by default 1e-6, or 1e-4 for
+            products in float32, which cannot certify less than 1e-6.
         search: an operator within about ``tol`` of A to build the space with; its type is that of
             the space. A itself where None.
         start: (n, w), vectors near the wanted ones, such as those of a nearby operator; the first
@@ -105,10 +84,12 @@ def lanczos(
         max_products: products of the search after which to give up, at least one for each wanted
             pair; by default 50 for each, and n.
         seed: of the random vectors.
-        mark: return pairs that did not converge, marked in ``converged``, instead of raising.
+        mark: return pairs that did not converge, not ``certified``, instead of raising.
 
     Raises:
-        ValueError: if an argument is not what is allowed, or a product is not finite.
+        TypeError: for what is no matrix or operator.
+        ValueError: if an argument is not what is allowed, the operator is not symmetric, or a
+            product is not finite.
         MemoryError: if the space would not fit into memory; what it takes is logged first.
         ConvergenceError: if the products do not suffice.
 
@@ -117,18 +98,26 @@ def lanczos(
         >>> s.eigenvalues.round(6).tolist()
         [0.0, 7.0, 8.0]
     """
-    search = operator if search is None else search
-    n = operator.shape[0]
-    wanted = top + bottom
-    if tuple(operator.shape) != (n, n) or tuple(search.shape) != (n, n):
-        shapes = " and ".join(str(tuple(a.shape)) for a in (operator, search))
-        raise ValueError(f"square operators of one shape are needed, got {shapes}")
-    if operator.dtype != torch.float64:
-        raise ValueError(f"a float64 operator is needed, got {operator.dtype}")
+    operator = as_operator(operator)
+    n, wanted = operator.shape[0], top + bottom
+    if search is None:
+        quick = ScaledOperator(operator)
+    else:
+        search = as_operator(search)
+        quick = ScaledOperator(search, dtype=search.dtype)
+    tol = TOLERANCE[operator.dtype] if tol is None else tol
+    if tuple(quick.shape) != (n, n):
+        shapes = f"({n}, {n}) and {tuple(quick.shape)}"
+        raise ValueError(f"operators of one shape are needed, got {shapes}")
     if top < 0 or bottom < 0 or not 0 < wanted <= n:
         raise ValueError(f"top={top}, bottom={bottom}: together at least 1 and at most n = {n}")
     if not tol > 0:
         raise ValueError(f"tol={tol}: must be positive")
+    if tol < LEAST_TOLERANCE[operator.dtype]:
+        raise ValueError(
+            f"tol={tol}: products in {_name(operator.dtype)} certify no less than "
+            f"{LEAST_TOLERANCE[operator.dtype]:.0e}; take an operator of type float64"
+        )
     if start is not None and (start.ndim != 2 or len(start) != n):
         raise ValueError(f"start must be ({n}, w), got {tuple(start.shape)}")
     max_products = PATIENCE * wanted + n if max_products is None else max_products
@@ -143,67 +132,36 @@ def lanczos(
         raise ValueError(f"space={space}: must be at least {least} for {wanted} pairs")
     announce(
         f"Lanczos with up to {space:,} vectors of {n:,} numbers",
-        (2 * space * search.dtype.itemsize + 5 * wanted * 8) * n,
+        (2 * space * quick.dtype.itemsize + 5 * wanted * 8) * n,
         operator.device,
     )
-    krylov = Krylov(search, space, seed)
-    if space == n:
-        krylov.fill()
-    else:
-        krylov.begin(start)
-    check = int(FIRST_CHECK * wanted)
-    progress = tqdm(desc="lanczos", unit="product", disable=None, leave=False)
-    while True:
-        if krylov.size < n:
-            krylov.extend()
-        progress.update(krylov.products - progress.n)
-        size = krylov.size
-        full = size + BLOCK > space
-        spent = krylov.products >= max_products
-        if size < check and not full and not spent:
-            continue
-        values, coordinates = torch.linalg.eigh(krylov.projected[:size, :size], UPLO="U")
-        ends = torch.cat([torch.arange(bottom), torch.arange(size - top, size)]).to(values.device)
-        largest = krylov.residual_estimates(coordinates[:, ends]).max()
-        if largest <= SAFETY * tol * values.abs().max() or spent or size == n:
-            break
-        check = int(size * GROWTH)
-        if full:
-            krylov.restart(values, coordinates, bottom, top)
-            check = 0
-    progress.close()
-    values, residuals = values[ends], krylov.residual_estimates(coordinates[:, ends])
-    vectors = _orthonormal(krylov.combine(coordinates[:, ends]).double())
-    products = krylov.products
-    allowed = tol * values.abs().max()
-    near = residuals <= NEAR * allowed
-    if near.any():
-        low = int(near[:bottom].sum())
-        sure = _certified(operator, vectors[:, near], low, allowed)
-        # What polishing added to the span may overlap with the pairs that are not certified.
-        rest = vectors[:, ~near]
-        rest = torch.linalg.qr(rest - sure.vectors @ (sure.vectors.T @ rest))[0]
-        vectors[:, near], vectors[:, ~near] = sure.vectors, rest
-        values[near], residuals[near] = sure.values, sure.residuals
-        products += sure.products
+    krylov = Krylov(quick, space, seed, check=search is None)
+    found = _searched(krylov, start, bottom, top, tol, max_products)
+    exact = quick if search is None else ScaledOperator(operator, like=quick)
+    found = _certified_where_near(exact, found, bottom, tol)
     # What is certified may have moved past what is not.
-    order = torch.cat([values[:bottom].argsort(), bottom + values[bottom:].argsort()])
-    pairs = Eigenpairs(
-        values[order].cpu().numpy(),
-        vectors[:, order].cpu().numpy(),
-        residuals[order].cpu().numpy(),
-        bottom,
-        tol,
-        products,
+    order = found.values.argsort(stable=True)
+    values = scaled_back("eigenvalues", found.values[order].cpu().numpy(), exact.exponent)
+    pairs = Spectrum(
+        n=n,
+        eigenvalues=values,
+        lowest=bottom,
+        indices=np.arange(wanted),
+        residuals=scaled_back("residuals", found.residuals[order].cpu().numpy(), exact.exponent),
+        vectors=found.vectors[:, order].cpu().numpy(),
+        scale=float(np.abs(values).max()),
+        tol=tol,
+        products=found.products,
+        dtype=_name(operator.dtype),
     )
-    failed = ~pairs.converged
+    failed = ~pairs.certified
     if failed.any() and not mark:
         worst = int(pairs.residuals.argmax())
         raise ConvergenceError(
-            f"{failed.sum()} of {len(failed)} eigenpairs did not converge within {products:,} "
+            f"{failed.sum()} of {wanted} eigenpairs did not converge within {pairs.products:,} "
             f"products: that of λ = {pairs.eigenvalues[worst]:.6g} has residual "
             f"{pairs.residuals[worst]:.2e}, allowed are "
-            f"{tol * np.abs(pairs.eigenvalues).max():.2e}"
+            f"{tol * pairs.scale:.2e}"
         )
     return pairs
 
@@ -217,7 +175,62 @@ class _Ritz(NamedTuple):
     products: int
 
 
-def _certified(operator: SymmetricOperator, vectors: Tensor, bottom: int, allowed: Tensor) -> _Ritz:
+def _searched(
+    krylov: Krylov, start: Tensor | None, bottom: int, top: int, tol: float, max_products: int
+) -> _Ritz:
+    """Ritz pairs at both ends of a Krylov space that is grown, and restarted, until they converge.
+
+    Their residuals are estimates.
+    """
+    space, n = len(krylov.projected), krylov.operator.shape[0]
+    if space == n:
+        krylov.fill()
+    else:
+        krylov.begin(start)
+    check = int(FIRST_CHECK * (bottom + top))
+    with progress("lanczos") as bar:
+        while True:
+            if krylov.size < n:
+                krylov.extend()
+            bar.update(krylov.products - bar.n)
+            size = krylov.size
+            full = size + BLOCK > space
+            spent = krylov.products >= max_products
+            if size < check and not full and not spent:
+                continue
+            values, coordinates = torch.linalg.eigh(krylov.projected[:size, :size], UPLO="U")
+            ends = torch.cat([torch.arange(bottom), torch.arange(size - top, size)])
+            ends = ends.to(values.device)
+            residuals = krylov.residual_estimates(coordinates[:, ends])
+            converged = residuals.max() <= SAFETY * tol * values.abs().max()
+            if converged or spent or size == n:
+                break
+            check = int(size * GROWTH)
+            if full:
+                krylov.restart(values, coordinates, bottom, top)
+                check = 0
+    vectors = _orthonormal(krylov.combine(coordinates[:, ends]).double())
+    return _Ritz(values[ends], vectors, residuals, krylov.products)
+
+
+def _certified_where_near(operator: ScaledOperator, found: _Ritz, bottom: int, tol: float) -> _Ritz:
+    """The pairs that are not far from converged, certified; the others as they are."""
+    values, vectors, residuals, products = found
+    allowed = tol * values.abs().max()
+    near = residuals <= NEAR * allowed
+    if near.any():
+        low = int(near[:bottom].sum())
+        sure = _certified(operator, vectors[:, near], low, allowed)
+        # What polishing added to the span may overlap with the pairs that are not certified.
+        rest = vectors[:, ~near]
+        rest = torch.linalg.qr(rest - sure.vectors @ (sure.vectors.T @ rest))[0]
+        vectors[:, near], vectors[:, ~near] = sure.vectors, rest
+        values[near], residuals[near] = sure.values, sure.residuals
+        products += sure.products
+    return _Ritz(values, vectors, residuals, products)
+
+
+def _certified(operator: ScaledOperator, vectors: Tensor, bottom: int, allowed: Tensor) -> _Ritz:
     """Ritz pairs of the operator on the span of orthonormal vectors, with their residuals.
 
     Where the search's rounding left pairs a little above what is allowed, their residuals are added
@@ -255,5 +268,9 @@ def _orthonormal(columns: Tensor) -> Tensor:
     return torch.linalg.solve_triangular(factor.T, columns, upper=True, left=False)
 
 
-def _multiply(operator: SymmetricOperator, vectors: Tensor) -> Tensor:
+def _multiply(operator: ScaledOperator, vectors: Tensor) -> Tensor:
     return torch.cat([operator @ block for block in vectors.split(PRODUCTS, 1)], 1)
+
+
+def _name(dtype: torch.dtype) -> str:
+    return str(dtype).removeprefix("torch.")

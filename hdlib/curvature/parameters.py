@@ -2,9 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from typing import TypeVar
+
 import numpy as np
 from numpy.typing import NDArray
 from torch import Tensor, nn
+
+from hdlib.curvature.selection import selected
+
+Numbers = TypeVar("Numbers", Tensor, NDArray[np.float64])
 
 
 def parameter_layers(model: nn.Module) -> dict[str, NDArray[np.int64]]:
@@ -59,3 +66,38 @@ def layer_weights(vectors: NDArray[np.float64], model: nn.Module) -> NDArray[np.
         raise ValueError(f"vectors must be ({size}, m), got {vectors.shape}")
     squares = np.column_stack([(vectors[rows] ** 2).sum(0) for rows in layers.values()])
     return squares / squares.sum(1, keepdims=True)
+
+
+def in_shapes(
+    vectors: Numbers, model: nn.Module, *, parameters: Sequence[str] | None = None
+) -> dict[str, Numbers]:
+    """Vectors over the parameter vector θ, such as eigenvectors, in the shapes of the parameters.
+
+    Args:
+        vectors: (P, m), or one of them, (P,); a tensor or an array.
+        model: P parameters that require grad, in the order of `named_parameters`.
+        parameters: names of parameters or modules, where θ holds only these.
+
+    Returns:
+        name → (m, *shape) of the parameter, or *shape* for one vector; views of ``vectors`` where
+        that can be.
+
+    Raises:
+        ValueError: if the vectors do not have P entries, or there is no such parameter.
+
+    Example:
+        >>> model = nn.Linear(2, 1)
+        >>> {name: part.tolist() for name, part in in_shapes(np.arange(3.0), model).items()}
+        {'weight': [[0.0, 1.0]], 'bias': [2.0]}
+    """
+    chosen = selected(model, parameters)
+    size = sum(parameter.numel() for parameter in chosen.values())
+    if vectors.ndim not in (1, 2) or len(vectors) != size:
+        raise ValueError(f"vectors must be ({size},) or ({size}, m), got {tuple(vectors.shape)}")
+    shaped, start = {}, 0
+    for name, parameter in chosen.items():
+        rows = vectors[start : start + parameter.numel()]
+        columns = rows.T if rows.ndim == 2 else rows
+        shaped[name] = columns.reshape(*rows.shape[1:], *parameter.shape)
+        start += parameter.numel()
+    return shaped

@@ -1,160 +1,189 @@
-"""The whole spectrum of a dense symmetric matrix, with certified extreme eigenvectors."""
+"""What is known of a spectrum."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
-from torch import Tensor
 
-from hdlib.curvature.lanczos import BLOCK, ConvergenceError, lanczos
+from hdlib.saving import Saved
 
-TOLERANCE = 1e-10
-"""Largest residual of an eigenpair, and largest closure error, relative to the largest |λ|."""
-KRYLOV_FRACTION = 4
-"""The Krylov space may grow to n over this; beyond it a full decomposition is as fast."""
+FloatArray = NDArray[np.float64]
 
 
-@dataclass(frozen=True)
-class Spectrum:
-    """Eigenvalues of a symmetric matrix A, and some of its eigenvectors.
+class ConvergenceError(ArithmeticError):
+    """A decomposition does not meet its tolerance."""
+
+
+@dataclass(frozen=True, repr=False, eq=False)
+class Spectrum(Saved):
+    """Eigenvalues of a symmetric n × n matrix A that are known, all or those at its ends.
+
+    Of n eigenvalues m are known: the ``lowest``, and the highest. The n − m others lie between
+    these two, unresolved. Some of the known ones have a residual, and so a certificate of their
+    own; those that have none are of a whole matrix, whose trace and norm closed.
 
     Attributes:
-        eigenvalues: (n,) float64, ascending.
-        indices: (m,) int64, which eigenvalues have a vector.
-        vectors: (n, m) float64, orthonormal columns.
-        residuals: (m,) float64, ‖Av − λv‖₂ of each pair, λ its entry of ``eigenvalues``.
-        trace_error: |Σλ − tr A| over Σ|λ|.
-        frobenius_error: |(Σλ²)^½ − ‖A‖_F| over ‖A‖_F.
+        n: how many eigenvalues A has.
+        eigenvalues: (m,) float64, ascending.
+        lowest: how many of these lie below the unresolved ones; m where all are known.
+        indices: (k,) int64, which of them have a residual, ascending.
+        residuals: (k,) float64, ‖Av − λv‖₂ of each such pair, in units of the eigenvalues.
+        vectors: (n, k) float64, their vectors v, orthonormal columns; (n, 0) where not kept.
+        scale: largest |λ| that was found of A, with which residuals are compared.
+        tol: largest residual of a certified pair, over ``scale``.
+        products: how many vectors were multiplied by A one by one.
+        dtype: "float64" or "float32", of these products, and so of the residuals' own rounding.
+        trace_error: |Σλ − tr A| over Σ|λ| where all of A was there, else None.
+        frobenius_error: |(Σλ²)^½ − ‖A‖_F| over ‖A‖_F where all of A was there, else None.
+
+    Raises:
+        ValueError: if the parts do not fit together.
     """
 
-    eigenvalues: NDArray[np.float64]
+    n: int
+    eigenvalues: FloatArray
+    lowest: int
     indices: NDArray[np.int64]
-    vectors: NDArray[np.float64]
-    residuals: NDArray[np.float64]
-    trace_error: float
-    frobenius_error: float
+    residuals: FloatArray
+    vectors: FloatArray
+    scale: float
+    tol: float
+    products: int
+    dtype: str = "float64"
+    trace_error: float | None = None
+    frobenius_error: float | None = None
 
-    def top(self, k: int) -> NDArray[np.float64]:
+    def __post_init__(self) -> None:
+        m, k = len(self.eigenvalues), len(self.indices)
+        values, indices = self.eigenvalues, self.indices
+        for name, fits, allowed in (
+            ("n", self.n >= max(m, 1), f"at least 1 and {m}, the number of known eigenvalues"),
+            ("eigenvalues", values.ndim == 1 and np.isfinite(values).all(), "a finite vector"),
+            ("eigenvalues", not (np.diff(values) < 0).any(), "ascending"),
+            ("lowest", 0 <= self.lowest <= m, f"0 to {m}, the number of known eigenvalues"),
+            (
+                "indices",
+                not k or (indices[0] >= 0 and indices[-1] < m and (np.diff(indices) > 0).all()),
+                f"ascending from 0 to {m - 1}",
+            ),
+            ("scale", self.scale >= np.abs(values).max(initial=0), "at least the largest |λ|"),
+            ("residuals", self.residuals.shape == (k,), f"({k},), as many as indices"),
+            ("vectors", self.vectors.shape in ((self.n, k), (self.n, 0)), f"({self.n}, {k} or 0)"),
+        ):
+            if not fits:
+                raise ValueError(f"{name} of a Spectrum must be {allowed}")
+
+    @property
+    def highest(self) -> int:
+        """How many of the known eigenvalues lie above the unresolved ones."""
+        return len(self.eigenvalues) - self.lowest
+
+    @property
+    def unresolved(self) -> int:
+        """How many eigenvalues lie unresolved above the lowest and below the highest known ones."""
+        return self.n - len(self.eigenvalues)
+
+    @property
+    def certified(self) -> NDArray[np.bool_]:
+        """(m,) whether an eigenvalue is certified: no residual of its own is above tolerance."""
+        certified = np.ones(len(self.eigenvalues), dtype=bool)
+        certified[self.indices] = self._relative_residuals <= self.tol
+        return certified
+
+    @property
+    def _relative_residuals(self) -> FloatArray:
+        return self.residuals / self.scale if self.scale else self.residuals
+
+    def certified_ends(self) -> Spectrum:
+        """What is certain at both ends: pairs that are certified, and all further out as well.
+
+        A pair that is certified beside others that are not may have any rank among them. What lies
+        beyond the first of these, seen from either end, counts as unresolved.
+        """
+        low, high = np.split(self.certified, [self.lowest])
+        return self.ends(
+            lowest=int(np.logical_and.accumulate(low).sum()),
+            highest=int(np.logical_and.accumulate(high[::-1]).sum()),
+        )
+
+    def ends(self, *, lowest: int, highest: int) -> Spectrum:
+        """The same spectrum with fewer eigenvalues known.
+
+        Args:
+            lowest: how many at the lower end.
+            highest: how many at the upper end.
+
+        Raises:
+            ValueError: if not so many are known there.
+        """
+        m = len(self.eigenvalues)
+        self._require(lowest, self.lowest, "lowest eigenvalues")
+        self._require(highest, self.highest, "highest eigenvalues")
+        if lowest + highest >= m:
+            return self
+        kept = np.r_[:lowest, m - highest : m]
+        pairs = np.isin(self.indices, kept)
+        return replace(
+            self,
+            eigenvalues=self.eigenvalues[kept],
+            lowest=lowest,
+            indices=np.searchsorted(kept, self.indices[pairs]),
+            residuals=self.residuals[pairs],
+            vectors=self.vectors[:, pairs] if self.vectors.shape[1] else self.vectors,
+            trace_error=None,
+            frobenius_error=None,
+        )
+
+    def top(self, k: int) -> FloatArray:
         """Eigenvectors of the k largest eigenvalues, (n, k), that of the largest first.
 
         Raises:
-            ValueError: if fewer than k of them are known.
+            ValueError: if not all of them are known.
         """
-        wanted = len(self.eigenvalues) - 1 - np.arange(k)
-        position = np.searchsorted(self.indices, wanted)
-        if k > len(self.indices) or not np.array_equal(self.indices[position], wanted):
-            raise ValueError(f"the top {k} eigenvectors were asked for, not all are known")
-        return self.vectors[:, position]
+        self._require(k, self.highest, "top eigenvectors")
+        return self._vectors(len(self.eigenvalues) - 1 - np.arange(k), f"top {k}")
 
+    def bottom(self, k: int) -> FloatArray:
+        """Eigenvectors of the k smallest eigenvalues, (n, k), that of the smallest first.
 
-def spectrum(matrix: Tensor, *, vectors: int = 50) -> Spectrum:
-    """All eigenvalues of a symmetric matrix, and the eigenvectors at both ends.
+        Raises:
+            ValueError: if not all of them are known.
+        """
+        self._require(k, self.lowest, "bottom eigenvectors")
+        return self._vectors(np.arange(k), f"bottom {k}")
 
-    The eigenvalues come from one tridiagonalisation (LAPACK `syevd` without vectors). The wanted
-    vectors of a large matrix come from block Lanczos (`hdlib.curvature.lanczos`) and are certified
-    against the complete list: each pair's residual is computed with the λ of its rank, so a pair
-    that was missed or found twice could not pass. Where Lanczos would need too large a space, and
-    for small matrices, all vectors are computed and the wanted ones kept.
+    def _require(self, wanted: int, known: int, what: str) -> None:
+        """Refuse more than is known at an end; where all are known, each end has all."""
+        known = known if self.unresolved else self.n
+        if not 0 <= wanted <= known:
+            raise ValueError(f"the {wanted} {what} were asked for, {known} eigenvalues are known")
 
-    At most three matrices of this size are in memory, the given one among them.
+    def _vectors(self, wanted: NDArray[np.int64], name: str) -> FloatArray:
+        kept = self.indices[: self.vectors.shape[1]]
+        if not np.isin(wanted, kept).all():
+            raise ValueError(f"the {name} eigenvectors were asked for, not all are known")
+        return self.vectors[:, np.searchsorted(kept, wanted)]
 
-    Args:
-        matrix: (n, n) float64, symmetric; not changed.
-        vectors: how many eigenvectors at each end; all n where that is n or more in total.
-
-    Raises:
-        ValueError: if the matrix is not square, symmetric and finite, or ``vectors`` is negative.
-        ConvergenceError: if a residual exceeds 1e-10 |λ|max, or trace or Frobenius norm does not
-            close to 1e-10.
-
-    Example:
-        >>> s = spectrum(torch.diag(torch.tensor([3.0, -1.0, 2.0])).double(), vectors=1)
-        >>> s.eigenvalues.tolist(), s.indices.tolist()
-        ([-1.0, 2.0, 3.0], [0, 2])
-    """
-    _check(matrix, vectors)
-    n = len(matrix)
-    matrix = matrix.detach()
-    indices = torch.arange(n)
-    if 2 * vectors < n:
-        indices = torch.cat([indices[:vectors], indices[n - vectors :]])
-    pairs = None
-    if vectors > 0 and 4 * vectors + 6 * BLOCK <= n // KRYLOV_FRACTION:
-        pairs = _extreme(matrix, vectors)
-    if pairs is None and vectors > 0:
-        values, full = torch.linalg.eigh(matrix)
-        wanted = full[:, indices.to(full.device)]
-        del full
-    else:
-        values = torch.linalg.eigvalsh(matrix)
-        wanted = matrix.new_empty(n, 0) if pairs is None else pairs
-    residuals = (matrix @ wanted - wanted * values[indices.to(values.device)]).norm(dim=0)
-    trace_error = (values.sum() - matrix.trace()).abs() / values.abs().sum().clamp_min(1e-300)
-    norm = matrix.norm()
-    frobenius_error = (values.norm() - norm).abs() / norm.clamp_min(1e-300)
-    result = Spectrum(
-        values.cpu().numpy(),
-        indices.numpy(),
-        wanted.cpu().numpy(),
-        residuals.cpu().numpy(),
-        trace_error.item(),
-        frobenius_error.item(),
-    )
-    _certify(result)
-    return result
-
-
-def _extreme(matrix: Tensor, vectors: int) -> Tensor | None:
-    """Eigenvectors at both ends; None where they would need more products than it has rows / 4."""
-    limit = len(matrix) // KRYLOV_FRACTION
-    try:
-        pairs = lanczos(
-            matrix,
-            top=vectors,
-            bottom=vectors,
-            tol=TOLERANCE / 10,
-            space=limit,
-            max_products=limit,
-        )
-    except ConvergenceError:
-        return None
-    return torch.from_numpy(pairs.vectors).to(matrix.device)
-
-
-def _certify(result: Spectrum) -> None:
-    largest = np.abs(result.eigenvalues).max()
-    if not (result.residuals <= TOLERANCE * largest).all():
-        worst = int(result.residuals.argmax())
-        raise ConvergenceError(
-            f"the eigenpair of rank {result.indices[worst]} has residual "
-            f"{result.residuals[worst]:.2e}, allowed are {TOLERANCE * largest:.2e}"
-        )
-    for name, error in (
-        ("trace", result.trace_error),
-        ("Frobenius norm", result.frobenius_error),
-    ):
-        if not error <= TOLERANCE:
-            raise ConvergenceError(f"{name} of matrix and eigenvalues differ by {error:.2e}")
-
-
-def _check(matrix: Tensor, vectors: int) -> None:
-    if matrix.ndim != 2 or matrix.shape[0] != matrix.shape[1] or len(matrix) == 0:
-        raise ValueError(f"a square matrix is needed, got shape {tuple(matrix.shape)}")
-    if matrix.dtype != torch.float64:
-        raise ValueError(f"a float64 matrix is needed, got {matrix.dtype}")
-    if vectors < 0:
-        raise ValueError(f"vectors must not be negative, got {vectors}")
-    scale = matrix.abs().max()
-    if not torch.isfinite(scale):
-        row, column = (~torch.isfinite(matrix)).nonzero()[0].tolist()
-        raise ValueError(f"the matrix is not finite: {matrix[row, column]} at ({row}, {column})")
-    asymmetry = (matrix - matrix.T).abs_()
-    if asymmetry.max() > 1e-12 * scale:
-        row, column = divmod(int(asymmetry.argmax()), len(matrix))
-        raise ValueError(
-            f"the matrix is not symmetric: {matrix[row, column]} at ({row}, {column}), "
-            f"{matrix[column, row]} at ({column}, {row})"
-        )
+    def __repr__(self) -> str:
+        if self.unresolved:
+            known = f"{self.lowest:,} lowest and {self.highest:,} highest known"
+            spans = ", ".join(
+                f"{end[0]:.6g} … {end[-1]:.6g}"
+                for end in np.split(self.eigenvalues, [self.lowest])
+                if len(end)
+            )
+            lines = [f"{known}, {self.unresolved:,} between unresolved", f"λ: {spans or 'none'}"]
+        else:
+            lines = ["all known", f"λ: {self.eigenvalues[0]:.6g} … {self.eigenvalues[-1]:.6g}"]
+        if self.trace_error is not None and self.frobenius_error is not None:
+            worst = max(self.trace_error, self.frobenius_error)
+            lines.append(f"trace and Frobenius norm close to {worst:.0e}")
+        if pairs := len(self.indices):
+            sure = int((self._relative_residuals <= self.tol).sum())
+            lines.append(
+                f"{sure:,} of {pairs:,} pairs certified to {self.tol:.0e} of the largest |λ|, "
+                f"worst residual {self._relative_residuals.max():.0e}, {self.dtype} products"
+            )
+        return "\n  ".join([f"Spectrum of {self.n:,} eigenvalues, {lines[0]}", *lines[1:]])

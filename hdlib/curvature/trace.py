@@ -3,18 +3,29 @@
 from __future__ import annotations
 
 import math
-from typing import NamedTuple
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
-from hdlib.curvature.symmetric import SymmetricOperator
+from hdlib.curvature.progress import progress
+from hdlib.curvature.scaled import ScaledOperator, scaled_back
+from hdlib.curvature.symmetric import (
+    Matrix,
+    SymmetricOperator,
+    as_operator,
+    require_symmetric_products,
+)
+from hdlib.saving import Saved
 
 LEAST = 4
 """One product for the sketch, one for its range, two for a standard error of the rest."""
+BLOCK = 16
+"""Vectors at a time."""
 
 
-class TraceEstimate(NamedTuple):
+@dataclass(frozen=True)
+class TraceEstimate(Saved):
     """An estimated trace.
 
     Attributes:
@@ -29,7 +40,9 @@ class TraceEstimate(NamedTuple):
     products: int
 
 
-def trace(operator: SymmetricOperator, *, products: int, seed: int = 0) -> TraceEstimate:
+def trace(
+    matrix: Matrix | SymmetricOperator, *, products: int = 60, seed: int = 0
+) -> TraceEstimate:
     """The trace of a symmetric A by Hutch++ (Meyer, Musco, Musco & Woodruff 2021, algorithm 1).
 
     With random signs S, G and Q an orthonormal basis of the range of AS,
@@ -42,12 +55,13 @@ def trace(operator: SymmetricOperator, *, products: int, seed: int = 0) -> Trace
     and is zero up to rounding where the rank of A is at most m/3.
 
     Args:
-        operator: A, n × n, symmetric, float64.
+        matrix: A, n × n, symmetric: a matrix or an operator, as `hdlib.spectrum` takes it.
         products: m, at least 4.
         seed: of the signs, drawn on the CPU, so the same on every device.
 
     Raises:
-        ValueError: if the operator is not square and float64, ``products`` is too small, or a
+        TypeError: for what is no matrix or operator.
+        ValueError: if the matrix is not square, real and symmetric, ``products`` is too small, or a
             product is not finite.
 
     Example:
@@ -55,35 +69,33 @@ def trace(operator: SymmetricOperator, *, products: int, seed: int = 0) -> Trace
         >>> round(trace(ones, products=6).value, 10)
         50.0
     """
+    operator = ScaledOperator(as_operator(matrix))
     n = operator.shape[0]
-    if n == 0 or tuple(operator.shape) != (n, n):
-        raise ValueError(f"a square operator is needed, got shape {tuple(operator.shape)}")
-    if operator.dtype != torch.float64:
-        raise ValueError(f"a float64 operator is needed, got {operator.dtype}")
     if products < LEAST:
         raise ValueError(f"products must be at least {LEAST}, got {products}")
     generator = torch.Generator().manual_seed(seed)
+    sketched = min(products // 3, n)
+    probes = products - 2 * (products // 3)
 
     def signs(columns: int) -> Tensor:
         bits = torch.randint(2, (n, columns), generator=generator)
         return (2.0 * bits.double() - 1).to(operator.device)
 
-    sketched = min(products // 3, n)
-    probes = products - 2 * (products // 3)
-    basis = torch.linalg.qr(_product(operator, signs(sketched)))[0]
-    inside = (basis * _product(operator, basis)).sum()
-    rest = signs(probes)
-    rest -= basis @ (basis.T @ rest)
-    outside = (rest * _product(operator, rest)).sum(dim=0)
-    return TraceEstimate(
-        (inside + outside.mean()).item(),
-        outside.std().item() / math.sqrt(probes),
-        2 * sketched + probes,
-    )
+    with progress("trace", 2 * sketched + probes) as bar:
 
+        def multiply(block: Tensor) -> Tensor:
+            images = []
+            for part in block.split(BLOCK, 1):
+                images.append(operator @ part)
+                bar.update(part.shape[1])
+            return torch.cat(images, 1)
 
-def _product(operator: SymmetricOperator, block: Tensor) -> Tensor:
-    image = operator @ block
-    if not torch.isfinite(image).all():
-        raise ValueError("a product with the operator is not finite")
-    return image
+        basis = torch.linalg.qr(multiply(signs(sketched)))[0]
+        projected = basis.T @ multiply(basis)
+        rest = signs(probes)
+        rest -= basis @ (basis.T @ rest)
+        outside = (rest * multiply(rest)).sum(dim=0)
+    require_symmetric_products(projected)
+    estimate = torch.stack([projected.trace() + outside.mean(), outside.std() / math.sqrt(probes)])
+    value, error = scaled_back("traces", estimate.cpu().numpy(), operator.exponent).tolist()
+    return TraceEstimate(value, error, 2 * sketched + probes)

@@ -18,8 +18,8 @@ from hdlib.experiments.grokking_measures import circuit_frequencies, circuit_mea
 from hdlib.experiments.grokking_spectrum import (
     adam_measures,
     eigenpairs,
-    ranked,
     spectrum_measures,
+    stored_spectrum,
 )
 from hdlib.models import ModularTransformer
 from hdlib.parallel import one_thread, side_by_side
@@ -105,19 +105,19 @@ def spectrum_steps(run: Run[GrokkingConfig]) -> list[int]:
 
 
 def spectrum_error(run: Run[GrokkingConfig], step: int) -> float:
-    """Largest |Δλ| / max|λ| between stored and recomputed eigenvalues, over the `ranked` pairs.
+    """Largest |Δλ| / max|λ| between stored and recomputed eigenvalues that are certified in both.
 
     Raises:
         ValueError: if ``step`` is not a checkpoint with weights, or the run has no spectra.
     """
     if step not in spectrum_steps(run):
         raise ValueError(f"step={step}: weights and a spectrum are kept at {spectrum_steps(run)}")
-    stored = run.arrays(spectrum_name(step))
     recomputed = eigenpairs(run.config, model_at(run, step))
-    k = run.config.eigenpairs
-    both = ranked(stored["converged"], k) & ranked(recomputed.converged, k)
-    error = np.abs(stored["eigenvalues"] - recomputed.eigenvalues)[both].max(initial=0)
-    return float(error / np.abs(stored["eigenvalues"]).max())
+    stored = stored_spectrum(run.config, run.arrays(spectrum_name(step)), recomputed.n)
+    sure = [found.certified_ends() for found in (stored, recomputed)]
+    low, high = min(s.lowest for s in sure), min(s.highest for s in sure)
+    a, b = (found.ends(lowest=low, highest=high).eigenvalues for found in sure)
+    return float(np.abs(a - b).max(initial=0) / np.abs(stored.eigenvalues).max())
 
 
 class _Recipe:

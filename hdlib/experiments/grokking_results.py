@@ -7,8 +7,8 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
-from hdlib.clustering import Unresolved, dendrogram
-from hdlib.curvature import Density, adam_ceiling
+from hdlib.clustering import Dendrogram
+from hdlib.curvature import Density, Spectrum, adam_ceiling
 from hdlib.experiments.grokking import measures_name, model_at, spectrum_name
 from hdlib.experiments.grokking_config import GrokkingConfig
 from hdlib.experiments.grokking_measures import (
@@ -19,7 +19,7 @@ from hdlib.experiments.grokking_measures import (
     pair_accuracies,
 )
 from hdlib.experiments.grokking_nulls import gap_beyond
-from hdlib.experiments.grokking_spectrum import ranked
+from hdlib.experiments.grokking_spectrum import stored_spectrum
 from hdlib.measures import GapTest, Phases, phases
 from hdlib.runs import Run
 from hdlib.training import HISTORY, stored_checkpoints
@@ -108,35 +108,33 @@ class GrokkingResults:
         return (int(steps[max(begun[0] - 1, 0)]), int(steps[done[0]])) if len(done) else None
 
     @cached_property
-    def n_bottom(self) -> int:
-        """How many of the lowest eigenvalues are certified at every checkpoint with a spectrum."""
-        k = self.config.eigenpairs
-        return min(int(ranked(found["converged"], k)[:k].sum()) for found in self.spectra)
-
-    @cached_property
-    def eigenvalues(self) -> Array:
-        """(S, lowest + eigenpairs), ascending: certified at every checkpoint with a spectrum.
+    def known(self) -> list[Spectrum]:
+        """What is certified at every checkpoint with a spectrum: some of the lowest, all highest.
 
         Raises:
             ArithmeticError: if one of the highest is not certified.
         """
-        k = self.config.eigenpairs
+        k, sure = self.config.eigenpairs, []
         for step, found in zip(self.spectrum_steps, self.spectra, strict=True):
-            if not found["converged"][k:].all():
+            ends = stored_spectrum(self.config, found, self.n_parameters).certified_ends()
+            if ends.highest < k:
                 raise ArithmeticError(f"not all of the top {k} eigenpairs converged at step {step}")
-        lowest = [found["eigenvalues"][: self.n_bottom] for found in self.spectra]
-        highest = [found["eigenvalues"][k:] for found in self.spectra]
-        return np.hstack([np.stack(lowest), np.stack(highest)])
+            sure.append(ends)
+        lowest = min(ends.lowest for ends in sure)
+        return [ends.ends(lowest=lowest, highest=k) for ends in sure]
 
     @cached_property
-    def relative(self) -> Array:
-        """`eigenvalues` over the largest of each checkpoint."""
-        return self.eigenvalues / self.eigenvalues[:, -1:]
+    def eigenvalues(self) -> Array:
+        """(S, lowest + eigenpairs), ascending: those of `known`."""
+        return np.stack([known.eigenvalues for known in self.known])
 
-    @property
-    def unresolved(self) -> Unresolved:
-        """The eigenvalues between the certified ones at both ends."""
-        return Unresolved(self.n_bottom, self.n_parameters - self.eigenvalues.shape[1])
+    @cached_property
+    def relative(self) -> list[Dendrogram]:
+        """Dendrograms of `known`, over the largest eigenvalue of each checkpoint."""
+        return [
+            Dendrogram(known.eigenvalues / known.eigenvalues[-1], known.n, known.lowest)
+            for known in self.known
+        ]
 
     @cached_property
     def chosen(self) -> dict[str, int]:
@@ -163,24 +161,20 @@ class GrokkingResults:
         }
 
     @property
-    def chosen_spectra(self) -> dict[str, Array]:
-        """Certified eigenvalues over the largest, at the chosen checkpoints."""
+    def chosen_dendrograms(self) -> dict[str, Dendrogram]:
+        """Dendrograms of certified eigenvalues over the largest, at the chosen checkpoints."""
         return {label: self.relative[position] for label, position in self.chosen.items()}
 
     @cached_property
     def resolutions(self) -> Array:
         """200 resolutions ε, evenly in log ε from 10⁻⁶ to the largest gap, λmax = 1."""
-        return np.geomspace(FINEST, np.diff(self.relative).max(), RESOLUTIONS)
+        largest = max(tree.heights.max() for tree in self.relative)
+        return np.geomspace(FINEST, largest, RESOLUTIONS)
 
     @cached_property
     def cluster_counts(self) -> NDArray[np.int64]:
         """n(ε) of the relative spectrum at each checkpoint with one, (S, 200)."""
-        return np.stack(
-            [
-                dendrogram(values, unresolved=self.unresolved).n_clusters(self.resolutions)
-                for values in self.relative
-            ]
-        )
+        return np.stack([tree.n_clusters(self.resolutions) for tree in self.relative])
 
     @property
     def chosen_counts(self) -> dict[str, NDArray[np.int64]]:

@@ -9,13 +9,13 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from hdlib.curvature import (
-    Eigenpairs,
     HessianOperator,
     PreconditionedOperator,
+    Spectrum,
     adam_diagonal,
+    density,
     gradient,
     lanczos,
-    spectral_density,
 )
 from hdlib.experiments.grokking_config import GrokkingConfig
 from hdlib.experiments.grokking_measures import PROBED, responses, vector_measures
@@ -27,7 +27,7 @@ PROBES, NODES = 4, 48
 ADAM_TOLERANCE = 1e-4
 
 
-def eigenpairs(config: GrokkingConfig, model: ModularTransformer) -> Eigenpairs:
+def eigenpairs(config: GrokkingConfig, model: ModularTransformer) -> Spectrum:
     """The ends of the Hessian's spectrum over all training pairs.
 
     The Krylov space is built in single precision, where a product takes half the time; the pairs
@@ -52,21 +52,25 @@ def leading_vectors(
     Certified to the config's tolerance.
     """
     found = lanczos(_hessian(config, model), top=count, bottom=0, tol=config.tol)
-    return found.vectors[:, ::-1]
+    return found.top(count)
 
 
-def ranked(converged: NDArray[np.bool_], bottom: int) -> NDArray[np.bool_]:
-    """Which pairs are certified together with all that lie further out, (m,).
-
-    A pair that is certified beside others that are not may have any rank among them.
-
-    Args:
-        converged: (m,), of the lowest pairs and then the highest, in ascending order.
-        bottom: how many are the lowest.
-    """
-    lowest, highest = converged[:bottom], converged[bottom:]
-    along = np.logical_and.accumulate
-    return np.concatenate([along(lowest), along(highest[::-1])[::-1]])
+def stored_spectrum(
+    config: GrokkingConfig, arrays: dict[str, NDArray], n_parameters: int
+) -> Spectrum:
+    """The spectrum of which the arrays of `spectrum_measures` are stored, without its vectors."""
+    k = config.eigenpairs
+    return Spectrum(
+        n=n_parameters,
+        eigenvalues=arrays["eigenvalues"],
+        lowest=k,
+        indices=np.arange(2 * k),
+        residuals=arrays["residuals"],
+        vectors=np.empty((n_parameters, 0)),
+        scale=float(np.abs(arrays["eigenvalues"]).max()),
+        tol=config.tol,
+        products=int(arrays["products"]),
+    )
 
 
 def spectrum_measures(
@@ -81,10 +85,10 @@ def spectrum_measures(
     """
     task, device = config.task, model.embedding.device
     pairs = eigenpairs(config, model)
-    sure = pairs.converged
+    sure = pairs.certified
     known = torch.from_numpy(pairs.eigenvalues[sure]), torch.from_numpy(pairs.vectors[:, sure])
     quick = _hessian(config, model, torch.float32)
-    density = spectral_density(quick, probes=PROBES, steps=NODES, deflate=known)
+    rest = density(quick, probes=PROBES, steps=NODES, deflate=known)
     data = task.train.tokens().to(device), task.train.targets.to(device)
     slope = gradient(model, F.cross_entropy, data).cpu().numpy()
     random = np.random.default_rng(0).standard_normal((len(slope), PROBED))
@@ -93,10 +97,10 @@ def spectrum_measures(
     return {
         "eigenvalues": pairs.eigenvalues,
         "residuals": pairs.residuals,
-        "converged": pairs.converged,
+        "converged": pairs.certified,
         "products": np.array(pairs.products),
-        "density_diagonal": density.diagonal,
-        "density_coupling": density.coupling,
+        "density_diagonal": rest.diagonal,
+        "density_coupling": rest.coupling,
         "gradient_cosines": squared_cosines(slope, pairs.vectors),
         "responses": responses(model, task, frequencies, top),
         "random_responses": responses(model, task, frequencies, random),

@@ -6,7 +6,7 @@ from hdlib.figures.clusters import cluster_count_curves, cluster_count_map, gap_
 from hdlib.figures.composition import cluster_composition
 from hdlib.figures.connectivity import connectivity_curves
 from hdlib.figures.coupling import coupling_matrix
-from hdlib.figures.dendrogram import dendrograms
+from hdlib.figures.dendrogram import dendrogram
 from hdlib.figures.fates import filter_fates
 from hdlib.figures.fiedler import fiedler_dendrograms
 from hdlib.figures.fiedler_slider import fiedler_slider
@@ -25,7 +25,7 @@ from hdlib.figures.responses import frequency_responses
 from hdlib.figures.samples import draws, sample_shares, sample_sweep
 from hdlib.figures.seeds import seeds
 from hdlib.figures.sharpness import adam_sharpness
-from hdlib.figures.spectrum import spectral_density, spectrum_evolution
+from hdlib.figures.spectrum import density, spectrum_evolution
 from hdlib.figures.training import summary_panel
 
 __all__ = [
@@ -36,10 +36,11 @@ __all__ = [
     "cluster_count_map",
     "connectivity_curves",
     "coupling_matrix",
+    "dendrogram",
     "dendrogram_animation",
     "dendrogram_pair",
     "dendrogram_slider",
-    "dendrograms",
+    "density",
     "dose_series",
     "draws",
     "embed",
@@ -61,7 +62,6 @@ __all__ = [
     "sample_shares",
     "sample_sweep",
     "seeds",
-    "spectral_density",
     "spectrum_evolution",
     "subspace_overlap",
     "summary_panel",

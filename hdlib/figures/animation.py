@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from io import BytesIO
 from typing import TYPE_CHECKING
 
@@ -12,7 +13,8 @@ from matplotlib.colors import to_rgb
 from numpy.typing import ArrayLike
 from PIL import Image as Picture
 
-from hdlib.clustering.dendrogram import Unresolved
+from hdlib.clustering import Dendrogram
+from hdlib.curvature import Spectrum
 from hdlib.figures.dendrogram import LEAF_AXIS, draw_tree
 from hdlib.figures.style import BLUE, INK, MUTED, VERMILLION, WIDTH, style
 from hdlib.figures.tree import build_tree, eigenvalue_count, height_limits
@@ -28,36 +30,36 @@ SHADES = 12
 @style()
 def dendrogram_animation(
     steps: ArrayLike,
-    eigenvalues: ArrayLike,
+    spectra: ArrayLike | Sequence[Spectrum | Dendrogram],
     *,
     merges: int = 30,
     frame_ms: int = 600,
-    unresolved: Unresolved | None = None,
 ) -> Image:
     """The dendrogram of each checkpoint in turn, as an animated PNG on fixed axes.
 
-    Needs IPython. Trees are drawn as `hdlib.figures.dendrograms` draws them.
+    Needs IPython. Trees are drawn as `hdlib.figures.dendrogram` draws them.
 
     Args:
         steps: (T,) training steps, ascending.
-        eigenvalues: (T, n) spectrum at each step.
+        spectra: at each step: `Spectrum` or `Dendrogram`, as much of each known, or an array
+            (T, n) of all eigenvalues.
         merges: how many merges to draw in each frame.
         frame_ms: how long a frame shows, in milliseconds.
-        unresolved: as `hdlib.figures.dendrograms` takes it.
 
     Returns:
         An image of type image/png with T frames, which loops.
 
     Raises:
-        ValueError: for arrays that are not finite or do not fit, a number that is not positive, or
-            ``unresolved`` that does not fit.
+        ValueError: for spectra that are not finite or do not fit, or a number that is not
+            positive.
+        ConvergenceError: if pairs of a spectrum are not certified.
     """
     from IPython.core.display import Image
 
-    steps, eigenvalues = checked_trajectory(steps, eigenvalues)
+    steps, trees = checked_trajectory(steps, spectra)
     require_positive("merges", merges)
     require_positive("frame_ms", frame_ms)
-    limits = height_limits(list(eigenvalues), merges=merges, unresolved=unresolved)
+    limits = height_limits(trees, merges=merges)
 
     # A layout that followed the labels would make the axes jump from frame to frame.
     fig = plt.figure(figsize=(WIDTH, 4.6), dpi=FRAME_DPI, layout="none")
@@ -65,12 +67,11 @@ def dendrogram_animation(
     ax = fig.add_axes((0.09, 0.37, 0.9, 0.56))
     fig.text(0.54, 0.015, LEAF_AXIS, ha="center", size=10)
     frames: list[Picture.Image] = []
-    for step, values in zip(steps, eigenvalues, strict=True):
+    for step, dendro in zip(steps, trees, strict=True):
         ax.clear()
-        tree = build_tree(values, merges=merges, floor=limits[0], unresolved=unresolved)
-        draw_tree(ax, tree, limits)
-        ax.set_xlim(-0.8, min(merges, len(values) - 1) + 0.8)
-        ax.set_title(f"step {step} ({eigenvalue_count(len(values), unresolved)})")
+        draw_tree(ax, build_tree(dendro, merges=merges, floor=limits[0]), limits)
+        ax.set_xlim(-0.8, min(merges, len(dendro.heights)) + 0.8)
+        ax.set_title(f"step {step} ({eigenvalue_count(dendro)})")
         canvas.draw()
         frames.append(Picture.fromarray(np.asarray(canvas.buffer_rgba())).convert("RGB"))
 

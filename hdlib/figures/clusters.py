@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import matplotlib as mpl
 import matplotlib.pyplot as plt
@@ -12,7 +12,8 @@ from matplotlib.colors import LogNorm
 from matplotlib.figure import Figure
 from numpy.typing import ArrayLike
 
-from hdlib.clustering.dendrogram import Unresolved, dendrogram
+from hdlib.clustering import Dendrogram
+from hdlib.curvature import Spectrum
 from hdlib.figures.style import (
     GRID,
     INK,
@@ -96,33 +97,32 @@ def cluster_count_curves(eps: ArrayLike, curves: Mapping[str, ArrayLike]) -> Fig
 @style()
 def gap_barcode(
     steps: ArrayLike,
-    eigenvalues: ArrayLike,
+    spectra: ArrayLike | Sequence[Spectrum | Dendrogram],
     *,
     k: int = 15,
     linthresh: float = 1e-2,
-    unresolved: Unresolved | None = None,
 ) -> Figure:
     """The k largest gaps of each spectrum: bars from the eigenvalue below to the one above.
 
     The λ axis is linear for |λ| < ``linthresh`` and logarithmic beyond, so the length of a bar is
-    not its gap: its colour is. Checkpoints are equally far apart.
+    not its gap: its colour is. Checkpoints are equally far apart. Where spectra are known in part,
+    a pale bar goes across the eigenvalues between, which is no gap.
 
     Args:
         steps: (T,) training steps, ascending.
-        eigenvalues: (T, n) spectrum at each step.
+        spectra: at each step: `Spectrum` or `Dendrogram`, as much of each known, or an array
+            (T, n) of all eigenvalues.
         k: how many gaps; all that are not zero where there are fewer.
         linthresh: |λ| below which the axis is linear.
-        unresolved: for spectra known in part, how many more eigenvalues each has, and where
-            among the known ones: a pale bar from one to the next, which is no gap.
 
     Raises:
-        ValueError: for arrays that are not finite or do not fit, ``k`` or ``linthresh`` not
-            positive, ``unresolved`` that does not fit, or spectra without any gap.
+        ValueError: for spectra that are not finite or do not fit, ``k`` or ``linthresh`` not
+            positive, or spectra without any gap.
+        ConvergenceError: if pairs of a spectrum are not certified.
     """
-    steps, eigenvalues = checked_trajectory(steps, eigenvalues)
+    steps, trees = checked_trajectory(steps, spectra)
     require_positive("k", k)
     require_positive("linthresh", linthresh)
-    trees = [dendrogram(values, unresolved=unresolved) for values in eigenvalues]
     bars = [
         (checkpoint, tree.eigenvalues[gap], tree.heights[gap])
         for checkpoint, tree in enumerate(trees)
@@ -137,9 +137,12 @@ def gap_barcode(
     ax.bar(
         x, size, bottom=lower, width=0.8, color=colormap(norm(size)), edgecolor=INK, linewidth=0.5
     )
-    if unresolved is not None and 0 < unresolved.position < eigenvalues.shape[1]:
-        below, above = eigenvalues[:, unresolved.position - 1 : unresolved.position + 1].T
-        label = f"{unresolved.count} eigenvalues not resolved"
+    first = trees[0]
+    if first.unresolved and 0 < first.lowest < len(first.eigenvalues):
+        below, above = np.array(
+            [tree.eigenvalues[[tree.lowest - 1, tree.lowest]] for tree in trees]
+        ).T
+        label = f"{first.unresolved} eigenvalues not resolved"
         ax.bar(range(len(steps)), above - below, bottom=below, width=1, color=GRID, label=label)
         fig.legend(loc="outside upper left")
     ax.axhline(0, color=MUTED, lw=0.8)

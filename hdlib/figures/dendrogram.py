@@ -9,40 +9,41 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.collections import LineCollection
 from matplotlib.figure import Figure
-from numpy.typing import ArrayLike
 
-from hdlib.clustering.dendrogram import Unresolved
 from hdlib.figures.style import BLUE, INK, VERMILLION, WIDTH, style
 from hdlib.figures.tree import Tree, build_tree, eigenvalue_count, height_limits
-from hdlib.figures.validation import checked_spectra, require_positive
+from hdlib.figures.validation import (
+    Eigenvalues,
+    checked_dendrograms,
+    labelled,
+    require_positive,
+)
 
 LEAF_AXIS = "clusters by ascending eigenvalue: mean λ (× members)"
 
 
 @style()
-def dendrograms(
-    spectra: Mapping[str, ArrayLike], *, merges: int = 30, unresolved: Unresolved | None = None
-) -> Figure:
+def dendrogram(spectra: Mapping[str, Eigenvalues] | Eigenvalues, *, merges: int = 30) -> Figure:
     """Single-linkage dendrograms of spectra: the largest gaps as a tree.
 
     The leaves are the clusters that remain when each tree is cut just below its ``merges``-th
     largest gap, in ascending order of eigenvalue. The heights are gaps ε on a logarithmic axis
     shared by all panels. A diamond stands under every leaf with several members, and the one
-    with most members is vermillion.
+    with most members is vermillion. Where a spectrum is known in part, the eigenvalues that are not
+    known are members of one leaf, labelled "bulk".
 
     Args:
-        spectra: label → (n,) eigenvalues.
+        spectra: label → `Spectrum`, `Dendrogram`, or all (n,) eigenvalues; or one of these.
         merges: how many merges to draw; all that are not at ε = 0 where there are fewer.
-        unresolved: for spectra known in part, how many more eigenvalues each has, and where
-            among the known ones: members of one leaf, labelled "bulk".
 
     Raises:
-        ValueError: if there is no spectrum, one is not a non-empty vector of finite numbers,
-            ``merges`` is not positive, or ``unresolved`` does not fit.
+        ValueError: if there is no spectrum, an array is not a non-empty vector of finite numbers,
+            or ``merges`` is not positive.
+        ConvergenceError: if pairs of a spectrum are not certified.
     """
-    checked = checked_spectra(spectra)
+    checked = checked_dendrograms(labelled(spectra))
     require_positive("merges", merges)
-    limits = height_limits(list(checked.values()), merges=merges, unresolved=unresolved)
+    limits = height_limits(list(checked.values()), merges=merges)
     rows = len(checked)
     fig, axes = plt.subplots(
         rows,
@@ -51,10 +52,10 @@ def dendrograms(
         dpi=150 if rows <= 2 else 110,  # turned text makes large files
         squeeze=False,
     )
-    for ax, (label, values) in zip(axes[:, 0], checked.items(), strict=True):
-        tree = build_tree(values, merges=merges, floor=limits[0], unresolved=unresolved)
-        draw_tree(ax, tree, limits)
-        ax.set_title(f"{label} ({eigenvalue_count(len(values), unresolved)})")
+    for ax, (label, tree) in zip(axes[:, 0], checked.items(), strict=True):
+        draw_tree(ax, build_tree(tree, merges=merges, floor=limits[0]), limits)
+        count = eigenvalue_count(tree)
+        ax.set_title(f"{label} ({count})" if label else count)
     axes[-1, 0].set_xlabel(LEAF_AXIS)
     return fig
 

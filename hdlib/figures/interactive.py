@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from hashlib import sha256
 from html import escape
 from typing import TYPE_CHECKING, Any
@@ -10,7 +11,8 @@ import numpy as np
 import plotly.graph_objects as go
 from numpy.typing import ArrayLike
 
-from hdlib.clustering.dendrogram import Unresolved
+from hdlib.clustering import Dendrogram
+from hdlib.curvature import Spectrum
 from hdlib.figures.dendrogram import LEAF_AXIS
 from hdlib.figures.player import branches, leaves, player, tops
 from hdlib.figures.tree import Tree, build_tree, eigenvalue_count, height_limits, number
@@ -24,39 +26,38 @@ LEAST_WIDTH = "40rem"
 
 def dendrogram_slider(
     steps: ArrayLike,
-    eigenvalues: ArrayLike,
+    spectra: ArrayLike | Sequence[Spectrum | Dendrogram],
     *,
     merges: int = 30,
-    unresolved: Unresolved | None = None,
 ) -> go.Figure:
     """The dendrogram of a checkpoint, with a slider over checkpoints and buttons to play them.
 
-    The same trees as `hdlib.figures.dendrograms`; a merge under the pointer tells its ε, a leaf its
+    The same trees as `hdlib.figures.dendrogram`; a merge under the pointer tells its ε, a leaf its
     members and the range of their eigenvalues. Coordinates are rounded to four significant digits.
 
     Args:
         steps: (T,) training steps, ascending.
-        eigenvalues: (T, n) spectrum at each step.
+        spectra: at each step: `Spectrum` or `Dendrogram`, as much of each known, or an array
+            (T, n) of all eigenvalues.
         merges: how many merges to draw.
-        unresolved: as `hdlib.figures.dendrograms` takes it.
 
     Raises:
-        ValueError: for arrays that are not finite or do not fit, ``merges`` not positive, or
-            ``unresolved`` that does not fit.
+        ValueError: for spectra that are not finite or do not fit, or ``merges`` not positive.
+        ConvergenceError: if pairs of a spectrum are not certified.
     """
-    steps, eigenvalues = checked_trajectory(steps, eigenvalues)
+    steps, trees = checked_trajectory(steps, spectra)
     require_positive("merges", merges)
-    limits = height_limits(list(eigenvalues), merges=merges, unresolved=unresolved)
+    limits = height_limits(trees, merges=merges)
     frames = []
-    for step, values in zip(steps.tolist(), eigenvalues, strict=True):
-        tree = build_tree(values, merges=merges, floor=limits[0], unresolved=unresolved)
+    for step, dendro in zip(steps.tolist(), trees, strict=True):
+        tree = build_tree(dendro, merges=merges, floor=limits[0])
         ticks = {"tickvals": list(range(len(tree.members))), "ticktext": tree.labels}
         traces = _traces(tree, limits[0])
         frames.append(go.Frame(name=str(step), data=traces, layout={"xaxis": ticks}))
     return player(
         frames,
-        title=eigenvalue_count(eigenvalues.shape[1], unresolved),
-        leaves=min(merges, eigenvalues.shape[1] - 1) + 1,
+        title=eigenvalue_count(trees[0]),
+        leaves=min(merges, len(trees[0].heights)) + 1,
         leaf_axis=LEAF_AXIS,
         yaxis={
             "title": "merge height ε",

@@ -20,7 +20,7 @@ from hdlib.figures.fiedler import (
 from hdlib.figures.shares import group_handles
 from hdlib.figures.style import WIDTH, style
 from hdlib.figures.tree import build_tree, eigenvalue_count, height_limits
-from hdlib.figures.validation import checked_spectra, require_positive
+from hdlib.figures.validation import checked_dendrograms, require_positive
 
 
 @style()
@@ -34,7 +34,7 @@ def dendrogram_pair(
 ) -> Figure:
     """The eigenvalue dendrogram (left) and the Fiedler tree (right) of one checkpoint.
 
-    Drawn as by `hdlib.figures.dendrograms` and `hdlib.figures.fiedler_dendrograms`. They share no
+    Drawn as by `hdlib.figures.dendrogram` and `hdlib.figures.fiedler_dendrograms`. They share no
     axis: the leaves are eigenvalues on the left and parameters on the right.
 
     Args:
@@ -50,16 +50,16 @@ def dendrogram_pair(
     """
     groups = checked_groups(groups, names)
     tree = checked_tree("linkage", linkage, len(groups))
-    values = checked_spectra({"eigenvalues": eigenvalues})["eigenvalues"]
+    spectrum = checked_dendrograms({"eigenvalues": eigenvalues})["eigenvalues"]
     require_positive("merges", merges)
-    limits = height_limits([values], merges=merges)
+    limits = height_limits([spectrum], merges=merges)
 
     fig = plt.figure(figsize=(WIDTH, 4.2))
     grid = fig.add_gridspec(2, 2, height_ratios=[12, 1])
     left = fig.add_subplot(grid[:, 0])
-    draw_tree(left, build_tree(values, merges=merges, floor=limits[0]), limits)
+    draw_tree(left, build_tree(spectrum, merges=merges, floor=limits[0]), limits)
     left.tick_params(axis="x", labelsize=6.5)
-    left.set(title=eigenvalue_count(len(values), None), xlabel=EIGENVALUE_AXIS)
+    left.set(title=eigenvalue_count(spectrum), xlabel=EIGENVALUE_AXIS)
     right, strip = fig.add_subplot(grid[0, 1]), fig.add_subplot(grid[1, 1])
     draw_fiedler_tree(right, strip, tree, groups, len(names), merges=merges)
     right.set(title=f"{len(groups)} parameters", ylabel=HEIGHT)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import matplotlib as mpl
 import matplotlib.pyplot as plt
@@ -12,7 +12,8 @@ from matplotlib.figure import Figure
 from matplotlib.scale import SymmetricalLogTransform
 from numpy.typing import ArrayLike, NDArray
 
-from hdlib.clustering.dendrogram import Unresolved
+from hdlib.clustering import Dendrogram
+from hdlib.curvature import Density, Spectrum
 from hdlib.figures.style import (
     BLUE,
     GRID,
@@ -26,7 +27,14 @@ from hdlib.figures.style import (
     step_axis,
     style,
 )
-from hdlib.figures.validation import checked_spectra, checked_trajectory, require_positive
+from hdlib.figures.validation import (
+    Eigenvalues,
+    checked_dendrograms,
+    checked_trajectory,
+    labelled,
+    require_entries,
+    require_positive,
+)
 
 LINES = 20
 GREY = "#B5B5B5"
@@ -40,10 +48,9 @@ SMOOTH_LINSCALE = 0.9 / np.log(10)
 @style()
 def spectrum_evolution(
     steps: ArrayLike,
-    eigenvalues: ArrayLike,
+    spectra: ArrayLike | Sequence[Spectrum | Dendrogram],
     *,
     linthresh: float = 1e-3,
-    unresolved: Unresolved | None = None,
     transition: tuple[int, int] | None = None,
     step_scale: StepScale = "log",
 ) -> Figure:
@@ -56,25 +63,25 @@ def spectrum_evolution(
 
     Args:
         steps: (T,) training steps, ascending.
-        eigenvalues: (T, n) spectrum at each step.
+        spectra: at each step: `Spectrum` or `Dendrogram`, as much of each known, or an array
+            (T, n) of all eigenvalues.
         linthresh: λ below which the axis is linear.
-        unresolved: for spectra known in part, how many more eigenvalues each has, and where
-            among the known ones.
         transition: first and last step of a transition, shaded.
         step_scale: of the axis of steps.
 
     Raises:
-        ValueError: for arrays that are not finite or do not fit, ``linthresh`` ≤ 0, ``unresolved``
-            that does not fit, a transition that ends before it begins, or an unknown scale.
+        ValueError: for spectra that are not finite or do not fit, ``linthresh`` ≤ 0, a transition
+            that ends before it begins, or an unknown scale.
+        ConvergenceError: if pairs of a spectrum are not certified.
     """
-    steps, eigenvalues = checked_trajectory(steps, eigenvalues)
+    steps, trees = checked_trajectory(steps, spectra)
     require_positive("linthresh", linthresh)
-    n = eigenvalues.shape[1]
-    if unresolved is None:
-        bottom, top = min(LINES, n // 2), min(LINES, (n + 1) // 2)
+    eigenvalues = np.stack([tree.eigenvalues for tree in trees])
+    n, lowest, unresolved = eigenvalues.shape[1], trees[0].lowest, trees[0].unresolved
+    if unresolved:
+        bottom, top = min(LINES, lowest), min(LINES, n - lowest)
     else:
-        unresolved.require_among(n)
-        bottom, top = min(LINES, unresolved.position), min(LINES, n - unresolved.position)
+        bottom, top = min(LINES, n // 2), min(LINES, (n + 1) // 2)
 
     fig, ax = plt.subplots(figsize=(WIDTH, 4.6))
     step_axis(ax, steps, step_scale)
@@ -84,10 +91,10 @@ def spectrum_evolution(
         shade_steps(ax, transition, name="transition", colour=PALE_YELLOW, label="transition")
     # One checkpoint has no width of its own: its bands run across the axes.
     x = steps if len(steps) > 1 else np.array(ax.get_xlim())
-    if unresolved is None:
-        _draw_bulk(ax, x, eigenvalues[:, bottom : n - top])
+    if unresolved:
+        _draw_unresolved_bulk(ax, x, eigenvalues[:, :lowest], eigenvalues[:, lowest:], unresolved)
     else:
-        _draw_unresolved_bulk(ax, x, eigenvalues, unresolved)
+        _draw_bulk(ax, x, eigenvalues[:, bottom : n - top])
     for name, block, colormap, colour in (
         (f"{top} largest", eigenvalues[:, n - top :][:, ::-1], "Blues", BLUE),
         (f"{bottom} smallest", eigenvalues[:, :bottom], "Oranges", VERMILLION),
@@ -115,13 +122,11 @@ def _draw_bulk(ax: Axes, x: NDArray, bulk: NDArray[np.float64]) -> None:
 
 
 def _draw_unresolved_bulk(
-    ax: Axes, x: NDArray, eigenvalues: NDArray[np.float64], unresolved: Unresolved
+    ax: Axes, x: NDArray, below: NDArray[np.float64], above: NDArray[np.float64], count: int
 ) -> None:
     """Bands of what is known at either end but no line, and of the unresolved eigenvalues."""
-    below = eigenvalues[:, : unresolved.position]
-    above = eigenvalues[:, unresolved.position :]
     if below.size and above.size:
-        label = f"{unresolved.count} between, not resolved"
+        label = f"{count} between, not resolved"
         ax.fill_between(x, below[:, -1], above[:, 0], color=GRID, lw=0, label=label)
     others = [below[:, LINES:], above[:, :-LINES]]
     label = f"the other {sum(block.shape[1] for block in others)} known"
@@ -132,21 +137,26 @@ def _draw_unresolved_bulk(
 
 
 @style()
-def spectral_density(spectra: Mapping[str, ArrayLike]) -> Figure:
-    """How many eigenvalues lie where: one histogram for each checkpoint, on one λ axis.
+def density(
+    spectra: Mapping[str, Eigenvalues | Density] | Eigenvalues | Density,
+) -> Figure:
+    """How many eigenvalues lie where: one histogram for each spectrum, on one λ axis.
 
     The bins are equally wide on the axis drawn, which is linear for |λ| < 10⁻⁴ and logarithmic
     beyond, and one is centred on zero. Counts are on a logarithmic axis, so that a single outlier
-    shows beside the bulk.
+    shows beside the bulk. A `Density` counts the weights of its nodes, averaged over the probes: a
+    bin finer than its resolution may be empty beside one that has the eigenvalues of both.
 
     Args:
-        spectra: label → (n,) eigenvalues.
+        spectra: label → `Density`, whole `Spectrum`, or all (n,) eigenvalues; or one of these.
 
     Raises:
-        ValueError: if there is no spectrum, or one is not a non-empty vector of finite numbers.
+        ValueError: if there is no spectrum, one is not a non-empty vector of finite numbers, or
+            known in part.
     """
-    checked = checked_spectra(spectra)
-    ends = np.array([values[[0, -1]] for values in checked.values()])
+    checked = {label: _masses(label, values) for label, values in labelled(spectra).items()}
+    require_entries("spectra", checked)
+    ends = np.array([(points.min(), points.max()) for points, _ in checked.values()])
     transform = SymmetricalLogTransform(10, DENSITY_LINTHRESH, SMOOTH_LINSCALE)
     width = DENSITY_LINTHRESH / BINS_PER_DECADE
     low, high = np.round(transform.transform(np.array([ends.min(), ends.max()])) / width)
@@ -157,8 +167,8 @@ def spectral_density(spectra: Mapping[str, ArrayLike]) -> Figure:
         rows, 1, figsize=(WIDTH, 0.9 + 1.15 * rows), sharex=True, sharey=True, squeeze=False
     )
     panels = zip(axes[:, 0], checked.items(), stage_colours(rows), strict=True)
-    for ax, (label, values), colour in panels:
-        counts, _ = np.histogram(values, edges)
+    for ax, (label, (points, weights)), colour in panels:
+        counts, _ = np.histogram(points, edges, weights=weights)
         ax.stairs(counts, edges, fill=True, color=colour)
         ax.text(0.99, 0.95, label, transform=ax.transAxes, ha="right", va="top")
     ax = axes[-1, 0]
@@ -171,3 +181,22 @@ def spectral_density(spectra: Mapping[str, ArrayLike]) -> Figure:
     ax.set_xlabel("eigenvalue λ")
     fig.supylabel("eigenvalues in a bin", fontsize=10)
     return fig
+
+
+def _masses(
+    label: str, spectrum: Eigenvalues | Density
+) -> tuple[NDArray[np.float64], NDArray[np.float64] | None]:
+    """Points on the λ axis, and how many eigenvalues each stands for; None where that is one."""
+    if isinstance(spectrum, Density):
+        probes = len(spectrum.nodes)
+        weights = np.r_[
+            np.ones(len(spectrum.known)), spectrum.n / probes * spectrum.weights.ravel()
+        ]
+        return np.r_[spectrum.known, spectrum.nodes.ravel()], weights
+    tree = checked_dendrograms({label: spectrum})[label]
+    if tree.unresolved:
+        raise ValueError(
+            f"{tree.unresolved} of {tree.n} eigenvalues are not known: draw the `hdlib.density` of "
+            "the operator"
+        )
+    return tree.eigenvalues, None

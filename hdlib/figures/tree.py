@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
-from hdlib.clustering.dendrogram import Unresolved, dendrogram
+from hdlib.clustering import Dendrogram
 
 FloatArray = NDArray[np.float64]
 IntArray = NDArray[np.int64]
@@ -47,26 +48,17 @@ class Tree:
         ]
 
 
-def build_tree(
-    eigenvalues: FloatArray,
-    *,
-    merges: int,
-    floor: float,
-    unresolved: Unresolved | None = None,
-) -> Tree:
-    """The top of the dendrogram of a spectrum.
+def build_tree(dendro: Dendrogram, *, merges: int, floor: float) -> Tree:
+    """The top of a dendrogram.
 
     Eigenvalues that are equal always share a leaf, since a logarithmic axis has no place for a
     merge at ε = 0. Of equal gaps at the limit, those at the lowest eigenvalues are drawn.
 
     Args:
-        eigenvalues: (n,) in any order.
+        dendro: of a spectrum; unresolved eigenvalues are members of the leaf where they lie.
         merges: how many of the largest gaps to draw; all that are not zero where there are fewer.
         floor: ε at which the leaves stand, below every merge drawn.
-        unresolved: how many more eigenvalues there are, and where among these; members of the leaf
-            there.
     """
-    dendro = dendrogram(eigenvalues, unresolved=unresolved)
     largest = largest_gaps(dendro.heights, merges)
     bounds = np.concatenate(([0], np.sort(largest) + 1, [len(dendro.eigenvalues)]))
     start, stop = bounds[:-1], bounds[1:]
@@ -77,9 +69,9 @@ def build_tree(
     # A cluster is a run of leaves; its position and top are kept at both of its ends.
     last_leaf = len(members) - 1
     lower, upper = dendro.eigenvalues[start], dendro.eigenvalues[stop - 1]
-    if unresolved is not None and unresolved.position == 0:
+    if dendro.unresolved and dendro.lowest == 0:
         lower[0] = -np.inf
-    if unresolved is not None and unresolved.position == len(dendro.eigenvalues):
+    if dendro.unresolved and dendro.lowest == len(dendro.eigenvalues):
         upper[-1] = np.inf
 
     x, top = np.arange(last_leaf + 1.0), np.full(last_leaf + 1, floor)
@@ -112,26 +104,24 @@ def largest_gaps(heights: FloatArray, k: int) -> IntArray:
     return order[heights[order] > 0]
 
 
-def height_limits(
-    spectra: list[FloatArray], *, merges: int, unresolved: Unresolved | None = None
-) -> tuple[float, float]:
-    """Limits of an ε axis that holds the ``merges`` largest gaps of every spectrum.
+def height_limits(trees: Sequence[Dendrogram], *, merges: int) -> tuple[float, float]:
+    """Limits of an ε axis that holds the ``merges`` largest gaps of every tree.
 
     The lower limit is half of the smallest of those gaps, hence a floor for `build_tree`;
     (0.1, 1) where no spectrum has two different eigenvalues.
     """
-    gaps = [dendrogram(values, unresolved=unresolved).heights for values in spectra]
+    gaps = [tree.heights for tree in trees]
     drawn = np.concatenate([heights[largest_gaps(heights, merges)] for heights in gaps])
     if not drawn.size:
         return 0.1, 1.0
     return float(drawn.min()) / 2, float(drawn.max()) * 2
 
 
-def eigenvalue_count(known: int, unresolved: Unresolved | None) -> str:
+def eigenvalue_count(tree: Dendrogram) -> str:
     """How many eigenvalues there are, and how many of them are known."""
-    if unresolved is None:
-        return f"{known} eigenvalues"
-    return f"{known} of {known + unresolved.count} eigenvalues known"
+    if not tree.unresolved:
+        return f"{tree.n} eigenvalues"
+    return f"{len(tree.eigenvalues)} of {tree.n} eigenvalues known"
 
 
 def number(value: float) -> str:

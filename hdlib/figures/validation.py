@@ -2,13 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sized
+from collections.abc import Mapping, Sequence, Sized
+from typing import TypeVar
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from hdlib.clustering import Dendrogram, dendrogram
+from hdlib.curvature import Spectrum
+
 FloatArray = NDArray[np.float64]
 IntArray = NDArray[np.int64]
+Eigenvalues = Spectrum | Dendrogram | ArrayLike
+"""What is known of a spectrum; an array is all of it."""
+Value = TypeVar("Value")
 
 
 def checked_steps(steps: ArrayLike, *, name: str = "steps") -> IntArray:
@@ -91,27 +98,57 @@ def checked_increasing(name: str, values: ArrayLike, *, least: int = 1) -> Float
     return array
 
 
-def checked_spectra(spectra: Mapping[str, ArrayLike]) -> dict[str, FloatArray]:
-    """Labelled spectra, each ascending.
+def checked_dendrograms(spectra: Mapping[str, Eigenvalues]) -> dict[str, Dendrogram]:
+    """The dendrograms of labelled spectra.
 
     Raises:
-        ValueError: if there is none, or one is not a non-empty vector of finite numbers.
+        ValueError: if there is none, or an array is not a non-empty vector of finite numbers.
+        ConvergenceError: if pairs of a spectrum are not certified.
     """
     require_entries("spectra", spectra)
     return {
-        label: np.sort(checked_array(f"spectra[{label!r}]", values, (None,)))
+        label: values
+        if isinstance(values, Dendrogram)
+        else dendrogram(
+            values
+            if isinstance(values, Spectrum)
+            else checked_array(f"spectra[{label!r}]", values, (None,))
+        )
         for label, values in spectra.items()
     }
 
 
-def checked_trajectory(steps: ArrayLike, eigenvalues: ArrayLike) -> tuple[IntArray, FloatArray]:
-    """Steps (T,) and one spectrum for each: (T, n), rows ascending.
+def checked_trajectory(
+    steps: ArrayLike, spectra: ArrayLike | Sequence[Spectrum | Dendrogram]
+) -> tuple[IntArray, list[Dendrogram]]:
+    """Steps (T,) and the dendrogram of a spectrum for each, as much of each known.
 
     Raises:
-        ValueError: for bad steps, another shape, or eigenvalues that are not finite.
+        ValueError: for bad steps, another number of spectra, eigenvalues that are not finite, or
+            spectra that differ in what is known of them.
+        ConvergenceError: if pairs of a spectrum are not certified.
     """
     checked = checked_steps(steps)
-    return checked, np.sort(checked_array("eigenvalues", eigenvalues, (len(checked), None)), axis=1)
+    given = list(spectra) if isinstance(spectra, Sequence) else []
+    known = [value for value in given if isinstance(value, Spectrum | Dendrogram)]
+    if not known or len(known) < len(given):
+        rows = checked_array("eigenvalues", spectra, (len(checked), None))  # pyright: ignore
+        return checked, [dendrogram(row) for row in rows]
+    if len(known) != len(checked):
+        raise ValueError(f"spectra must be {len(checked)}, one for each step, got {len(known)}")
+    trees = list(checked_dendrograms(dict(zip(map(str, checked), known, strict=True))).values())
+    shapes = {(tree.n, len(tree.eigenvalues), tree.lowest) for tree in trees}
+    if len(shapes) > 1:
+        raise ValueError(
+            "of each spectrum as many eigenvalues must be known at each end, as `Spectrum.ends` "
+            f"leaves them; got (n, known, lowest) of {sorted(shapes)}"
+        )
+    return checked, trees
+
+
+def labelled(spectra: Mapping[str, Value] | Value) -> Mapping[str, Value]:
+    """Several things by their labels, or one that needs none."""
+    return spectra if isinstance(spectra, Mapping) else {"": spectra}
 
 
 def require_entries(name: str, entries: Sized) -> None:

@@ -11,7 +11,7 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from hdlib.curvature import Eigenpairs, HessianOperator, lanczos
+from hdlib.curvature import HessianOperator, Spectrum, lanczos
 from hdlib.experiments import grokking
 from hdlib.experiments.grokking import GrokkingConfig, model_at
 from hdlib.runs import Run
@@ -63,7 +63,7 @@ def test_both_ends_are_those_of_the_full_hessian(run: Run[GrokkingConfig], momen
     del dense
     ends = np.concatenate([expected[:PAIRS], expected[-PAIRS:]])
 
-    def error(found: Eigenpairs) -> float:
+    def error(found: Spectrum) -> float:
         return float(np.abs(found.eigenvalues - ends).max() / np.abs(ends).max())
 
     tight = lanczos(operator, top=PAIRS, bottom=PAIRS, tol=TIGHT)

@@ -5,7 +5,7 @@ import pytest
 import torch
 from scipy.stats import norm
 
-from hdlib.curvature.density import Density, _lanczos, spectral_density
+from hdlib.curvature.density import Density, _lanczos, density
 from hdlib.measures import spectral_summary
 
 RNG = np.random.default_rng(0)
@@ -29,7 +29,7 @@ def planted(eigenvalues) -> tuple[torch.Tensor, torch.Tensor]:
 
 
 def plain(eigenvalues, **settings) -> Density:
-    return spectral_density(torch.diag(torch.as_tensor(eigenvalues)), **settings)
+    return density(torch.diag(torch.as_tensor(eigenvalues)), **settings)
 
 
 def without(largest: int, eigenvalues, **settings) -> Density:
@@ -37,7 +37,7 @@ def without(largest: int, eigenvalues, **settings) -> Density:
     values = torch.as_tensor(eigenvalues)
     known = values.abs().argsort(descending=True)[:largest]
     units = torch.eye(len(values), dtype=torch.float64)[:, known]
-    return spectral_density(torch.diag(values), deflate=(values[known], units), **settings)
+    return density(torch.diag(values), deflate=(values[known], units), **settings)
 
 
 class Counted:
@@ -97,7 +97,7 @@ def test_full_quadrature_is_the_dense_density(name):
     """With all n steps only the probes' randomness is left, as from all eigenvectors."""
     values = SPECTRA[name]
     matrix, vectors = planted(values)
-    result = spectral_density(matrix, probes=20, steps=N)
+    result = density(matrix, probes=20, steps=N)
     scale = np.abs(values).max()
     np.testing.assert_allclose(result.weights.sum(axis=1), 1, rtol=1e-12)
     grid = np.linspace(-1.5, 1.5, 400) * scale
@@ -168,7 +168,7 @@ def test_multiplicities():
     """Four different values: the runs are exhausted after four steps, and exact."""
     values = SPECTRA["four values"]
     matrix, vectors = planted(values)
-    result = spectral_density(matrix, probes=6, steps=30)
+    result = density(matrix, probes=6, steps=30)
     assert (result.coupling[:, 3:] == 0).all()
     for nodes, weights in zip(result.nodes, result.weights, strict=True):
         np.testing.assert_allclose(nodes[weights > 1e-12], [-2, 0, 1, 7], atol=1e-10)
@@ -178,7 +178,7 @@ def test_multiplicities():
         assert abs(count.value - multiplicity) < 4 * count.standard_error
     rest = 20
     known = torch.as_tensor(values[rest:]), vectors[:, rest:]
-    exact = spectral_density(matrix, steps=30, deflate=known)
+    exact = density(matrix, steps=30, deflate=known)
     for value, multiplicity in [(-2, 20), (0, 100), (1, 50), (7, 30)]:
         expected = (multiplicity, 0, multiplicity, multiplicity)
         assert exact.count(value - 0.1, value + 0.1) == pytest.approx(expected, abs=1e-8)
@@ -194,7 +194,7 @@ def test_standard_errors_are_honest(name):
     expected = values.sum(), (values**2).mean(), spectral_summary(values).spectral_entropy
     scores = []
     for seed in range(80):
-        result = spectral_density(matrix, probes=8, steps=40, seed=seed)
+        result = density(matrix, probes=8, steps=40, seed=seed)
         for estimate, truth in zip(
             (result.trace(), result.moment(2), result.entropy()), expected, strict=True
         ):
@@ -212,7 +212,7 @@ def test_products_in_single_precision():
     matrix, vectors = planted(SPECTRA["outliers"])
     known = torch.from_numpy(SPECTRA["outliers"])[:10], vectors[:, :10]
     double, single = (
-        spectral_density(matrix.to(dtype), steps=30, deflate=known)
+        density(Counted(matrix.to(dtype)), steps=30, deflate=known)
         for dtype in (torch.float64, torch.float32)
     )
     assert single.diagonal.dtype == np.float64
@@ -248,7 +248,7 @@ def test_deflated_outliers_do_not_come_back():
     values = np.r_[1e8, -1e8, RNG.uniform(-1, 1, 300)]
     matrix, vectors = planted(values)
     known = torch.as_tensor(values[:2]), vectors[:, :2]
-    result = spectral_density(matrix, steps=60, deflate=known)
+    result = density(matrix, steps=60, deflate=known)
     assert np.abs(result.nodes).max() < 1.001
 
 
@@ -272,11 +272,11 @@ def test_multiples_of_the_identity(n, value):
 def test_rank_one():
     v = torch.arange(1.0, 41).double()
     matrix = torch.outer(v, v)
-    result = spectral_density(matrix, probes=5, steps=100)
+    result = density(matrix, probes=5, steps=100)
     for nodes, weights in zip(result.nodes, result.weights, strict=True):
         np.testing.assert_allclose(nodes[weights > 1e-12], [0, (v @ v).item()], atol=1e-8)
     known = (v @ v).reshape(1), (v / v.norm()).reshape(-1, 1)
-    exact = spectral_density(matrix, steps=3, deflate=known)
+    exact = density(matrix, steps=3, deflate=known)
     assert exact.trace() == pytest.approx(((v @ v).item(), 0), rel=1e-12, abs=1e-9)
     assert exact.entropy() == pytest.approx((0, 0), abs=1e-9)
     assert exact.count(1, np.inf) == pytest.approx((1, 0, 1, 1), abs=1e-12)
@@ -304,14 +304,14 @@ def test_two_eigenvalues():
 
 def test_products_are_blocks_of_all_probes_and_the_seed_decides():
     operator = Counted(planted(SPECTRA["bulk"])[0])
-    result = spectral_density(operator, probes=5, steps=7, seed=3)
+    result = density(operator, probes=5, steps=7, seed=3)
     assert operator.blocks == [(N, 5)] * 7
-    again = spectral_density(operator, probes=5, steps=7, seed=3)
+    again = density(operator, probes=5, steps=7, seed=3)
     np.testing.assert_array_equal(result.nodes, again.nodes)
-    other = spectral_density(operator, probes=5, steps=7, seed=4)
+    other = density(operator, probes=5, steps=7, seed=4)
     assert not np.isclose(result.nodes, other.nodes).any()
     exhausted = Counted(torch.eye(9).double())
-    spectral_density(exhausted, probes=5, steps=7)
+    density(exhausted, probes=5, steps=7)
     assert exhausted.blocks == [(9, 5)]
 
 
@@ -321,12 +321,12 @@ EYE = torch.eye(4, dtype=torch.float64)
 @pytest.mark.parametrize(
     ("matrix", "settings", "words"),
     [
-        (EYE[:3], {}, r"square operator is needed, got shape \(3, 4\)"),
-        (EYE[:0, :0], {}, r"square operator is needed, got shape \(0, 0\)"),
-        (EYE[0], {}, r"square operator is needed, got shape \(4,\)"),
+        (EYE[:3], {}, r"square matrix is needed, got shape \(3, 4\)"),
+        (EYE[:0, :0], {}, r"square matrix is needed, got shape \(0, 0\)"),
+        (EYE[0], {}, r"square matrix is needed, got shape \(4,\)"),
         (EYE, {"probes": 1}, "probes must be at least 2, got 1"),
         (EYE, {"steps": 0}, "steps must be at least 1, got 0"),
-        (EYE * float("nan"), {}, "product in Lanczos step 1 is not finite"),
+        (EYE * float("nan"), {}, "a product with the matrix is not finite"),
         (EYE, {"deflate": (EYE[0, :2], EYE[:, :3])}, r"got \(2,\) and \(4, 3\)"),
         (EYE, {"deflate": (EYE[:1], EYE[:, :1])}, r"got \(1, 4\) and \(4, 1\)"),
         (EYE, {"deflate": (EYE[0, :1].float(), EYE[:, :1])}, "float64 eigenvalues, got torch.flo"),
@@ -338,13 +338,13 @@ EYE = torch.eye(4, dtype=torch.float64)
 )
 def test_errors(matrix, settings, words):
     with pytest.raises(ValueError, match=words):
-        spectral_density(matrix, **settings)
+        density(matrix, **settings)
 
 
 def test_too_large_for_memory():
     zero = torch.zeros(1, 1, dtype=torch.float64).expand(10**8, 10**8)
     with pytest.raises(MemoryError, match=r"6,000 vectors of 100,000,000 numbers takes 4800\.00"):
-        spectral_density(zero, probes=2, steps=3000)
+        density(zero, probes=2, steps=3000)
 
 
 def test_questions_that_make_no_sense():

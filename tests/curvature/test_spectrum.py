@@ -7,8 +7,8 @@ import pytest
 import scipy.linalg
 import torch
 
-from hdlib.curvature import ConvergenceError, Eigenpairs, lanczos, spectrum
-from hdlib.curvature.spectrum import _certify
+from hdlib.curvature import ConvergenceError, lanczos, spectrum
+from hdlib.curvature.decomposition import _certify
 
 
 def symmetric(n: int, seed: int = 0) -> torch.Tensor:
@@ -48,8 +48,9 @@ def test_random_matrices(n, vectors):
     assert result.indices.tolist() == ends
     assert result.vectors.shape == (n, len(ends))
     check_pairs(matrix, result)
-    assert result.trace_error < 1e-13
-    assert result.frobenius_error < 1e-13
+    for error in (result.trace_error, result.frobenius_error):
+        assert error is not None
+        assert error < 1e-13
     assert torch.equal(matrix, before)
 
 
@@ -140,10 +141,9 @@ def test_uncertified_spectra_are_refused(field, value, words):
 def test_a_pair_that_lanczos_missed_is_refused(monkeypatch):
     """The pair of the third largest eigenvalue where that of the second belongs."""
     matrix = planted(np.arange(400.0))
-    values, vectors = (part.numpy() for part in torch.linalg.eigh(matrix))
-    found = [0, 1, 397, 399]
-    pairs = Eigenpairs(values[found], vectors[:, found], np.zeros(4), bottom=2, tol=1, products=0)
-    monkeypatch.setitem(spectrum.__globals__, "lanczos", lambda *args, **settings: pairs)
+    vectors = torch.linalg.eigh(matrix)[1].numpy()
+    wrong = replace(lanczos(matrix, top=2, bottom=2), vectors=vectors[:, [0, 1, 397, 399]])
+    monkeypatch.setitem(spectrum.__globals__, "lanczos", lambda *args, **settings: wrong)
     with pytest.raises(ConvergenceError, match=r"rank 398 has residual 1.00e"):
         spectrum(matrix, vectors=2)
 
@@ -160,7 +160,6 @@ def with_entry(row: int, column: int, value: float) -> torch.Tensor:
         (torch.zeros(2, 3, dtype=torch.float64), 1, r"square matrix is needed, got shape \(2, 3\)"),
         (torch.zeros(3, dtype=torch.float64), 1, r"square matrix is needed, got shape \(3,\)"),
         (torch.zeros(0, 0, dtype=torch.float64), 1, "square matrix is needed"),
-        (torch.eye(3), 1, r"float64 matrix is needed, got torch\.float32"),
         (with_entry(0, 0, 1), -1, "vectors must not be negative, got -1"),
         (with_entry(1, 3, 1e-6), 1, r"not symmetric: 1e-06 at \(1, 3\), 0\.0 at \(3, 1\)"),
         (with_entry(2, 1, float("nan")), 1, r"not finite: nan at \(2, 1\)"),

@@ -30,7 +30,7 @@ from hdlib.experiments.grokking_measures import (
     pair_accuracies,
 )
 from hdlib.experiments.grokking_results import GrokkingResults
-from hdlib.experiments.grokking_spectrum import leading_vectors, ranked
+from hdlib.experiments.grokking_spectrum import leading_vectors
 from hdlib.measures import frequency_power
 from hdlib.runs import Run
 from hdlib.training import HISTORY, grokking_steps, stored_checkpoints
@@ -112,13 +112,6 @@ def test_a_damaged_run_is_repaired_to_the_same_bytes(tmp_path: Path):
     assert again.files == sums
 
 
-def test_pairs_have_a_rank_as_far_as_all_further_out_are_certified():
-    converged = np.array([1, 1, 0, 1, 0, 1, 1], bool)
-    np.testing.assert_array_equal(ranked(converged, 4), np.array([1, 1, 0, 0, 0, 1, 1], bool))
-    np.testing.assert_array_equal(ranked(converged, 0), np.array([0, 0, 0, 0, 0, 1, 1], bool))
-    np.testing.assert_array_equal(ranked(converged, 7), np.array([1, 1, 0, 0, 0, 0, 0], bool))
-
-
 def test_without_spectra_there_is_only_training(tmp_path: Path):
     config = SMALL.model_copy(update={"spectra": 0, "stored_weights": 1})
     run = grokking.run(config, root=tmp_path)
@@ -131,8 +124,8 @@ def test_results_have_an_entry_for_every_checkpoint(run):
     results = GrokkingResults(run)
     count, spectra = len(results.steps), 4
     assert results.measure("embedding_power").shape == (count, 5)
-    assert results.eigenvalues.shape == (spectra, results.n_bottom + 30)
-    assert results.unresolved.count + results.eigenvalues.shape[1] == results.n_parameters
+    assert results.eigenvalues.shape == (spectra, results.known[0].lowest + 30)
+    assert {known.n for known in results.known} == {results.n_parameters}
     assert (np.diff(results.eigenvalues) >= 0).all()
     measures, errors = results.summary
     assert all(len(values) == spectra for values in measures.values())

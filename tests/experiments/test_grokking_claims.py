@@ -117,7 +117,9 @@ def test_many_eigenvalues_are_negative_at_first_and_few_while_it_memorises(resul
 
 
 def test_what_stands_apart_before_and_after_half_of_the_other_pairs(results):
-    before, after, end = (results.chosen_spectra[name][::-1] for name in list(results.chosen)[1:])
+    before, after, end = (
+        results.chosen_dendrograms[name].eigenvalues[::-1] for name in list(results.chosen)[1:]
+    )
     assert before[2] > 0.75
     assert before[3] > 2.5 * before[4]
     assert before[2] > 2.5 * before[3]

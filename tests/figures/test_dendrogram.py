@@ -12,12 +12,12 @@ from numpy.typing import NDArray
 from PIL import Image
 from PIL.PngImagePlugin import PngImageFile
 
-from hdlib.figures import dendrogram_animation, dendrogram_slider, dendrograms, embed
+from hdlib.figures import dendrogram, dendrogram_animation, dendrogram_slider, embed
 
 from .drawn import png
 
 BUILDERS = [
-    lambda spectrum, **options: dendrograms({"step 0": spectrum}, **options),
+    lambda spectrum, **options: dendrogram({"step 0": spectrum}, **options),
     lambda spectrum, **options: dendrogram_animation([0], [spectrum], **options),
     lambda spectrum, **options: dendrogram_slider([0], [spectrum], **options),
 ]
@@ -34,7 +34,7 @@ def drawn_heights(ax):
 
 def test_heights_drawn_are_the_largest_gaps(trajectory):
     spectra = {"step 0": trajectory[0], "step 14070": trajectory[-1]}
-    fig = dendrograms(spectra, merges=30)
+    fig = dendrogram(spectra, merges=30)
     assert len(fig.axes) == 2
     for ax, values in zip(fig.axes, spectra.values(), strict=True):
         np.testing.assert_array_equal(drawn_heights(ax), largest_gaps(values, 30))
@@ -68,7 +68,7 @@ def test_refuses(build, spectrum, options, message):
 
 def test_refuses_nothing_to_draw():
     with pytest.raises(ValueError, match="spectra must have at least one entry"):
-        dendrograms({})
+        dendrogram({})
 
 
 def test_animation_has_a_frame_a_checkpoint(trajectory, steps):

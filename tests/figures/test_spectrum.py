@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from matplotlib.patches import StepPatch
 
-from hdlib.figures import spectral_density, spectrum_evolution
+from hdlib.figures import density, spectrum_evolution
 from hdlib.figures.style import CATEGORIES, stage_colours
 
 from .drawn import png, xs, ys
@@ -41,7 +41,7 @@ def test_every_eigenvalue_is_drawn_for_any_size(n, count):
 
 def test_all_zero_spectrum():
     png(spectrum_evolution([0, 7], np.zeros((2, 90))))
-    png(spectral_density({"zero": np.zeros(90)}))
+    png(density({"zero": np.zeros(90)}))
 
 
 @pytest.mark.parametrize(
@@ -61,7 +61,7 @@ def test_refuses(steps, values, options, message):
 
 
 def test_density_counts_every_eigenvalue(trajectory):
-    fig = spectral_density({"first": trajectory[0], "last": trajectory[-1], "few": [3.0, -90.0]})
+    fig = density({"first": trajectory[0], "last": trajectory[-1], "few": [3.0, -90.0]})
     histograms = [part for ax in fig.axes for part in ax.patches if isinstance(part, StepPatch)]
     totals = [np.sum(part.get_data()[0]) for part in histograms]
     assert totals == [5994, 5994, 2]

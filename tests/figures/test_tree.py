@@ -5,6 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from hdlib.clustering import dendrogram
 from hdlib.figures.tree import build_tree, height_limits
 
 spectra = st.lists(st.integers(-20, 20).map(lambda i: i / 4), min_size=1, max_size=40)
@@ -18,8 +19,8 @@ def heights(tree):
 @given(spectra, st.integers(1, 45))
 def test_tree_of_any_spectrum(values, merges):
     values = np.array(values)
-    floor, ceiling = height_limits([values], merges=merges)
-    tree = build_tree(values, merges=merges, floor=floor)
+    floor, ceiling = height_limits([dendrogram(values)], merges=merges)
+    tree = build_tree(dendrogram(values), merges=merges, floor=floor)
     gaps = np.sort(np.diff(np.sort(values)))[::-1][:merges]
     np.testing.assert_array_equal(heights(tree)[::-1], gaps[gaps > 0])
     assert tree.members.sum() == len(values)
@@ -36,7 +37,7 @@ def test_tree_of_any_spectrum(values, merges):
 
 def test_every_branch_is_used_once():
     values = np.random.default_rng(0).standard_normal(200)
-    tree = build_tree(values, merges=30, floor=1e-6)
+    tree = build_tree(dendrogram(values), merges=30, floor=1e-6)
     feet = {tuple(point) for bracket in tree.merges for point in (bracket[0], bracket[3])}
     tops = {tuple(bracket[1:3].mean(axis=0)) for bracket in tree.merges[:-1]}
     leaves = {(float(x), 1e-6) for x in range(31)}
@@ -44,7 +45,7 @@ def test_every_branch_is_used_once():
 
 
 def test_tree_separates_the_leaves_at_the_largest_gaps():
-    tree = build_tree(np.array([0.0, 0.1, 5.0, 5.2, 9.0]), merges=2, floor=1.0)
+    tree = build_tree(dendrogram([0.0, 0.1, 5.0, 5.2, 9.0]), merges=2, floor=1.0)
     assert tree.members.tolist() == [2, 2, 1]
     assert tree.labels == ["0.05 (×2)", "5.1 (×2)", "9"]
     assert tree.largest == 0
@@ -53,25 +54,27 @@ def test_tree_separates_the_leaves_at_the_largest_gaps():
 
 
 def test_equal_gaps_are_all_drawn_while_there_is_room():
-    tree = build_tree(np.arange(6.0), merges=5, floor=0.5)
+    tree = build_tree(dendrogram(np.arange(6.0)), merges=5, floor=0.5)
     assert heights(tree).tolist() == [1.0] * 5
     assert tree.members.tolist() == [1] * 6
 
 
 def test_equal_eigenvalues_share_a_leaf():
-    tree = build_tree(np.array([0.0, 0.0, 0.0, 2.0]), merges=30, floor=1.0)
+    tree = build_tree(dendrogram([0.0, 0.0, 0.0, 2.0]), merges=30, floor=1.0)
     assert tree.members.tolist() == [3, 1]
-    everything = build_tree(np.full(7, 3.0), merges=30, floor=0.1)
+    equal = dendrogram(np.full(7, 3.0))
+    everything = build_tree(equal, merges=30, floor=0.1)
     assert everything.members.tolist() == [7]
     assert everything.merges.shape == (0, 4, 2)
-    assert height_limits([np.full(7, 3.0)], merges=30) == (0.1, 1.0)
+    assert height_limits([equal], merges=30) == (0.1, 1.0)
 
 
 @pytest.mark.parametrize("merges", [1, 30])
 def test_limits_hold_the_merges_of_every_spectrum(trajectory, merges):
-    low, high = height_limits(list(trajectory), merges=merges)
-    for values in trajectory:
-        drawn = heights(build_tree(values, merges=merges, floor=low))
+    trees = [dendrogram(values) for values in trajectory]
+    low, high = height_limits(trees, merges=merges)
+    for tree in trees:
+        drawn = heights(build_tree(tree, merges=merges, floor=low))
         assert len(drawn) == merges
         assert low < drawn.min()
         assert drawn.max() < high

@@ -1,0 +1,94 @@
+"""Values of arrays and scalars as one file that tells what it holds and whether it is whole."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import fields
+from os import PathLike
+from pathlib import Path
+from typing import Any, Self
+
+import numpy as np
+import safetensors.numpy
+from numpy.typing import NDArray
+from safetensors import SafetensorError, safe_open
+
+from hdlib.atomic import write_atomically
+
+HEADER = "hdlib"
+"""Key of the metadata: the type, its scalars, and the sum of all, as JSON."""
+
+
+class Saved:
+    """A dataclass of NumPy arrays, numbers, strings and None that has a file.
+
+    The file is safetensors; what is no array is in its metadata, with a sha256 of everything.
+    """
+
+    def save(self, path: str | PathLike[str]) -> None:
+        """Write to ``path``, in place of what is there; the same value gives the same bytes.
+
+        Raises:
+            OSError: if it cannot be written; what was there before is there still.
+        """
+        names = [field.name for field in fields(self)]  # pyright: ignore[reportArgumentType]
+        values = {name: getattr(self, name) for name in names}
+        arrays = {
+            name: np.ascontiguousarray(value)
+            for name, value in values.items()
+            if isinstance(value, np.ndarray)
+        }
+        scalars = {name: value for name, value in values.items() if name not in arrays}
+        header = {"type": type(self).__name__, "scalars": scalars}
+        header["sha256"] = _sum(header, arrays)
+        metadata = {HEADER: json.dumps(header, sort_keys=True)}
+        write_atomically(Path(path), safetensors.numpy.save(arrays, metadata))
+
+    @classmethod
+    def load(cls, path: str | PathLike[str]) -> Self:
+        """Read what `save` wrote, bit by bit the same.
+
+        Raises:
+            OSError: if there is no such file.
+            ValueError: if the file is truncated, altered, of another type, or no such file at all.
+        """
+        header, arrays = _read(Path(path))
+        if header["type"] != cls.__name__:
+            raise ValueError(f"{path} holds a {header['type']}, not a {cls.__name__}")
+        try:
+            return cls(**arrays, **header["scalars"])
+        except TypeError as error:
+            raise ValueError(f"{path} is of another version of {cls.__name__}: {error}") from error
+
+
+def _read(path: Path) -> tuple[dict[str, Any], dict[str, NDArray]]:
+    try:
+        with safe_open(path, "np") as file:
+            metadata = file.metadata() or {}
+            arrays = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+    except SafetensorError as error:
+        raise ValueError(f"{path} is truncated, or no safetensors file: {error}") from error
+    if HEADER not in metadata:
+        raise ValueError(f"{path} was not saved by hdlib, or was altered: it has no header of ours")
+    try:
+        header = json.loads(metadata[HEADER])
+        # Other digits may be the same number.
+        sound = json.dumps(header, sort_keys=True) == metadata[HEADER]
+        recorded = header.pop("sha256")
+        sound &= isinstance(header["scalars"], dict) and recorded == _sum(header, arrays)
+    except (ValueError, LookupError, TypeError, AttributeError, RecursionError) as error:
+        raise ValueError(f"{path} was altered: its header cannot be read ({error})") from error
+    if not sound:
+        raise ValueError(f"{path} was altered: its content does not have the sum that it records")
+    return header, arrays
+
+
+def _sum(header: Mapping[str, Any], arrays: Mapping[str, NDArray]) -> str:
+    """Sha256 of a header and of names, types, shapes and numbers of arrays."""
+    kinds = {name: (str(array.dtype), array.shape) for name, array in sorted(arrays.items())}
+    digest = hashlib.sha256(json.dumps([header, kinds], sort_keys=True).encode())
+    for name in kinds:
+        digest.update(np.ascontiguousarray(arrays[name]).data)
+    return digest.hexdigest()
