@@ -54,9 +54,10 @@ def check_function(objective: Objective, batch: Batch) -> None:
             f"the loss of the same {len(batch)} samples is {once:.6g}, then {again:.6g} (dropout "
             f"or other noise, a state that is kept): it is not a function{advice}"
         )
+    generator = torch.Generator().manual_seed(0)
     for name, buffer in objective.model.named_buffers():
         if buffer.is_floating_point() and not torch.equal(buffer, before[name]):
-            buffer += torch.randn_like(buffer)
+            buffer += torch.rand(buffer.shape, generator=generator).to(buffer)
             if not _same(once, _loss(objective, batch), objective.dtype):
                 raise ValueError(
                     f"forward changes the buffer {name}, and the loss depends on it: it is not a "

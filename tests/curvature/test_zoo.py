@@ -19,6 +19,8 @@ from hdlib.curvature import (
     hessian,
     hessian_split,
     sample_curvature,
+    spectrum,
+    trace,
 )
 
 from .reference import (
@@ -36,11 +38,13 @@ from .zoo import (
     PLAIN,
     TOKENS,
     WEIGHTS,
+    Applied,
     LanguageModel,
     Loss,
     N,
     Pair,
     built,
+    mlp,
     shuffled,
 )
 
@@ -182,3 +186,56 @@ def test_forms_of_data(form):
     loss = LOSSES["ignored class"]
     expected = whole(model, loss, x, y)[1]
     assert relative_error(hessian(model, loss, data()), expected) < 1e-10
+
+
+def test_single_precision_all_the_way():
+    """A model that has float32 inside: refused in float64, and certified as what it is."""
+    torch.manual_seed(0)
+    inside = Applied(lambda x: (x.float() if x.dtype == torch.float32 else single(x)).tanh())
+
+    def single(x: Tensor) -> Tensor:
+        return x.type("torch.FloatTensor").type("torch.DoubleTensor")
+
+    model, exact = mlp(inside), mlp(nn.Tanh())
+    exact.load_state_dict(model.state_dict())
+    data = torch.randn(N, 4), torch.randint(CLASSES, (N,))
+    with pytest.raises(ValueError, match=r"pass dtype=torch\.float32, and results will say so"):
+        hessian(model, F.cross_entropy, data)
+    expected = hessian(exact, F.cross_entropy, data)
+    rounding = 1e-5 * expected.norm()
+    found = hessian(model, F.cross_entropy, data, dtype=torch.float32)
+    assert found.dtype == torch.float64
+    assert torch.equal(found, found.T)
+    assert (found - expected).norm() < rounding
+    slope = gradient(model, F.cross_entropy, data, dtype=torch.float32)
+    assert (slope - gradient(exact, F.cross_entropy, data)).norm() < 1e-5 * slope.norm()
+    operator = HessianOperator(model, F.cross_entropy, data, dtype=torch.float32)
+    s = spectrum(operator, top=3, bottom=1)
+    assert s.dtype == "float32"
+    assert "float32" in repr(s)
+    assert abs(s.eigenvalues[-1] - torch.linalg.eigvalsh(expected)[-1]) < rounding
+    assert abs(trace(operator, products=130).value - expected.trace()) < 1e-4 * expected.trace()
+
+
+def test_nothing_of_the_users_is_changed():
+    """Neither the model, nor the data, nor PyTorch's settings, nor its random numbers."""
+    model, x, y = built("running mean")
+    model.train()
+    before = {name: tensor.clone() for name, tensor in model.state_dict().items()}
+    mine, state = (x.clone(), y.clone()), torch.get_rng_state()
+    for entry in (hessian, gauss_newton, HessianOperator, gradient):
+        entry(model, LOSSES["targets changed in place"], (x, y))
+        with torch.no_grad():
+            entry(model, F.cross_entropy, (x, y))
+        with pytest.raises(ValueError, match="a sum over"):
+            entry(model, nn.CrossEntropyLoss(reduction="sum"), (x, y))
+    assert all(torch.equal(tensor, before[name]) for name, tensor in model.state_dict().items())
+    assert torch.equal(x, mine[0])
+    assert torch.equal(y, mine[1])
+    assert all(parameter.grad is None for parameter in model.parameters())
+    assert torch.equal(torch.get_rng_state(), state)
+    assert torch.get_default_dtype() == torch.float32
+    assert torch.is_grad_enabled()
+    assert torch.backends.mha.get_fastpath_enabled()
+    assert torch.backends.cuda.flash_sdp_enabled()
+    assert model.training
