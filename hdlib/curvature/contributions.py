@@ -7,13 +7,13 @@ from collections.abc import Callable, Sequence
 import torch
 from torch import Tensor, nn
 
-from hdlib.curvature.data import Batch, Data
-from hdlib.curvature.door import Door
+from hdlib.curvature.inputs.data import Batch, Data
+from hdlib.curvature.inputs.door import Door
+from hdlib.curvature.inputs.nested import map_tensors
+from hdlib.curvature.inputs.objective import Objective
+from hdlib.curvature.inputs.settings import twice_differentiable
 from hdlib.curvature.losses import Loss
-from hdlib.curvature.nested import map_tensors
-from hdlib.curvature.objective import Objective
 from hdlib.curvature.products import blocks_of, pulled, vectors_of
-from hdlib.curvature.settings import twice_differentiable
 from hdlib.curvature.streamed import StreamedOperator
 
 SAMPLES = 25

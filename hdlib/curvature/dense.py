@@ -11,15 +11,15 @@ import torch
 from torch import Tensor, nn
 from tqdm import tqdm
 
-from hdlib.curvature.data import Batch, Data
-from hdlib.curvature.door import Door, split
+from hdlib.curvature.inputs.data import Batch, Data
+from hdlib.curvature.inputs.door import Door, split
+from hdlib.curvature.inputs.objective import Objective
+from hdlib.curvature.inputs.settings import twice_differentiable
 from hdlib.curvature.layers import Layer, piecewise_linear
 from hdlib.curvature.losses import Loss, OutputDerivatives, output_derivatives
 from hdlib.curvature.memory import announce
-from hdlib.curvature.objective import Objective
 from hdlib.curvature.products import DELAY, add_gauss_newton, add_hessian
 from hdlib.curvature.rank_k import mirror
-from hdlib.curvature.settings import twice_differentiable
 from hdlib.curvature.structured import (
     chunk,
     fill_from_structure,
@@ -55,7 +55,7 @@ def hessian(
     rank-k product; other models and losses, and the few stacks where that is estimated to be
     cheaper (`hdlib.curvature.structured`), take P Hessian-vector products
     (`hdlib.curvature.products`), after a few evaluations that make sure that there is a Hessian
-    (`hdlib.curvature.door`). At kinks the derivatives are those of PyTorch's autograd: a ReLU at
+    (`hdlib.curvature.inputs`). At kinks the derivatives are those of PyTorch's autograd: a ReLU at
     exactly zero passes nothing, a tied max-pool passes its first largest entry.
 
     Args:
@@ -63,8 +63,8 @@ def hessian(
         loss: ``loss(outputs, targets)``, the *mean* over the samples it is given, also with class
             weights or ignored targets where `torch.nn.functional.cross_entropy` or ``nll_loss``
             takes them; its own tensors may be of another floating type.
-        data: one batch or an iterable of batches (`hdlib.curvature.data.Data`), streamed in pieces;
-            how they are cut does not matter.
+        data: one batch or an iterable of batches (`hdlib.curvature.inputs.data.Data`), streamed in
+            pieces; how they are cut does not matter.
         parameters: names of parameters, or of modules for all parameters in them; by default all
             that require grad. In the order of `named_parameters`, flattened row-major, they are θ,
             P numbers in all.

@@ -7,11 +7,11 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, nn
 
-from hdlib.curvature.data import Data
-from hdlib.curvature.door import Door
+from hdlib.curvature.inputs.data import Data
+from hdlib.curvature.inputs.door import Door
+from hdlib.curvature.inputs.objective import Objective
+from hdlib.curvature.inputs.settings import twice_differentiable
 from hdlib.curvature.losses import Loss
-from hdlib.curvature.objective import Objective
-from hdlib.curvature.settings import twice_differentiable
 
 SAMPLES = 100
 

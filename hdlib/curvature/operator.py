@@ -7,9 +7,9 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
-from hdlib.curvature.data import Batch, Data
 from hdlib.curvature.factored import FactoredProducts, is_factored
-from hdlib.curvature.objective import Objective
+from hdlib.curvature.inputs.data import Batch, Data
+from hdlib.curvature.inputs.objective import Objective
 from hdlib.curvature.products import gauss_newton_map, hessian_map
 from hdlib.curvature.streamed import StreamedOperator
 

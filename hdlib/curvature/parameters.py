@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from hdlib.curvature.selection import selected
+from hdlib.curvature.inputs.selection import selected
 
 Numbers = TypeVar("Numbers", Tensor, NDArray[np.float64])
 

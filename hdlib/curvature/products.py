@@ -8,9 +8,9 @@ import torch
 from torch import Tensor
 from tqdm import tqdm
 
-from hdlib.curvature.data import Batch
-from hdlib.curvature.nested import map_tensors, tensors_in
-from hdlib.curvature.objective import Objective
+from hdlib.curvature.inputs.data import Batch
+from hdlib.curvature.inputs.nested import map_tensors, tensors_in
+from hdlib.curvature.inputs.objective import Objective
 
 DELAY = 2
 """Seconds after which progress is shown."""

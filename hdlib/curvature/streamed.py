@@ -9,13 +9,13 @@ import torch
 from torch import Tensor, nn
 from tqdm import tqdm
 
-from hdlib.curvature.data import Batch, Data
-from hdlib.curvature.door import Door
+from hdlib.curvature.inputs.data import Batch, Data
+from hdlib.curvature.inputs.door import Door
+from hdlib.curvature.inputs.objective import Objective
+from hdlib.curvature.inputs.settings import twice_differentiable
 from hdlib.curvature.linear import CurvatureOperator
 from hdlib.curvature.losses import Loss
-from hdlib.curvature.objective import Objective
 from hdlib.curvature.products import DELAY
-from hdlib.curvature.settings import twice_differentiable
 
 SAMPLES = 500
 DIRECTIONS = 4

@@ -214,6 +214,18 @@ def test_models_without_a_hessian(name):
             entry(model, F.cross_entropy, data)
 
 
+@pytest.mark.parametrize("seed", range(10))
+@pytest.mark.parametrize("build", [lambda: mlp(nn.Dropout(0.05)), lambda: mlp(nn.BatchNorm1d(5))])
+def test_a_first_batch_of_one_sample(build, seed):
+    """Which shows little, and cannot be normalised."""
+    torch.manual_seed(seed)
+    x, y = torch.randn(N, 4).double(), torch.randint(CLASSES, (N,))
+    model, cuts = build(), [1, 1, N - 2]
+    for entry in (hessian, HessianOperator):
+        with pytest.raises(ValueError, match=r"call model\.eval\(\) first"):
+            entry(model, F.cross_entropy, list(zip(x.split(cuts), y.split(cuts), strict=True)))
+
+
 @pytest.mark.parametrize("entry", ENTRIES)
 def test_every_entry_has_the_door(entry):
     torch.manual_seed(0)

@@ -5,10 +5,10 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from hdlib.curvature.data import Batch
-from hdlib.curvature.moves import direction, moved
-from hdlib.curvature.nested import tensors_in
-from hdlib.curvature.objective import Objective
+from hdlib.curvature.inputs.data import Batch
+from hdlib.curvature.inputs.moves import direction, moved
+from hdlib.curvature.inputs.nested import tensors_in
+from hdlib.curvature.inputs.objective import Objective
 from hdlib.curvature.products import hessian_map
 
 SAME = {torch.float64: 1e-9, torch.float32: 1e-4}
@@ -17,6 +17,8 @@ ULP = {torch.float64: 1e-15, torch.float32: 1e-6}
 """Steps, over ‖θ‖, after which a loss differs by its rounding."""
 ROUNDINGS = 100
 """The error that is allowed for rounding, over what such steps show."""
+TRIALS = 20
+"""Of two evaluations each, where random numbers are drawn, which seldom show with few samples."""
 STEP = 1e-6
 """Of finite differences, over ‖θ‖: few ReLUs switch on so short a way."""
 SMALL = 1e-8
@@ -31,8 +33,11 @@ SHARED = (
 )
 
 
-def check_function(objective: Objective, batch: Batch) -> None:
+def check_function(objective: Objective, batch: Batch) -> bool:
     """Make sure that the loss of a batch is one number, the same twice, and of the copy.
+
+    Returns:
+        Whether random numbers are drawn for it.
 
     Raises:
         ValueError: if it is not, or model or loss fail; it says what to do.
@@ -42,18 +47,20 @@ def check_function(objective: Objective, batch: Batch) -> None:
         if held & set(map(id, objective.given.parameters())):
             raise ValueError(f"the loss holds parameters of the model: {SHARED}")
     before = {name: buffer.clone() for name, buffer in objective.model.named_buffers()}
+    random = _random_state(objective)
+    try:
+        objective.call(batch.to(objective.device, objective.dtype))
+    except Exception as error:
+        raise ValueError(_failed(objective, batch, error)) from error
     try:
         value = objective.value_and_weight(batch)[0]
     except RuntimeError as error:
         raise ValueError(_failed(objective, batch, error)) from error
+    draws = not torch.equal(random, _random_state(objective))
     _check_leaves(objective, value)
+    for _ in range(TRIALS if draws else 1):
+        check_same(objective, batch)
     once = value.item()
-    advice = "; call model.eval() first" if objective.given.training else ""
-    if not _same(once, again := _loss(objective, batch), objective.dtype):
-        raise ValueError(
-            f"the loss of the same {len(batch)} samples is {once:.6g}, then {again:.6g} (dropout "
-            f"or other noise, a state that is kept): it is not a function{advice}"
-        )
     generator = torch.Generator().manual_seed(0)
     for name, buffer in objective.model.named_buffers():
         if buffer.is_floating_point() and not torch.equal(buffer, before[name]):
@@ -61,9 +68,24 @@ def check_function(objective: Objective, batch: Batch) -> None:
             if not _same(once, _loss(objective, batch), objective.dtype):
                 raise ValueError(
                     f"forward changes the buffer {name}, and the loss depends on it: it is not a "
-                    f"function{advice}"
+                    f"function{_advice(objective)}"
                 )
             buffer.copy_(before[name])
+    return draws
+
+
+def check_same(objective: Objective, batch: Batch) -> None:
+    """Make sure that the loss of a batch is the same twice.
+
+    Raises:
+        ValueError: if it is not.
+    """
+    once, again = _loss(objective, batch), _loss(objective, batch)
+    if not _same(once, again, objective.dtype):
+        raise ValueError(
+            f"the loss of the same {len(batch)} samples is {once:.6g}, then {again:.6g} (dropout "
+            f"or other noise, a state that is kept): it is not a function{_advice(objective)}"
+        )
 
 
 def rounding(objective: Objective, batch: Batch) -> float:
@@ -181,12 +203,22 @@ def _difference(objective: Objective, v: Tensor, step: float, batch: Batch) -> T
     return (ahead - behind) / (2 * h)
 
 
-def _failed(objective: Objective, batch: Batch, error: RuntimeError) -> str:
+def _random_state(objective: Objective) -> Tensor:
+    if objective.device.type == "cuda":
+        return torch.cuda.get_rng_state(objective.device)
+    return torch.get_rng_state()
+
+
+def _advice(objective: Objective) -> str:
+    return "; call model.eval() first" if objective.given.training else ""
+
+
+def _failed(objective: Objective, batch: Batch, error: Exception) -> str:
     told = f"model or loss fails on {len(batch)} samples in {objective.dtype}: {error}"
     modules = objective.given.named_modules()
     replaced = [name or "the model" for name, module in modules if "forward" in vars(module)]
     if replaced:
         return f"{told}; forward of {replaced[0]} was replaced: {SHARED}"
-    if objective.dtype == torch.float64:
+    if isinstance(error, RuntimeError) and objective.dtype == torch.float64:
         told += "; a model that is in single precision inside takes dtype=torch.float32"
-    return told
+    return told + (_advice(objective) if isinstance(error, ValueError) else "")

@@ -9,8 +9,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn.parameter import is_lazy
 
-from hdlib.curvature.nested import tensors_in
-from hdlib.curvature.selection import selected
+from hdlib.curvature.inputs.nested import tensors_in
+from hdlib.curvature.inputs.selection import selected
 
 PARALLEL = (nn.DataParallel, nn.parallel.DistributedDataParallel)
 

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 import torch
 from torch import Tensor, nn
 
-from hdlib.curvature.objective import Objective
+from hdlib.curvature.inputs.objective import Objective
 
 
 def direction(objective: Objective, seed: int) -> Tensor:

@@ -78,8 +78,7 @@ class Weighed:
         """The loss, and its denominator where it is PyTorch's cross-entropy or NLL, else None.
 
         Several means in one loss divide by as much in proportion, or have no weight in common; then
-        their sum is that of none of them, and the loss is not a mean as `hdlib.curvature.door`
-        wants it.
+        their sum is that of none of them, and the loss is not a mean over samples.
         """
         with Denominators(note=True) as seen:
             value = self._loss(outputs, targets)

@@ -12,11 +12,11 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.nn.modules.loss import _Loss
 
-from hdlib.curvature.copies import copied
-from hdlib.curvature.data import Batch, Data, batches
+from hdlib.curvature.inputs.copies import copied
+from hdlib.curvature.inputs.data import Batch, Data, batches
+from hdlib.curvature.inputs.means import Weighed
+from hdlib.curvature.inputs.settings import InDouble
 from hdlib.curvature.losses import Loss
-from hdlib.curvature.means import Weighed
-from hdlib.curvature.settings import InDouble
 
 PRECISIONS = (torch.float64, torch.float32)
 
@@ -41,7 +41,7 @@ class Objective:
         device: theirs.
 
     Raises:
-        ValueError: as `hdlib.curvature.copies.copied`, or for another ``dtype``.
+        ValueError: as `hdlib.curvature.inputs.copies.copied`, or for another ``dtype``.
     """
 
     def __init__(
@@ -66,8 +66,13 @@ class Objective:
         )
 
     def batches(self, data: Data) -> Iterator[Batch]:
-        """The batches of ``data``, checked, in their own types (`hdlib.curvature.data.batches`)."""
+        """The batches of ``data``, checked, in their own types."""
         return batches(data, self.given)
+
+    def call(self, batch: Batch) -> Any:
+        """What the model returns for a batch in the type of the computation."""
+        with InDouble() if self.dtype == torch.float64 else nullcontext():
+            return self.model(*batch.args, **batch.kwargs)
 
     def outputs(self, batch: Batch) -> tuple[Any, Any]:
         """What the loss compares: what the model returns for a batch, and the targets.
@@ -76,8 +81,7 @@ class Objective:
             ValueError: if the model returns something that PyTorch's losses do not take.
         """
         called = batch.to(self.device, self.dtype)  # a copy: a model may change its inputs
-        with InDouble() if self.dtype == torch.float64 else nullcontext():
-            outputs = self.model(*called.args, **called.kwargs)
+        outputs = self.call(called)
         if not self._of_pytorch or isinstance(outputs, Tensor):
             return outputs, called.targets
         entries = outputs if isinstance(outputs, Mapping) else getattr(outputs, "__dict__", {})

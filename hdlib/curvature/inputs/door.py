@@ -10,14 +10,20 @@ from contextlib import nullcontext
 from torch import Tensor
 from tqdm import tqdm
 
-from hdlib.curvature.data import Batch, joined
-from hdlib.curvature.functions import SAME, check_derivatives, check_function, rounding
+from hdlib.curvature.inputs.data import Batch, joined
+from hdlib.curvature.inputs.functions import (
+    SAME,
+    check_derivatives,
+    check_function,
+    check_same,
+    rounding,
+)
+from hdlib.curvature.inputs.moves import direction, moved
+from hdlib.curvature.inputs.objective import Objective
+from hdlib.curvature.inputs.settings import twice_differentiable
 from hdlib.curvature.losses import IGNORED, NOTHING, cross_entropy, output_derivatives
 from hdlib.curvature.memory import announce, saved_bytes
-from hdlib.curvature.moves import direction, moved
-from hdlib.curvature.objective import Objective
 from hdlib.curvature.products import DELAY
-from hdlib.curvature.settings import twice_differentiable
 
 PROBE = 64
 """Most samples on which it is tested that a known loss is a mean."""
@@ -44,10 +50,11 @@ class Door:
     """Lets pieces of the data in if their losses are parts of one mean.
 
     On a few samples the loss must be a function that can be differentiated twice
-    (`hdlib.curvature.functions`). The loss of the first piece must be the weighted mean of the
-    losses of its parts; that of each later piece, joined with samples of the first, too, unless
-    model and loss are such that one test is enough. Where the loss is so small that rounding would
-    hide a difference, the tests are made at other weights.
+    (`hdlib.curvature.inputs.functions`). The loss of the first piece must be the weighted mean of
+    the losses of its parts; that of each later piece, joined with samples of the first, too, unless
+    the loss is a known one, for which one test is enough. Where the loss is so small that rounding
+    would hide a difference, the tests are made at other weights. If random numbers are drawn, the
+    loss of every piece must be the same twice.
 
     Attributes:
         own_weights: whether the loss divides by weights of its own, not by the number of samples;
@@ -64,6 +71,7 @@ class Door:
         self._away: float | None = None
         self._kept: Batch | None = None
         self._joined = False
+        self._draws = False
         self._differentiated = False
 
     def pieces(
@@ -104,7 +112,7 @@ class Door:
         Where those of one do not, it is fewer directions at a time.
         """
         few, more = (min(len(first), count) for count in (2, 4))
-        check_function(self._objective, first[:more])
+        self._draws = check_function(self._objective, first[:more])
         saved = self._saved(first[:more])
         if more > few:  # what all samples share does not count
             saved, more = saved - self._saved(first[:few]), more - few
@@ -129,6 +137,8 @@ class Door:
     def _weigh(self, piece: Batch) -> float:
         """The weight of a piece: the number of its samples, or what the loss divides by."""
         weight = None
+        if self._draws:
+            check_same(self._objective, piece)
         if self._kept is None:
             cut = min(KEPT, len(piece) // 3 or 1)
             self._kept = piece[:cut]

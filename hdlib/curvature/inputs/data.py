@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 from torch.utils.data import Dataset, IterableDataset
 
-from hdlib.curvature.nested import map_tensors, tensors_in
+from hdlib.curvature.inputs.nested import map_tensors, tensors_in
 
 Data: TypeAlias = Any
 """One batch, or an iterable of batches, with samples along the first axis of every tensor.
@@ -164,7 +164,8 @@ def _checked_length(batch: Batch) -> int:
         ("inputs", "targets"), ((batch.args, batch.kwargs), batch.targets), lengths, strict=True
     ):
         if not found and part is not None:
-            raise TypeError(f"{name} hold no tensor with samples, got {_kind(part)}; {FORMS}")
+            shown = part if name == "targets" else batch.kwargs or batch.args
+            raise TypeError(f"{name} hold no tensor with samples, got {_kind(shown)}; {FORMS}")
     if len({*lengths[0], *lengths[1]}) > 1:
         one, other = (" and ".join(map(str, dict.fromkeys(each))) for each in lengths)
         raise ValueError(
@@ -180,5 +181,6 @@ def _checked_length(batch: Batch) -> int:
 
 def _kind(value: Any) -> str:
     if isinstance(value, (tuple, list)):
-        return f"{type(value).__name__} of {', '.join(type(part).__name__ for part in value)}"
+        kinds = [type(part).__name__ for part in value[:3]] + ["..."] * (len(value) > 3)
+        return f"{type(value).__name__} of {', '.join(kinds)}"
     return type(value).__name__
