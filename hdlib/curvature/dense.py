@@ -9,7 +9,6 @@ from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
-from tqdm import tqdm
 
 from hdlib.curvature.inputs.data import Batch, Data
 from hdlib.curvature.inputs.door import Door, split
@@ -18,7 +17,8 @@ from hdlib.curvature.inputs.settings import twice_differentiable
 from hdlib.curvature.layers import Layer, piecewise_linear
 from hdlib.curvature.losses import Loss, OutputDerivatives, output_derivatives
 from hdlib.curvature.memory import announce
-from hdlib.curvature.products import DELAY, add_gauss_newton, add_hessian
+from hdlib.curvature.products import add_gauss_newton, add_hessian
+from hdlib.curvature.progress import progress
 from hdlib.curvature.rank_k import mirror
 from hdlib.curvature.structured import (
     chunk,
@@ -174,12 +174,12 @@ def _structure(
 def _pairs(
     objective: Objective, stream: Iterable[Batch], size: int
 ) -> Iterator[tuple[Tensor, Tensor]]:
-    progress = tqdm(desc="samples", unit="sample", disable=None, leave=False, delay=DELAY)
+    bar = progress("samples", unit="sample")
     for piece in split(stream, size):
         cast = piece.to(objective.device, objective.dtype)
         yield cast.args[0], cast.targets
-        progress.update(len(piece))
-    progress.close()
+        bar.update(len(piece))
+    bar.close()
 
 
 def _fill_by_products(

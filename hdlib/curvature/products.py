@@ -6,14 +6,11 @@ from collections.abc import Callable, Sequence
 
 import torch
 from torch import Tensor
-from tqdm import tqdm
 
 from hdlib.curvature.inputs.data import Batch
 from hdlib.curvature.inputs.nested import map_tensors, tensors_in
 from hdlib.curvature.inputs.objective import Objective
-
-DELAY = 2
-"""Seconds after which progress is shown."""
+from hdlib.curvature.progress import progress
 
 
 def pulled(
@@ -189,16 +186,12 @@ def _add_rows(
     """Add the rows of the first tensor's basis vectors, as columns of the last block."""
     start = len(total) - sum(tensor.numel() for tensor in later)
     first = later[0]
-    bar = {
-        "desc": "rows",
-        "unit_scale": directions,
-        "disable": None,
-        "leave": False,
-        "delay": DELAY,
-    }
-    for offset in tqdm(range(0, first.numel(), directions), **bar):
+    bar = progress("second derivatives", first.numel(), unit="row")
+    for offset in range(0, first.numel(), directions):
         count = min(directions, first.numel() - offset)
         basis = first.new_zeros(count, first.numel())
         basis[:, offset : offset + count].fill_diagonal_(1)
         found = rows(basis.view(count, *first.shape))
         total[start:, start + offset : start + offset + count] += vectors_of(found)
+        bar.update(count)
+    bar.close()

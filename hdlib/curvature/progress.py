@@ -1,4 +1,4 @@
-"""Progress bars of products."""
+"""Progress bars."""
 
 from __future__ import annotations
 
@@ -8,6 +8,6 @@ PATIENCE = 2.0
 """Seconds before a bar is shown."""
 
 
-def progress(what: str, total: int | None = None) -> tqdm:
-    """A bar that counts products; silent where output is no terminal, and for short work."""
-    return tqdm(desc=what, total=total, unit="product", disable=None, leave=False, delay=PATIENCE)
+def progress(what: str, total: int | None = None, *, unit: str = "product") -> tqdm:
+    """A bar that counts; silent where output is no terminal, and for short work."""
+    return tqdm(desc=what, total=total, unit=unit, disable=None, leave=False, delay=PATIENCE)

@@ -7,7 +7,6 @@ from collections.abc import Callable, Sequence
 
 import torch
 from torch import Tensor, nn
-from tqdm import tqdm
 
 from hdlib.curvature.inputs.data import Batch, Data
 from hdlib.curvature.inputs.door import Door
@@ -15,7 +14,7 @@ from hdlib.curvature.inputs.objective import Objective
 from hdlib.curvature.inputs.settings import twice_differentiable
 from hdlib.curvature.linear import CurvatureOperator
 from hdlib.curvature.losses import Loss
-from hdlib.curvature.products import DELAY
+from hdlib.curvature.progress import progress
 
 SAMPLES = 500
 DIRECTIONS = 4
@@ -73,11 +72,13 @@ class StreamedOperator(CurvatureOperator):
 
     def _multiply(self, block: Tensor) -> Tensor:
         total = torch.zeros(block.shape, dtype=torch.float64, device=self.device)
-        bar = {"desc": "product", "unit": "piece", "disable": None, "leave": False, "delay": DELAY}
-        for piece, weight in tqdm(self._pieces, **bar):
+        bar = progress("product", len(self._pieces), unit="piece")
+        for piece, weight in self._pieces:
             with twice_differentiable(self.dtype):
                 product = self._map(piece)
                 for start in range(0, block.shape[1], self._door.directions):
                     columns = slice(start, start + self._door.directions)
                     total[:, columns] += product(block[:, columns]) * (weight / self._weight)
+            bar.update()
+        bar.close()
         return total.to(self.dtype)

@@ -8,7 +8,6 @@ from collections.abc import Iterable, Iterator
 from contextlib import nullcontext
 
 from torch import Tensor
-from tqdm import tqdm
 
 from hdlib.curvature.inputs.data import Batch, joined
 from hdlib.curvature.inputs.functions import (
@@ -23,7 +22,7 @@ from hdlib.curvature.inputs.objective import Objective
 from hdlib.curvature.inputs.settings import twice_differentiable
 from hdlib.curvature.losses import IGNORED, NOTHING, cross_entropy, output_derivatives
 from hdlib.curvature.memory import announce, saved_bytes
-from hdlib.curvature.products import DELAY
+from hdlib.curvature.progress import progress
 
 PROBE = 64
 """Most samples on which it is tested that a known loss is a mean."""
@@ -95,14 +94,14 @@ class Door:
             most = self._fitting(first, most, directions)
             few = first[: max(1, min(FEW, most * (1 + self.directions) // (1 + PAIR)))]
             self._rounding = rounding(self._objective, few)
-        progress = tqdm(desc="samples", unit="sample", disable=None, leave=False, delay=DELAY)
+        bar = progress("samples", unit="sample")
         for piece in split(itertools.chain([first], batches), most):
             with twice_differentiable(self._objective.dtype):
                 weight = self._weigh(piece)
             total += weight
             yield piece, weight
-            progress.update(len(piece))
-        progress.close()
+            bar.update(len(piece))
+        bar.close()
         if not total:
             raise ValueError(NOTHING)
 
