@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from hdlib.curvature.inputs.data import Batch, Data
 from hdlib.curvature.inputs.door import Door
 from hdlib.curvature.inputs.nested import map_tensors
-from hdlib.curvature.inputs.objective import Objective
+from hdlib.curvature.inputs.objective import NoHessianError, Objective
 from hdlib.curvature.inputs.settings import twice_differentiable
 from hdlib.curvature.losses import Loss
 from hdlib.curvature.products import blocks_of, pulled, vectors_of
@@ -19,6 +19,7 @@ from hdlib.curvature.streamed import StreamedOperator
 SAMPLES = 25
 
 
+@torch.inference_mode(False)
 def sample_curvature(
     model: nn.Module,
     loss: Loss,
@@ -58,7 +59,10 @@ def sample_curvature(
             once = _along(objective, losses, v)
             curvatures.append(_along(objective, once, v).detach() * weight)
         weights.append(weight)
-    return torch.cat(curvatures) / torch.cat(weights).mean()
+    found = torch.cat(curvatures) / torch.cat(weights).mean()
+    if not torch.isfinite(found).all():
+        raise NoHessianError("second derivatives are not finite: a square root or a norm at zero?")
+    return found
 
 
 class EmpiricalFisherOperator(StreamedOperator):
@@ -97,14 +101,18 @@ class EmpiricalFisherOperator(StreamedOperator):
 
 def sample_losses(objective: Objective, piece: Batch, door: Door) -> tuple[Tensor, Tensor]:
     """The loss of each sample of a piece, and its weight, both (n,)."""
-    compared = objective.outputs(piece)
-    losses, weights = [], []
-    for n in range(len(piece)):
-        output, target = map_tensors(lambda t, n=n: t[n : n + 1].clone() if t.ndim else t, compared)
-        value, weight = objective.loss_and_weight(output, target, 1)
-        losses.append(value)
-        weights.append(1.0 if door.own_weights is False else weight)
-    return torch.stack(losses), torch.tensor(weights, dtype=objective.dtype).to(objective.device)
+    outputs, targets = objective.outputs(piece)
+    if isinstance(outputs, Tensor) and len(outputs) == len(piece):
+        ones = (
+            map_tensors(lambda t, n=n: t[n : n + 1].clone() if t.ndim else t, (outputs, targets))
+            for n in range(len(piece))
+        )
+        each = [objective.loss_and_weight(output, target, 1) for output, target in ones]
+    else:  # which part of it is whose, only the model knows
+        each = [objective.value_and_weight(piece[n : n + 1]) for n in range(len(piece))]
+    weights = [1.0 if door.own_weights is False else weight for _, weight in each]
+    losses = torch.stack([value for value, _ in each])
+    return losses, torch.tensor(weights, dtype=objective.dtype, device=objective.device)
 
 
 def _along(objective: Objective, values: Tensor, v: Sequence[Tensor]) -> Tensor:

@@ -125,6 +125,7 @@ def hessian_split(
     return HessianSplit(*_computed(objective, data, matrices=2, residual=True))
 
 
+@torch.inference_mode(False)
 def _computed(objective: Objective, data: Data, *, matrices: int, residual: bool) -> list[Tensor]:
     """The sum of the parts in one matrix or each in its own, or the Gauss–Newton part alone."""
     stream = objective.batches(data)
@@ -165,7 +166,10 @@ def _structure(
     if derivatives is None or not (whole and one_tensor) or objective.dtype != torch.float64:
         return None
     x = first[:1].to(objective.device, objective.dtype).args[0]
-    layers = piecewise_linear(objective.model, x)
+    try:
+        layers = piecewise_linear(objective.model, x)
+    except RuntimeError:  # the model fails, which is told where it is called as a whole
+        return None
     if layers is None or not worthwhile(layers, residual=residual):
         return None
     return layers, derivatives

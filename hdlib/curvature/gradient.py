@@ -9,13 +9,14 @@ from torch import Tensor, nn
 
 from hdlib.curvature.inputs.data import Data
 from hdlib.curvature.inputs.door import Door
-from hdlib.curvature.inputs.objective import Objective
+from hdlib.curvature.inputs.objective import NoHessianError, Objective
 from hdlib.curvature.inputs.settings import twice_differentiable
 from hdlib.curvature.losses import Loss
 
 SAMPLES = 100
 
 
+@torch.inference_mode(False)
 def gradient(
     model: nn.Module,
     loss: Loss,
@@ -35,11 +36,15 @@ def gradient(
     objective = Objective(model, loss, parameters=parameters, dtype=dtype)
     total = torch.zeros(objective.size, dtype=torch.float64, device=objective.device)
     weights = 0.0
-    for piece, weight in Door(objective).pieces(objective.batches(data), SAMPLES, directions=0):
+    for piece, weight in Door(objective, order=1).pieces(
+        objective.batches(data), SAMPLES, directions=0
+    ):
         if not weight:
             continue
         with twice_differentiable(dtype):
             slopes = objective.slopes(objective.value(piece) * weight)
         total += torch.cat([slope.flatten() for slope in slopes])
         weights += weight
+    if not torch.isfinite(total).all():
+        raise NoHessianError("the gradient is not finite: a square root or a norm at zero?")
     return total / weights

@@ -12,6 +12,7 @@ order.
 from __future__ import annotations
 
 import operator
+from collections.abc import Callable
 from itertools import zip_longest
 from math import prod
 
@@ -19,6 +20,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.nn.grad import conv2d_input
+from torch.nn.modules import module as torch_module
 
 RECOGNISED = (
     nn.Linear,
@@ -30,6 +32,10 @@ RECOGNISED = (
     nn.Identity,
 )
 """Exactly these: a subclass may compute something else."""
+FORWARDS: dict[type[nn.Module], Callable] = {
+    kind: kind.forward for kind in (*RECOGNISED, nn.Sequential, nn.CrossEntropyLoss, nn.MSELoss)
+}
+"""As PyTorch has them, in case one is replaced."""
 
 
 class Layer:
@@ -319,9 +325,17 @@ def piecewise_linear(model: nn.Module, sample: Tensor) -> list[Layer] | None:
 
 
 def is_altered(module: nn.Module) -> bool:
-    """Whether hooks, or a ``forward`` of the instance's own, change what its type computes."""
-    hooks = (module._forward_hooks, module._forward_pre_hooks, module._backward_hooks)
-    return any(hooks) or bool(module._backward_pre_hooks) or "forward" in vars(module)
+    """Whether hooks, or another ``forward`` than its type had, change what a module computes."""
+    hooks = (
+        module._forward_hooks,
+        module._forward_pre_hooks,
+        module._backward_hooks,
+        module._backward_pre_hooks,
+        torch_module._global_forward_hooks,
+        torch_module._global_forward_pre_hooks,
+    )
+    written = FORWARDS.get(type(module), type(module).forward)
+    return any(hooks) or "forward" in vars(module) or type(module).forward is not written
 
 
 def _stack(module: nn.Module) -> list[nn.Module] | None:

@@ -47,7 +47,8 @@ class CurvatureOperator(ABC):
             raise ValueError(f"vectors must be ({self.shape[1]}, b), got {tuple(block.shape)}")
         if block.dtype != self.dtype:
             raise ValueError(f"vectors must be {self.dtype}, got {block.dtype}")
-        with torch.no_grad():
+        with torch.inference_mode(False), torch.no_grad():
+            block = block.clone() if block.is_inference() else block
             if block.ndim == 1:
                 return self._multiply(block[:, None])[:, 0]
             return self._multiply(block)

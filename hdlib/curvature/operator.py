@@ -12,6 +12,7 @@ from hdlib.curvature.inputs.data import Batch, Data
 from hdlib.curvature.inputs.objective import Objective
 from hdlib.curvature.products import gauss_newton_map, hessian_map
 from hdlib.curvature.streamed import StreamedOperator
+from hdlib.models.transformer import ModularTransformer
 
 
 class HessianOperator(StreamedOperator):
@@ -39,7 +40,11 @@ class HessianOperator(StreamedOperator):
         if not is_factored(exact.model, loss):
             super()._take(data)
             return
-        cast = [batch.to(self.device, torch.float64) for batch in exact.batches(data)]
+        batches = list(exact.batches(data))
+        if not all(_are_pairs(exact.model, batch) for batch in batches):
+            super()._take(batches)
+            return
+        cast = [batch.to(self.device, torch.float64) for batch in batches]
         tokens = torch.cat([batch.args[0] for batch in cast])
         targets = torch.cat([batch.targets for batch in cast])
         self._factored = FactoredProducts(exact.model, tokens, targets, dtype=self.dtype)
@@ -49,6 +54,19 @@ class HessianOperator(StreamedOperator):
 
     def _multiply(self, block: Tensor) -> Tensor:
         return super()._multiply(block) if self._factored is None else self._factored(block)
+
+
+def _are_pairs(model: ModularTransformer, batch: Batch) -> bool:
+    """Whether a batch is tokens (n, 3) and classes (n,) that all count."""
+    if len(batch.args) != 1 or batch.kwargs:
+        return False
+    tokens, targets = batch.args[0], batch.targets
+    return (
+        all(isinstance(t, Tensor) and t.dtype == torch.int64 for t in (tokens, targets))
+        and tokens.ndim == 2
+        and targets.ndim == 1
+        and 0 <= int(targets.min()) <= int(targets.max()) < len(model.unembedding)
+    )
 
 
 class GaussNewtonOperator(StreamedOperator):

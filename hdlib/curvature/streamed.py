@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from hdlib.curvature.inputs.data import Batch, Data
 from hdlib.curvature.inputs.door import Door
-from hdlib.curvature.inputs.objective import Objective
+from hdlib.curvature.inputs.objective import NoHessianError, Objective
 from hdlib.curvature.inputs.settings import twice_differentiable
 from hdlib.curvature.linear import CurvatureOperator
 from hdlib.curvature.losses import Loss
@@ -46,6 +46,7 @@ class StreamedOperator(CurvatureOperator):
         MemoryError: if there is no room for the derivatives of one sample.
     """
 
+    @torch.inference_mode(False)
     def __init__(
         self,
         model: nn.Module,
@@ -81,4 +82,8 @@ class StreamedOperator(CurvatureOperator):
                     total[:, columns] += product(block[:, columns]) * (weight / self._weight)
             bar.update()
         bar.close()
+        if not torch.isfinite(total).all() and torch.isfinite(block).all():
+            raise NoHessianError(
+                "second derivatives are not finite: a square root or a norm at zero?"
+            )
         return total.to(self.dtype)

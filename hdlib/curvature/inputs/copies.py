@@ -38,8 +38,8 @@ def copied(
         raise ValueError(
             f"the parameters lie on several devices, {sorted(devices)}: move the model"
         )
-    with torch.inference_mode(False):
-        private = copy.deepcopy(model, _detached(model)).to(dtype)
+    private = _deep_copy(model)
+    private = private.double() if dtype == torch.float64 else private.float()
     for module in private.modules():
         module._backward_hooks.clear()
         module._backward_pre_hooks.clear()
@@ -69,13 +69,24 @@ def _lacking(parameter: nn.Parameter) -> str | None:
         return "lies on the meta device, and has no values"
     if parameter.is_complex():
         return "is complex: give its real and imaginary parts as two parameters"
-    if not torch.isfinite(parameter).all():
+    if not torch.isfinite(parameter.detach()).all():
         return "has values that are not finite"
     return None
 
 
-def _detached(model: nn.Module) -> dict[int, Tensor]:
-    """For `copy.deepcopy`: results that modules keep, which it does not copy, cut off the graph."""
+def _deep_copy(model: nn.Module) -> nn.Module:
+    try:
+        results = {id(t): t.detach().clone().requires_grad_() for t in kept_results(model)}
+        return copy.deepcopy(model, results)
+    except TypeError as error:
+        raise ValueError(f"the model cannot be copied: {error}; leave that out of it") from error
+
+
+def kept_results(model: nn.Module, *, leaves: bool = False) -> list[Tensor]:
+    """Tensors that modules keep beside parameters and buffers, and that were computed from others.
+
+    A copy has their values, as leaves that require grad and do not move with its parameters.
+    """
     kept = [
         tensor
         for module in model.modules()
@@ -83,4 +94,4 @@ def _detached(model: nn.Module) -> dict[int, Tensor]:
         if name not in ("_parameters", "_buffers", "_modules")
         for tensor in tensors_in(value)
     ]
-    return {id(tensor): tensor.detach().clone() for tensor in kept if not tensor.is_leaf}
+    return [tensor for tensor in kept if tensor.requires_grad and tensor.is_leaf == leaves]

@@ -10,7 +10,7 @@ from typing import Any, TypeAlias
 import numpy as np
 import torch
 from torch import Tensor, nn
-from torch.utils.data import Dataset, IterableDataset
+from torch.utils.data import DataLoader, Dataset, IterableDataset
 
 from hdlib.curvature.inputs.nested import map_tensors, tensors_in
 
@@ -47,6 +47,21 @@ class Batch:
         return map_tensors(lambda tensor: tensor[rows] if tensor.ndim else tensor, self)
 
     @property
+    def shapes(self) -> tuple[torch.Size, ...]:
+        """Of a sample in each tensor."""
+        return tuple(tensor.shape[1:] for tensor in tensors_in(self))
+
+    def joined(self, other: Batch) -> Batch:
+        """The samples of both, which have the same shapes."""
+        followers = iter(tensors_in(other))
+
+        def append(tensor: Tensor) -> Tensor:
+            follower = next(followers)
+            return torch.cat([tensor, follower]) if tensor.ndim else tensor
+
+        return map_tensors(append, self)
+
+    @property
     def nbytes(self) -> int:
         """Of all tensors together."""
         return sum(tensor.nbytes for tensor in tensors_in(self))
@@ -63,22 +78,6 @@ class Batch:
             return tensor.detach().to(device, kind, copy=True)
 
         return map_tensors(cast, self)
-
-
-def joined(one: Batch, other: Batch) -> Batch | None:
-    """The samples of both; None where their shapes, other than in number, differ."""
-    pairs = [tensors_in(batch) for batch in (one, other)]
-    if len(pairs[0]) != len(pairs[1]) or any(
-        a.shape[1:] != b.shape[1:] for a, b in zip(*pairs, strict=True)
-    ):
-        return None
-    followers = iter(pairs[1])
-
-    def append(tensor: Tensor) -> Tensor:
-        follower = next(followers)
-        return torch.cat([tensor, follower]) if tensor.ndim else tensor
-
-    return map_tensors(append, one)
 
 
 def batches(data: Data, model: nn.Module) -> Iterator[Batch]:
@@ -100,8 +99,11 @@ def batches(data: Data, model: nn.Module) -> Iterator[Batch]:
             f"data must be a batch or an iterable of batches, got {_kind(data)}; {FORMS}"
         )
     empty = True
+    # What makes its batches as it goes may make them in one place.
+    made = not isinstance(data, (tuple, list, Mapping, DataLoader))
     for given in [data] if _is_batch(data) else data:
         batch = _batch(given, model)
+        batch = map_tensors(torch.clone, batch) if made else batch
         if _checked_length(batch):
             empty = False
             yield batch
@@ -119,6 +121,8 @@ def _is_batch(data: Any) -> bool:
 
 
 def _batch(given: Any, model: nn.Module) -> Batch:
+    if isinstance(given, Batch):
+        return given
     if isinstance(given, Mapping):
         if TARGETS not in given:
             raise TypeError(f"a mapping with {sorted(given)} has no {TARGETS!r}; {FORMS}")
@@ -126,21 +130,31 @@ def _batch(given: Any, model: nn.Module) -> Batch:
     if not isinstance(given, (tuple, list)) or len(given) < 2:
         raise TypeError(f"got {_kind(given)} for a batch; {FORMS}")
     *inputs, targets = given
-    if len(inputs) > 1 and not _takes(model, tuple(inputs), {}):
+    if len(inputs) == 1:
+        return _called(model, inputs[0], targets)
+    if not _takes(model, tuple(inputs), {}):
         takes = inspect.signature(model.forward)
         raise TypeError(f"forward{takes} does not take {len(inputs)} inputs; {FORMS}")
-    return _called(model, inputs[0] if len(inputs) == 1 else tuple(inputs), targets)
+    return map_tensors(lambda tensor: tensor, Batch(tuple(inputs), {}, targets))
 
 
 def _called(model: nn.Module, inputs: Any, targets: Any) -> Batch:
     """Inputs as separate arguments where the model takes them so, else as one."""
     if isinstance(inputs, Mapping) and _takes(model, (), dict(inputs)):
         called = Batch((), dict(inputs), targets)
-    elif isinstance(inputs, (tuple, list)) and _takes(model, tuple(inputs), {}):
+    elif isinstance(inputs, (tuple, list)) and _spreads(model, tuple(inputs)):
         called = Batch(tuple(inputs), {}, targets)
     else:
         called = Batch((inputs,), {}, targets)
     return map_tensors(lambda tensor: tensor, called)
+
+
+def _spreads(model: nn.Module, inputs: tuple[Any, ...]) -> bool:
+    """Whether a tuple is several arguments: not where only one of several is required."""
+    kinds = inspect.signature(model.forward).parameters.values()
+    plain = [p for p in kinds if p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD)]
+    required = [p for p in plain if p.default is p.empty]
+    return _takes(model, inputs, {}) and (len(required) != 1 or len(inputs) == 1)
 
 
 def _takes(model: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> bool:
@@ -159,6 +173,9 @@ def _checked_length(batch: Batch) -> int:
         TypeError: if there is no tensor.
     """
     inputs, targets = tensors_in((batch.args, batch.kwargs)), tensors_in(batch.targets)
+    for tensor in (*inputs, *targets):
+        if tensor.layout != torch.strided or tensor.is_nested:
+            raise TypeError(f"dense tensors are needed, got one of layout {tensor.layout}")
     lengths = [[len(t) for t in tensors if t.ndim] for tensors in (inputs, targets)]
     for name, part, found in zip(
         ("inputs", "targets"), ((batch.args, batch.kwargs), batch.targets), lengths, strict=True
@@ -174,8 +191,16 @@ def _checked_length(batch: Batch) -> int:
         )
     for name, tensors in (("inputs", inputs), ("targets", targets)):
         for tensor in tensors:
-            if not torch.isfinite(tensor).all():
+            numbers = tensor.float() if tensor.dtype.itemsize == 1 else tensor
+            if not torch.isfinite(numbers).all():
                 raise ValueError(f"{name} have values that are not finite")
+    for value in (*batch.args, *batch.kwargs.values(), batch.targets):
+        listed = isinstance(value, (tuple, list)) and len(value) == len(batch) > 1
+        if listed and not tensors_in(value):
+            raise TypeError(
+                f"a {type(value).__name__} of {len(value)} entries, one for each sample, cannot be "
+                "cut into pieces: make it a tensor"
+            )
     return len(batch)
 
 

@@ -5,10 +5,11 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
+from hdlib.curvature.inputs.copies import kept_results
 from hdlib.curvature.inputs.data import Batch
 from hdlib.curvature.inputs.moves import direction, moved
 from hdlib.curvature.inputs.nested import tensors_in
-from hdlib.curvature.inputs.objective import Objective
+from hdlib.curvature.inputs.objective import SHARED, NoHessianError, Objective
 from hdlib.curvature.products import hessian_map
 
 SAME = {torch.float64: 1e-9, torch.float32: 1e-4}
@@ -26,11 +27,6 @@ SMALL = 1e-8
 EXACTLY = 1e-11
 """How exactly, over its size."""
 ASYMMETRY = {torch.float64: 1e-7, torch.float32: 1e-2}
-SHARED = (
-    "a copy of the model, which curvature is computed with, would not see it move. Give a function "
-    "that was put in place of a forward a class of its own or bind it with types.MethodType; a "
-    "loss takes outputs and targets only"
-)
 
 
 def check_function(objective: Objective, batch: Batch) -> bool:
@@ -45,32 +41,31 @@ def check_function(objective: Objective, batch: Batch) -> bool:
     if isinstance(objective.loss_given, nn.Module):
         held = set(map(id, objective.loss_given.parameters()))
         if held & set(map(id, objective.given.parameters())):
-            raise ValueError(f"the loss holds parameters of the model: {SHARED}")
-    before = {name: buffer.clone() for name, buffer in objective.model.named_buffers()}
+            raise NoHessianError(f"the loss holds parameters of the model: {SHARED}")
+    before = {name: tensor.clone() for name, tensor in objective.model.state_dict().items()}
     random = _random_state(objective)
-    try:
-        objective.call(batch.to(objective.device, objective.dtype))
-    except Exception as error:
-        raise ValueError(_failed(objective, batch, error)) from error
-    try:
-        value = objective.value_and_weight(batch)[0]
-    except RuntimeError as error:
-        raise ValueError(_failed(objective, batch, error)) from error
+    _check_leaves(objective, batch)
     draws = not torch.equal(random, _random_state(objective))
-    _check_leaves(objective, value)
+    for name, parameter in objective.model.named_parameters():
+        if not torch.equal(parameter, before[name]):
+            raise NoHessianError(
+                f"forward changes the parameter {name}: send a batch through the model first"
+            )
     for _ in range(TRIALS if draws else 1):
         check_same(objective, batch)
-    once = value.item()
-    generator = torch.Generator().manual_seed(0)
+    once, generator = _loss(objective, batch), torch.Generator().manual_seed(0)
     for name, buffer in objective.model.named_buffers():
-        if buffer.is_floating_point() and not torch.equal(buffer, before[name]):
+        start = before.get(name)
+        if start is None or start.shape != buffer.shape or not buffer.is_floating_point():
+            continue
+        if not torch.equal(buffer, start):
             buffer += torch.rand(buffer.shape, generator=generator).to(buffer)
             if not _same(once, _loss(objective, batch), objective.dtype):
-                raise ValueError(
+                raise NoHessianError(
                     f"forward changes the buffer {name}, and the loss depends on it: it is not a "
-                    f"function{_advice(objective)}"
+                    f"function{objective.advice()}"
                 )
-            buffer.copy_(before[name])
+            buffer.copy_(start)
     return draws
 
 
@@ -82,9 +77,9 @@ def check_same(objective: Objective, batch: Batch) -> None:
     """
     once, again = _loss(objective, batch), _loss(objective, batch)
     if not _same(once, again, objective.dtype):
-        raise ValueError(
+        raise NoHessianError(
             f"the loss of the same {len(batch)} samples is {once:.6g}, then {again:.6g} (dropout "
-            f"or other noise, a state that is kept): it is not a function{_advice(objective)}"
+            f"or other noise, a state that is kept): it is not a function{objective.advice()}"
         )
 
 
@@ -98,33 +93,68 @@ def rounding(objective: Objective, batch: Batch) -> float:
         with moved(objective, direction(objective, seed), ULP[objective.dtype]):
             there.append(_loss(objective, batch))
     found = ROUNDINGS * max(abs(value - here) for value in there)
-    if found:
-        return found
+    return found or ROUNDINGS * output_rounding(objective, batch)
+
+
+def output_rounding(objective: Objective, batch: Batch) -> float:
+    """How far the outputs of a batch are off by rounding."""
     outputs = tensors_in(objective.outputs(batch)[0])
     sizes = [float(f.detach().abs().max()) for f in outputs if f.numel() and f.is_floating_point()]
-    return ROUNDINGS * torch.finfo(objective.dtype).eps * max(sizes, default=0.0)
+    return torch.finfo(objective.dtype).eps * max(sizes, default=0.0)
+
+
+def check_slope(objective: Objective, batch: Batch, *, curvature: float = 0.0) -> None:
+    """Make sure that the gradient is that of the loss, and the loss in the precision it should be.
+
+    Along a short step h a loss in double precision is a parabola, of slope ∇L·v and of the given
+    curvature vᵀHv.
+
+    Raises:
+        ValueError: if it is not.
+    """
+    if objective.dtype != torch.float64:
+        return
+    slopes = torch.cat([s.flatten() for s in objective.slopes(objective.value(batch))])
+    v = _moving(objective, slopes, 1)
+    slope, here = float(slopes @ v), _loss(objective, batch)
+    with moved(objective, v, SMALL) as h:
+        ahead = _loss(objective, batch)
+    with moved(objective, v, -SMALL):
+        behind = _loss(objective, batch)
+    size = EXACTLY * max(abs(here), abs(ahead), abs(behind))
+    if (jump := abs(ahead - 2 * here + behind - h * h * curvature)) > size:
+        raise NoHessianError(
+            f"the loss is {here:.12g} and moves in steps of about {jump:.1g}: model or loss are in "
+            "single precision, or less, inside; pass dtype=torch.float32, and results will say so"
+        )
+    moves, told = ahead - behind, 2 * h * slope
+    if abs(moves - told) > 1e-3 * max(abs(moves), abs(told)) + size:
+        raise NoHessianError(
+            f"the gradient is not that of the loss: its slope is {told / (2 * h):.6g} by backward "
+            f"passes and {moves / (2 * h):.6g} by differences; does something let gradients "
+            "through that is not its derivative, or round to half precision?"
+        )
 
 
 def check_derivatives(objective: Objective, batch: Batch) -> None:
     """Make sure that second derivatives are symmetric, and those of the loss.
 
     For random u and v, uᵀHv is compared with vᵀHu, and Hv with finite differences of the gradient,
-    parameter by parameter, where two steps agree: at a kink they grow as 1/step, and nothing is
-    said.
+    parameter by parameter, where two steps agree. What Hv differs by after a tiny step is its
+    rounding.
 
     Raises:
         ValueError: if they are not, or cannot be taken.
     """
-    u, v = direction(objective, 0), direction(objective, 1)
-    try:
-        hu, hv = hessian_map(objective, batch)(torch.stack([u, v], 1)).detach().T
-    except RuntimeError as error:
-        raise ValueError(f"the second derivative cannot be taken: {error}") from error
-    if objective.dtype == torch.float64:
-        _check_slope(objective, v, float(v @ hv), batch)
-    norm = u.norm() * hv.norm() + v.norm() * hu.norm()
-    if not (u @ hv - v @ hu).abs() <= ASYMMETRY[objective.dtype] * norm:
-        raise ValueError(
+    slopes = torch.cat([s.flatten() for s in objective.slopes(objective.value(batch))])
+    u, v = (_moving(objective, slopes, seed) for seed in (0, 1))
+    hu, hv = _products(objective, batch, u, v)
+    with moved(objective, direction(objective, 2), ULP[objective.dtype]):
+        noise = ROUNDINGS * float((_products(objective, batch, u, v)[1] - hv).norm())
+    check_slope(objective, batch, curvature=float(v @ hv))
+    allowed = ASYMMETRY[objective.dtype] * (u.norm() * hv.norm() + v.norm() * hu.norm())
+    if not (u @ hv - v @ hu).abs() <= allowed + u.norm() * noise:
+        raise NoHessianError(
             f"second derivatives are not symmetric: uᵀHv is {u @ hv:.6g}, vᵀHu {v @ hu:.6g}; some "
             "backward pass is not the derivative of its forward pass"
         )
@@ -132,11 +162,15 @@ def check_derivatives(objective: Objective, batch: Batch) -> None:
         return
     far, near = (_difference(objective, v, step, batch) for step in (STEP, STEP / 4))
     sizes = [parameter.numel() for parameter in objective.parameters.values()]
-    parts = zip(objective.parameters, *(d.split(sizes) for d in (far, near, hv)), strict=True)
+    moving = slopes != 0
+    parts = zip(
+        objective.parameters, *((d * moving).split(sizes) for d in (far, near, hv)), strict=True
+    )
     for name, coarse, fine, product in parts:
         settled = (coarse - fine).norm() <= 1e-5 * fine.norm()
-        if settled and (fine - product).norm() > 1e-4 * torch.max(fine.norm(), product.norm()):
-            raise ValueError(
+        size = torch.max(fine.norm(), product.norm())
+        if settled and (fine - product).norm() > 1e-4 * size + noise:
+            raise NoHessianError(
                 f"second derivatives are not those of the loss: along {name} they are "
                 f"{product.norm():.6g} in norm, finite differences of the gradient give "
                 f"{fine.norm():.6g}; some operation is not differentiated twice, or does not see "
@@ -144,28 +178,20 @@ def check_derivatives(objective: Objective, batch: Batch) -> None:
             )
 
 
-def _check_slope(objective: Objective, v: Tensor, curvature: float, batch: Batch) -> None:
-    """Along a short step a loss in double precision is a parabola, with the slope ∇L·v."""
-    slopes = objective.slopes(objective.value(batch))
-    slope = float(torch.cat([part.flatten() for part in slopes]) @ v)
-    here = _loss(objective, batch)
-    with moved(objective, v, SMALL) as h:
-        ahead = _loss(objective, batch)
-    with moved(objective, v, -SMALL):
-        behind = _loss(objective, batch)
-    size = max(abs(here), abs(ahead), abs(behind))
-    if (jump := abs(ahead - 2 * here + behind - h * h * curvature)) > EXACTLY * size:
-        raise ValueError(
-            f"the loss is {here:.12g} and moves in steps of about {jump:.1g}: model or loss are in "
-            "single precision, or less, inside; pass dtype=torch.float32, and results will say so"
-        )
-    moves, told = ahead - behind, 2 * h * slope
-    if abs(moves - told) > 1e-3 * max(abs(moves), abs(told)) + EXACTLY * size:
-        raise ValueError(
-            f"the gradient is not that of the loss: its slope is {told / (2 * h):.6g} by backward "
-            f"passes and {moves / (2 * h):.6g} by differences; does something let gradients "
-            "through that is not its derivative, or round to half precision?"
-        )
+def _moving(objective: Objective, slopes: Tensor, seed: int) -> Tensor:
+    """A random direction along what has a slope: PyTorch holds the rest back, as rows that pad."""
+    return direction(objective, seed) * (slopes != 0)
+
+
+def _products(objective: Objective, batch: Batch, u: Tensor, v: Tensor) -> Tensor:
+    """Hu and Hv, (2, P)."""
+    try:
+        found = hessian_map(objective, batch)(torch.stack([u, v], 1)).detach().T
+    except RuntimeError as error:
+        raise NoHessianError(f"the second derivative cannot be taken: {error}") from error
+    if not torch.isfinite(found).all():
+        raise NoHessianError("second derivatives are not finite: a square root or a norm at zero?")
+    return found
 
 
 def _loss(objective: Objective, batch: Batch) -> float:
@@ -176,8 +202,19 @@ def _same(one: float, other: float, dtype: torch.dtype) -> bool:
     return abs(one - other) <= SAME[dtype] * (abs(one) + abs(other))
 
 
-def _check_leaves(objective: Objective, value: Tensor) -> None:
-    """The copy must not compute with parameters of the model as it came."""
+def _check_leaves(objective: Objective, batch: Batch) -> None:
+    """The copy must not compute with parameters of the model as it came, or with old results."""
+    chosen = [objective.given.get_parameter(name) for name in objective.parameters]
+    frozen = [parameter for parameter in chosen if not parameter.requires_grad]
+    old = set(map(id, kept_results(objective.model, leaves=True)))
+    old -= set(map(id, objective.model.parameters()))  # recurrent layers keep them in a list, too
+    try:
+        for parameter in frozen:  # only what requires grad is in the graph
+            parameter.requires_grad_(True)
+        value = objective.value_and_weight(batch)[0]
+    finally:
+        for parameter in frozen:
+            parameter.requires_grad_(False)
     foreign = {id(parameter): name for name, parameter in objective.given.named_parameters()}
     waiting, seen = [value.grad_fn], set()
     while waiting:
@@ -185,9 +222,14 @@ def _check_leaves(objective: Objective, value: Tensor) -> None:
         if node is None or node in seen:
             continue
         seen.add(node)
-        name = foreign.get(id(getattr(node, "variable", None)))
-        if name is not None:
-            raise ValueError(f"a function holds on to {name} of the model: {SHARED}")
+        leaf = id(getattr(node, "variable", None))
+        if leaf in foreign:
+            raise NoHessianError(f"a function holds on to {foreign[leaf]} of the model: {SHARED}")
+        if leaf in old:
+            raise NoHessianError(
+                "forward computes with a tensor that was made of parameters before, and would not "
+                "move with them: make it in forward"
+            )
         waiting += [following for following, _ in node.next_functions]
 
 
@@ -207,18 +249,3 @@ def _random_state(objective: Objective) -> Tensor:
     if objective.device.type == "cuda":
         return torch.cuda.get_rng_state(objective.device)
     return torch.get_rng_state()
-
-
-def _advice(objective: Objective) -> str:
-    return "; call model.eval() first" if objective.given.training else ""
-
-
-def _failed(objective: Objective, batch: Batch, error: Exception) -> str:
-    told = f"model or loss fails on {len(batch)} samples in {objective.dtype}: {error}"
-    modules = objective.given.named_modules()
-    replaced = [name or "the model" for name, module in modules if "forward" in vars(module)]
-    if replaced:
-        return f"{told}; forward of {replaced[0]} was replaced: {SHARED}"
-    if isinstance(error, RuntimeError) and objective.dtype == torch.float64:
-        told += "; a model that is in single precision inside takes dtype=torch.float32"
-    return told + (_advice(objective) if isinstance(error, ValueError) else "")

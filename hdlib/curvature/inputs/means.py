@@ -15,8 +15,14 @@ from hdlib.curvature.losses import Loss
 
 WEIGHTED = (F.cross_entropy, F.nll_loss)
 """Means over the targets that are not ignored, each with the weight of its class."""
-OF_ONE_TYPE = (*WEIGHTED, F.binary_cross_entropy, F.binary_cross_entropy_with_logits)
-"""They take weights in the floating type of the outputs only."""
+OF_ONE_TYPE = (
+    *WEIGHTED,
+    F.binary_cross_entropy,
+    F.binary_cross_entropy_with_logits,
+    F.huber_loss,
+    F.smooth_l1_loss,
+)
+"""They take targets and weights in the floating type of the outputs only."""
 SIGNATURES = {function: inspect.signature(function) for function in OF_ONE_TYPE}
 
 
@@ -56,7 +62,7 @@ def _denominator(
     if target.is_floating_point():  # probabilities: neither weights nor ignored targets count
         return target.numel() / (input.shape[1] if input.ndim > 1 else len(input))
     kept = target[target != ignore_index]
-    return float(len(kept) if weight is None else weight[kept].sum())
+    return float(len(kept) if weight is None else weight[kept.long()].sum())
 
 
 class Weighed:

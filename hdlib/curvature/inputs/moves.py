@@ -6,26 +6,16 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from hdlib.curvature.inputs.objective import Objective
 
 
 def direction(objective: Objective, seed: int) -> Tensor:
-    """A random direction (P,) without the rows of embeddings that pad, which are constants."""
+    """A random direction (P,)."""
     generator = torch.Generator().manual_seed(seed)
-    padding = {
-        id(module.weight): module.padding_idx
-        for module in objective.model.modules()
-        if isinstance(module, (nn.Embedding, nn.EmbeddingBag)) and module.padding_idx is not None
-    }
-    parts = []
-    for parameter in objective.parameters.values():
-        part = torch.randn(parameter.shape, generator=generator, dtype=torch.float64)
-        if id(parameter) in padding:
-            part[padding[id(parameter)]] = 0
-        parts.append(part.flatten())
-    return torch.cat(parts).to(objective.device, objective.dtype)
+    drawn = torch.randn(objective.size, generator=generator, dtype=torch.float64)
+    return drawn.to(objective.device, objective.dtype)
 
 
 @contextmanager

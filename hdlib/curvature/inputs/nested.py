@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 import dataclasses
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, MutableMapping
 from typing import Any
 
 import numpy as np
@@ -50,7 +50,7 @@ def _rebuilt(
     if isinstance(value, Tensor):
         return function(value)
     if isinstance(value, np.ndarray):
-        return function(torch.from_numpy(value)) if value.dtype.kind in "biufc" else value
+        return function(_from_numpy(value)) if value.dtype.kind in "biufc" else value
     if isinstance(value, (nn.Module, type)) or callable(value):
         return value
     if isinstance(value, (tuple, list)):
@@ -61,16 +61,33 @@ def _rebuilt(
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
         names = [field.name for field in dataclasses.fields(value) if field.init]
         changed = _changed({name: getattr(value, name) for name in names}, replaced)
-        return dataclasses.replace(value, **changed) if changed else value
+        if not changed:
+            return value
+        value, frozen = copy.copy(value), type(value).__dict__["__dataclass_params__"].frozen
+        for name, part in changed.items():  # without its __init__, which may compute something
+            object.__setattr__(value, name, part) if frozen else setattr(value, name, part)
+        return value
     if isinstance(value, Mapping):
         changed = _changed(value, replaced)
-        return {**value, **changed} if changed else value
+        if not changed:
+            return value
+        if not isinstance(value, MutableMapping):
+            return {**value, **changed}
+        value = copy.copy(value)
+        value.update(changed)
+        return value
     if hasattr(value, "__dict__"):
         changed = _changed(vars(value), replaced)
         if changed:
             value = copy.copy(value)
             vars(value).update(changed)
     return value
+
+
+def _from_numpy(array: np.ndarray) -> Tensor:
+    """A tensor of an array in any byte order and with any strides."""
+    kind = np.float64 if array.dtype == np.longdouble else array.dtype.newbyteorder("=")
+    return torch.from_numpy(np.require(array, kind, ["C", "W"]))
 
 
 def _changed(parts: Mapping[str, Any], replaced: Callable[[Any], Any]) -> dict[str, Any]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import nullcontext
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from functools import partial
 from typing import Any
 
@@ -19,6 +19,17 @@ from hdlib.curvature.inputs.settings import InDouble
 from hdlib.curvature.losses import Loss
 
 PRECISIONS = (torch.float64, torch.float32)
+
+
+SHARED = (
+    "a copy of the model, which curvature is computed with, would not see it move. Give a function "
+    "that was put in place of a forward a class of its own or bind it with types.MethodType; a "
+    "loss takes outputs and targets only"
+)
+
+
+class NoHessianError(ValueError):
+    """Model, loss and data have no Hessian as they are; it says what to do."""
 
 
 class Objective:
@@ -69,11 +80,6 @@ class Objective:
         """The batches of ``data``, checked, in their own types."""
         return batches(data, self.given)
 
-    def call(self, batch: Batch) -> Any:
-        """What the model returns for a batch in the type of the computation."""
-        with InDouble() if self.dtype == torch.float64 else nullcontext():
-            return self.model(*batch.args, **batch.kwargs)
-
     def outputs(self, batch: Batch) -> tuple[Any, Any]:
         """What the loss compares: what the model returns for a batch, and the targets.
 
@@ -81,20 +87,22 @@ class Objective:
             ValueError: if the model returns something that PyTorch's losses do not take.
         """
         called = batch.to(self.device, self.dtype)  # a copy: a model may change its inputs
-        outputs = self.call(called)
+        with self._in_precision():
+            outputs = self.model(*called.args, **called.kwargs)
         if not self._of_pytorch or isinstance(outputs, Tensor):
             return outputs, called.targets
         entries = outputs if isinstance(outputs, Mapping) else getattr(outputs, "__dict__", {})
         if isinstance(entries.get("logits"), Tensor):
             return entries["logits"], called.targets
-        raise ValueError(
+        raise NoHessianError(
             f"the model returns a {type(outputs).__name__}, and the loss takes a tensor: pass one "
             "that picks it, such as lambda outputs, targets: loss(outputs[0], targets)"
         )
 
     def loss(self, outputs: Any, targets: Any) -> Tensor:
         """The loss of outputs, a scalar."""
-        return _scalar(self._weighed(outputs, targets))
+        with self._in_precision():
+            return _scalar(self._weighed(outputs, targets))
 
     def value(self, batch: Batch) -> Tensor:
         """The loss of a batch, a scalar."""
@@ -102,34 +110,60 @@ class Objective:
 
     def value_and_weight(self, batch: Batch) -> tuple[Tensor, float]:
         """The loss of a batch and what it divides by (`loss_and_weight`)."""
-        return self.loss_and_weight(*self.outputs(batch), len(batch))
+        with self._told(len(batch)):
+            outputs, targets = self.outputs(batch)
+        return self.loss_and_weight(outputs, targets, len(batch))
 
     def loss_and_weight(self, outputs: Any, targets: Any, count: int) -> tuple[Tensor, float]:
-        """The loss of outputs and what it divides by: their number by default.
+        """The loss of outputs and what it divides by: the number of samples by default.
 
         Where no target counts, both are zero.
 
         Raises:
-            ValueError: if the loss is not one finite number.
+            NoHessianError: if the loss fails, or is not one finite number.
         """
-        value, weight = self._weighed.with_weight(outputs, targets)
+        with self._told(count), self._in_precision():
+            value, weight = self._weighed.with_weight(outputs, targets)
         value = _scalar(value)
         weight = float(count) if weight is None else weight
         if weight == 0:
             return value.new_zeros(()), 0.0
         if not torch.isfinite(value):
-            raise ValueError(f"the loss of {count} samples is {value.item()}, not finite")
+            raise NoHessianError(f"the loss of {count} samples is {value.item()}, not finite")
         return value, weight
 
-    def slopes(self, value: Tensor, *, create_graph: bool = False) -> list[Tensor]:
-        """∂value/∂θ, a tensor for each parameter, zero where it does not depend on one.
+    def advice(self) -> str:
+        """What helps against noise and batch statistics, where the model is in training mode."""
+        return "; call model.eval() first" if self.given.training else ""
 
-        Raises:
-            ValueError: if it depends on none.
-        """
-        if not value.requires_grad:
-            raise ValueError("the loss does not depend on the parameters: is something detached?")
+    @contextmanager
+    def _told(self, count: int) -> Iterator[None]:
+        """Errors from inside of a model or loss, with how they came about."""
+        try:
+            yield
+        except NoHessianError:
+            raise
+        except Exception as error:
+            raise NoHessianError(self._failed(count, error)) from error
+
+    def _in_precision(self) -> AbstractContextManager:
+        return InDouble() if self.dtype == torch.float64 else nullcontext()
+
+    def _failed(self, count: int, error: Exception) -> str:
+        told = f"model or loss fails on {count} samples in {self.dtype}: {error}"
+        modules = self.given.named_modules()
+        replaced = [name or "the model" for name, part in modules if "forward" in vars(part)]
+        if replaced:
+            return f"{told}; forward of {replaced[0]} was replaced: {SHARED}"
+        if isinstance(error, RuntimeError) and self.dtype == torch.float64:
+            told += "; a model that is in single precision inside takes dtype=torch.float32"
+        return told + (self.advice() if isinstance(error, ValueError) else "")
+
+    def slopes(self, value: Tensor, *, create_graph: bool = False) -> list[Tensor]:
+        """∂value/∂θ, a tensor for each parameter, zero where it does not depend on one."""
         parameters = list(self.parameters.values())
+        if not value.requires_grad:
+            return [torch.zeros_like(parameter) for parameter in parameters]
         return list(
             torch.autograd.grad(
                 value,
@@ -144,7 +178,7 @@ class Objective:
 def _scalar(value: Any) -> Tensor:
     if not isinstance(value, Tensor) or value.numel() != 1:
         got = tuple(value.shape) if isinstance(value, Tensor) else type(value).__name__
-        raise ValueError(
+        raise NoHessianError(
             f"the loss must be one number, the mean over its samples, got {got}: reduction='mean'?"
         )
     return value.reshape(())

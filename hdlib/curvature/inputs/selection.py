@@ -18,7 +18,7 @@ def selected(model: nn.Module, parameters: Sequence[str] | None = None) -> dict[
     Raises:
         ValueError: if a name is that of no parameter or module, names hold no parameter, or none
             requires grad.
-        TypeError: if ``parameters`` is a single string.
+        TypeError: if ``parameters`` is a single string, or holds something else.
     """
     every = dict(model.named_parameters())
     if parameters is None:
@@ -28,6 +28,8 @@ def selected(model: nn.Module, parameters: Sequence[str] | None = None) -> dict[
         return found
     if isinstance(parameters, str):
         raise TypeError(f"parameters must be a list of names, got the string {parameters!r}")
+    if not all(isinstance(name, str) for name in parameters):
+        raise TypeError("parameters must be names, such as those of model.named_parameters()")
     # Tied weights have several names, of which the first counts.
     aliases = dict(model.named_parameters(remove_duplicate=False))
     chosen: set[int] = set()

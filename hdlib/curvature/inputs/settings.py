@@ -21,6 +21,8 @@ _settings = ExitStack()
 def twice_differentiable(dtype: torch.dtype) -> Iterator[None]:
     """Derivatives on, attention by its mathematical kernel, new floating numbers in ``dtype``.
 
+    Automatic casts are off, and random numbers that are drawn are given back.
+
     The fused kernels of attention have no second derivative, and a model that makes numbers of its
     own, such as the first state of a recurrent network, makes them in PyTorch's default type. Both
     settings are the process's: the first thread to come changes them, the last one to leave puts
@@ -32,7 +34,13 @@ def twice_differentiable(dtype: torch.dtype) -> Iterator[None]:
             _settings.enter_context(_of_the_process(dtype))
         _users += 1
     try:
-        with torch.inference_mode(False), torch.enable_grad():
+        with (
+            torch.inference_mode(False),
+            torch.enable_grad(),
+            torch.autocast("cpu", enabled=False),
+            torch.autocast("cuda", enabled=False),
+            torch.random.fork_rng(devices=[]),
+        ):
             yield
     finally:
         with _lock:
