@@ -14,8 +14,6 @@ from hdlib.curvature.layers import is_altered
 IGNORED = -100
 """The class that PyTorch's cross-entropy leaves out."""
 
-TINY = 1e-300
-"""In place of the sum of no probabilities, which weighs nothing."""
 NOTHING = "no target counts: all are ignored by the loss, or have the weight 0"
 
 Loss: TypeAlias = Callable[[Any, Any], Tensor]
@@ -47,7 +45,7 @@ class OutputDerivatives(NamedTuple):
         """(n, C) the diagonal of ∂²ℓ/∂f²; 1 − p as a sum of the others where p is near one."""
         if not self.coupled:
             return self.weights
-        p = self.weights / self.total.clamp_min(TINY)
+        p = self.weights / self.total
         likely = p.argmax(1, keepdim=True)
         others = p.scatter(1, likely, 0).sum(1, keepdim=True)
         return self.weights * (1 - p).scatter(1, likely, others)
@@ -63,7 +61,7 @@ class OutputDerivatives(NamedTuple):
             return d * block
         likely = self.weights.argmax(1)
         block = block - block[torch.arange(len(block), device=block.device), likely][:, None]
-        return block.sub_((d / self.total.clamp_min(TINY)[:, :, None]).mT @ block).mul_(d)
+        return block.sub_((d / self.total[:, :, None]).mT @ block).mul_(d)
 
     def factor(self) -> Tensor:
         """(n, C, R) S with S Sᵀ = ∂²ℓ/∂f²; R is C, and C − 1 where the outputs are coupled.
@@ -75,7 +73,7 @@ class OutputDerivatives(NamedTuple):
         root = self.weights.sqrt()
         if not self.coupled:
             return root.diag_embed()
-        u = root / self.total.clamp_min(TINY).sqrt()
+        u = root / self.total.sqrt()
         head, tail = u[:, :1], u[:, 1:]
         basis = tail[:, :, None] * (tail / -(1 + head))[:, None]
         basis.diagonal(dim1=1, dim2=2).add_(1)
@@ -116,15 +114,15 @@ def cross_entropy(outputs: Tensor, targets: Tensor) -> OutputDerivatives:
         targets: (n,) classes, none of them ignored, or (n, C) probabilities of the classes.
 
     Raises:
-        ValueError: if targets are not classes in 0 … C − 1, or have a negative sum.
+        ValueError: if targets are not classes in 0 … C − 1, or probabilities that have a sum.
     """
     n, classes = outputs.shape
     p = torch.softmax(outputs, 1)
     if targets.is_floating_point() and targets.shape == outputs.shape:
         total = targets.sum(1, keepdim=True)
-        if total.min() < 0:
+        if total.min() <= 0:
             raise ValueError(
-                f"class probabilities must not have a negative sum, got {total.min():g}"
+                f"class probabilities must have a positive sum for each sample, got {total.min():g}"
             )
         return OutputDerivatives(p * total - targets, p * total, coupled=True)
     if targets.shape != (n,) or targets.is_floating_point():

@@ -80,6 +80,9 @@ def fill_from_structure(
     for x, y in stream:
         if derivatives is cross_entropy and y.ndim == 1 and not y.is_floating_point():
             x, y = x[y != IGNORED], y[y != IGNORED]
+        samples += len(x)
+        if derivatives is cross_entropy and y.ndim == 2 and y.is_floating_point():
+            x, y = x[y.any(1)], y[y.any(1)]  # no probabilities: a sample, but no loss
         if not len(x):
             continue
         outputs = x
@@ -91,7 +94,6 @@ def fill_from_structure(
         curved.add(pulled, patches, found)
         if bent is not None:
             bent.add(pulled.errors, patches)
-        samples += len(x)
     if not samples:
         raise ValueError(NOTHING)
     curved.finish()

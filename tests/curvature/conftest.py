@@ -1,8 +1,10 @@
 from __future__ import annotations
 
+import sys
+
 import pytest
 
-from hdlib.curvature import gradient
+import hdlib.curvature.gradient  # noqa: F401  (a function of this name hides the module)
 
 
 @pytest.fixture
@@ -15,4 +17,4 @@ def several_pieces(monkeypatch):
         ("contributions", "SAMPLES"),
     ):
         monkeypatch.setattr(f"hdlib.curvature.{module}.{name}", 9)
-    monkeypatch.setitem(gradient.__globals__, "SAMPLES", 9)
+    monkeypatch.setattr(sys.modules["hdlib.curvature.gradient"], "SAMPLES", 9)

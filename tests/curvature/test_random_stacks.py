@@ -221,9 +221,14 @@ def test_class_probabilities(structured, seed):
 
 
 def test_class_probabilities_without_a_sum(structured):
-    model, x = nn.Linear(3, 2), torch.randn(4, 3)
-    with pytest.raises(ValueError, match="must have a positive sum for each sample, got 0"):
-        hessian(model, F.cross_entropy, (x, torch.zeros(4, 2)))
+    """None at all is no loss, and half of a sample; a negative sum has no curvature to factor."""
+    model, x = nn.Linear(3, 2).double(), torch.randn(4, 3).double()
+    y = torch.tensor([[0.2, 0.8], [0.0, 0.0], [1.0, 0.0], [0.0, 0.0]]).double()
+    expected = unbatched_hessian(model, F.cross_entropy, x, y)
+    assert relative_error(hessian(model, F.cross_entropy, (x, y)), expected) < 1e-12
+    y[1, 0] = -1
+    with pytest.raises(ValueError, match="must have a positive sum for each sample, got -1"):
+        hessian(model, F.cross_entropy, (x, y))
 
 
 @pytest.mark.parametrize(("outputs", "shape"), [(1, (4,)), (2, (4, 1)), (2, (1, 2)), (4, (4,))])

@@ -167,7 +167,7 @@ def check_derivatives(objective: Objective, batch: Batch) -> None:
         objective.parameters, *((d * moving).split(sizes) for d in (far, near, hv)), strict=True
     )
     for name, coarse, fine, product in parts:
-        settled = (coarse - fine).norm() <= 1e-5 * fine.norm()
+        settled = fine.norm() > 0 and (coarse - fine).norm() <= 1e-5 * fine.norm()
         size = torch.max(fine.norm(), product.norm())
         if settled and (fine - product).norm() > 1e-4 * size + noise:
             raise NoHessianError(
