@@ -15,6 +15,7 @@ from hdlib.curvature.inputs.functions import (
     SAME,
     check_derivatives,
     check_function,
+    check_leaves,
     check_same,
     check_slope,
     output_rounding,
@@ -160,9 +161,12 @@ class Door:
         """The weight of a piece: the number of its samples, or what the loss divides by."""
         if self._draws:
             check_same(self._objective, piece)
-        weight = self._check_mean(piece)
         few = piece[:FEW]
-        if not self._differentiated and self._loss(few)[1]:
+        first = not self._differentiated and self._loss(few)[1] > 0
+        if first:
+            check_leaves(self._objective, few)
+        weight = self._check_mean(piece)
+        if first:
             check = check_derivatives if self._order > 1 else check_slope
             with self._elsewhere(few):
                 check(self._objective, few)

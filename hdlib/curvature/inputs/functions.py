@@ -30,7 +30,7 @@ ASYMMETRY = {torch.float64: 1e-7, torch.float32: 1e-2}
 
 
 def check_function(objective: Objective, batch: Batch) -> bool:
-    """Make sure that the loss of a batch is one number, the same twice, and of the copy.
+    """Make sure that the loss of a batch is one number, and the same twice.
 
     Returns:
         Whether random numbers are drawn for it.
@@ -44,7 +44,7 @@ def check_function(objective: Objective, batch: Batch) -> bool:
             raise NoHessianError(f"the loss holds parameters of the model: {SHARED}")
     before = {name: tensor.clone() for name, tensor in objective.model.state_dict().items()}
     random = _random_state(objective)
-    _check_leaves(objective, batch)
+    objective.value_and_weight(batch)
     draws = not torch.equal(random, _random_state(objective))
     for name, parameter in objective.model.named_parameters():
         if not torch.equal(parameter, before[name]):
@@ -81,6 +81,46 @@ def check_same(objective: Objective, batch: Batch) -> None:
             f"the loss of the same {len(batch)} samples is {once:.6g}, then {again:.6g} (dropout "
             f"or other noise, a state that is kept): it is not a function{objective.advice()}"
         )
+
+
+def check_leaves(objective: Objective, batch: Batch) -> None:
+    """Make sure that a copy does not compute with the model as it came, or with old results.
+
+    Args:
+        objective: the loss.
+        batch: samples of which some count.
+
+    Raises:
+        ValueError: if parameters of the model as it came are in the graph of the loss, or tensors
+            that were made of them before.
+    """
+    chosen = [objective.given.get_parameter(name) for name in objective.parameters]
+    frozen = [parameter for parameter in chosen if not parameter.requires_grad]
+    old = set(map(id, kept_results(objective.model, leaves=True)))
+    old -= set(map(id, objective.model.parameters()))  # recurrent layers keep them in a list, too
+    try:
+        for parameter in frozen:  # only what requires grad is in the graph
+            parameter.requires_grad_(True)
+        value = objective.value_and_weight(batch)[0]
+    finally:
+        for parameter in frozen:
+            parameter.requires_grad_(False)
+    foreign = {id(parameter): name for name, parameter in objective.given.named_parameters()}
+    waiting, seen = [value.grad_fn], set()
+    while waiting:
+        node = waiting.pop()
+        if node is None or node in seen:
+            continue
+        seen.add(node)
+        leaf = id(getattr(node, "variable", None))
+        if leaf in foreign:
+            raise NoHessianError(f"a function holds on to {foreign[leaf]} of the model: {SHARED}")
+        if leaf in old:
+            raise NoHessianError(
+                "forward computes with a tensor that was made of parameters before, and would not "
+                "move with them: make it in forward"
+            )
+        waiting += [following for following, _ in node.next_functions]
 
 
 def rounding(objective: Objective, batch: Batch) -> float:
@@ -200,37 +240,6 @@ def _loss(objective: Objective, batch: Batch) -> float:
 
 def _same(one: float, other: float, dtype: torch.dtype) -> bool:
     return abs(one - other) <= SAME[dtype] * (abs(one) + abs(other))
-
-
-def _check_leaves(objective: Objective, batch: Batch) -> None:
-    """The copy must not compute with parameters of the model as it came, or with old results."""
-    chosen = [objective.given.get_parameter(name) for name in objective.parameters]
-    frozen = [parameter for parameter in chosen if not parameter.requires_grad]
-    old = set(map(id, kept_results(objective.model, leaves=True)))
-    old -= set(map(id, objective.model.parameters()))  # recurrent layers keep them in a list, too
-    try:
-        for parameter in frozen:  # only what requires grad is in the graph
-            parameter.requires_grad_(True)
-        value = objective.value_and_weight(batch)[0]
-    finally:
-        for parameter in frozen:
-            parameter.requires_grad_(False)
-    foreign = {id(parameter): name for name, parameter in objective.given.named_parameters()}
-    waiting, seen = [value.grad_fn], set()
-    while waiting:
-        node = waiting.pop()
-        if node is None or node in seen:
-            continue
-        seen.add(node)
-        leaf = id(getattr(node, "variable", None))
-        if leaf in foreign:
-            raise NoHessianError(f"a function holds on to {foreign[leaf]} of the model: {SHARED}")
-        if leaf in old:
-            raise NoHessianError(
-                "forward computes with a tensor that was made of parameters before, and would not "
-                "move with them: make it in forward"
-            )
-        waiting += [following for following, _ in node.next_functions]
 
 
 def _difference(objective: Objective, v: Tensor, step: float, batch: Batch) -> Tensor:
