@@ -13,7 +13,7 @@ from hdlib.curvature.inputs.nested import map_tensors
 from hdlib.curvature.inputs.objective import NoHessianError, Objective
 from hdlib.curvature.inputs.settings import twice_differentiable
 from hdlib.curvature.losses import Loss
-from hdlib.curvature.products import blocks_of, pulled, vectors_of
+from hdlib.curvature.products import blocks_of, hessian_map, pulled, vectors_of
 from hdlib.curvature.streamed import StreamedOperator
 
 SAMPLES = 25
@@ -31,8 +31,8 @@ def sample_curvature(
     """vᵀHₙv for each sample n, with Hₙ the Hessian of what it adds to the loss; their mean is vᵀHv.
 
     It is the second derivative of the sample's loss along v, times its weight over the mean weight
-    where the loss weighs samples. With ℓ the losses of all samples of a piece, the derivative of
-    uᵀ(∂ℓ/∂θ)v with respect to u is that of each loss along v, and the same once more.
+    where the loss weighs samples. One product for each sample: what would give all at once needs a
+    third derivative, and PyTorch's of a layer norm is wrong.
 
     Args:
         model: as for `hdlib.curvature.hessian`.
@@ -51,15 +51,17 @@ def sample_curvature(
     objective = Objective(model, loss, parameters=parameters)
     if direction.shape != (objective.size,):
         raise ValueError(f"direction must be ({objective.size},), got {tuple(direction.shape)}")
-    v = [part[0] for part in blocks_of(objective, direction.to(objective.device).double()[:, None])]
+    v = direction.to(objective.device).double()[:, None]
     door, curvatures, weights = Door(objective), [], []
     for piece, _ in door.pieces(objective.batches(data), SAMPLES, directions=1):
-        with twice_differentiable(objective.dtype):
-            losses, weight = sample_losses(objective, piece, door)
-            once = _along(objective, losses, v)
-            curvatures.append(_along(objective, once, v).detach() * weight)
-        weights.append(weight)
-    found = torch.cat(curvatures) / torch.cat(weights).mean()
+        for n in range(len(piece)):
+            one = piece[n : n + 1]
+            with twice_differentiable(objective.dtype):
+                weight = objective.value_and_weight(one)[1]
+                weights.append(1.0 if door.own_weights is False else weight)
+                along = v.T @ hessian_map(objective, one)(v) if weights[-1] else v.new_zeros(1, 1)
+            curvatures.append(along.detach().reshape(()) * weights[-1])
+    found = torch.stack(curvatures) / (sum(weights) / len(weights))
     if not torch.isfinite(found).all():
         raise NoHessianError("second derivatives are not finite: a square root or a norm at zero?")
     return found
@@ -113,26 +115,3 @@ def sample_losses(objective: Objective, piece: Batch, door: Door) -> tuple[Tenso
     weights = [1.0 if door.own_weights is False else weight for _, weight in each]
     losses = torch.stack([value for value, _ in each])
     return losses, torch.tensor(weights, dtype=objective.dtype, device=objective.device)
-
-
-def _along(objective: Objective, values: Tensor, v: Sequence[Tensor]) -> Tensor:
-    """The derivatives (n,) of values (n,) along v."""
-    if not values.requires_grad:
-        return torch.zeros_like(values)
-    probe = torch.ones_like(values, requires_grad=True)
-    slopes = torch.autograd.grad(
-        values,
-        list(objective.parameters.values()),
-        probe,
-        create_graph=True,
-        allow_unused=True,
-        materialize_grads=True,
-    )
-    total = sum(((slope * part).sum() for slope, part in zip(slopes, v, strict=True)))
-    assert isinstance(total, Tensor)
-    if not total.requires_grad:
-        return torch.zeros_like(values)
-    (along,) = torch.autograd.grad(
-        total, [probe], create_graph=True, allow_unused=True, materialize_grads=True
-    )
-    return along

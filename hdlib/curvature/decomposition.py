@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from operator import index
 from typing import TypedDict, Unpack
 
 import numpy as np
@@ -62,8 +63,8 @@ def spectrum(
         matrix: n × n, symmetric: a tensor, a NumPy array, a sparse SciPy matrix, a SciPy
             `LinearOperator`, or any `SymmetricOperator`, such as `hdlib.HessianOperator`; not
             changed. Integers and shorter floats are taken as float64.
-        top: pairs at the upper end; 0 where only the other end is asked for. All n where both ends
-            together would be more.
+        top: pairs at the upper end; 0 where only the other end is asked for. Of a matrix all n
+            where both ends together would be more; of an operator that is an error.
         bottom: pairs at the lower end.
         vectors: of a matrix, in place of both; by default 50.
         options: of `hdlib.lanczos`, for operators.
@@ -83,6 +84,7 @@ def spectrum(
     """
     operator = as_operator(matrix)
     asked = {"top": top, "bottom": bottom, "vectors": vectors}
+    top, bottom, vectors = (None if k is None else index(k) for k in asked.values())
     for name, value in asked.items():
         if value is not None and value < 0:
             raise ValueError(f"{name} must not be negative, got {value}")

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
+from numbers import Real
+from typing import cast
 
 import numpy as np
 import torch
@@ -11,7 +13,7 @@ from numpy.typing import NDArray
 from scipy.sparse.linalg import LinearOperator
 from torch import Tensor
 
-from hdlib.curvature.symmetric import SymmetricOperator
+from hdlib.curvature.symmetric import Matrix, SymmetricOperator, as_operator
 
 
 class CurvatureOperator(ABC):
@@ -41,8 +43,11 @@ class CurvatureOperator(ABC):
         """A V (n, b) of V (n, b), or A v (n,) of v (n,).
 
         Raises:
-            ValueError: if V does not have n rows of the operator's type.
+            TypeError: if V is no tensor.
+        ValueError: if V does not have n rows of the operator's type.
         """
+        if not isinstance(block, Tensor):
+            raise TypeError(f"vectors must be a tensor, got {type(block).__name__}")
         if block.ndim not in (1, 2) or len(block) != self.shape[1]:
             raise ValueError(f"vectors must be ({self.shape[1]}, b), got {tuple(block.shape)}")
         if block.dtype != self.dtype:
@@ -53,16 +58,26 @@ class CurvatureOperator(ABC):
                 return self._multiply(block[:, None])[:, 0]
             return self._multiply(block)
 
-    def __add__(self, other: SymmetricOperator) -> CurvatureOperator:
-        return Combination([(1.0, self), (1.0, other)])
+    def __add__(self, other: Matrix | SymmetricOperator) -> CurvatureOperator:
+        return Combination([(1.0, self), (1.0, as_operator(other))])
 
-    def __sub__(self, other: SymmetricOperator) -> CurvatureOperator:
-        return Combination([(1.0, self), (-1.0, other)])
+    def __radd__(self, other: Matrix | SymmetricOperator | int) -> CurvatureOperator:
+        if isinstance(other, int) and other == 0:  # with which `sum` starts
+            return self
+        return self + cast(SymmetricOperator, other)
+
+    def __sub__(self, other: Matrix | SymmetricOperator) -> CurvatureOperator:
+        return Combination([(1.0, self), (-1.0, as_operator(other))])
 
     def __mul__(self, factor: float) -> CurvatureOperator:
-        return Combination([(factor, self)])
+        if not isinstance(factor, Real):
+            return NotImplemented
+        return Combination([(float(factor), self)])
 
     __rmul__ = __mul__
+
+    def __truediv__(self, factor: float) -> CurvatureOperator:
+        return self * (1 / factor) if isinstance(factor, Real) else NotImplemented
 
     def __neg__(self) -> CurvatureOperator:
         return -1.0 * self
@@ -106,6 +121,8 @@ class _SciPy(LinearOperator):
         self._operator = operator
 
     def _matmat(self, X: NDArray) -> NDArray:
+        if np.iscomplexobj(X):
+            return self._matmat(np.real(X)) + 1j * self._matmat(np.imag(X))
         vectors = torch.from_numpy(np.ascontiguousarray(X, dtype=self.dtype))
         return (self._operator @ vectors.to(self._operator.device)).cpu().numpy()
 

@@ -24,9 +24,9 @@ class HessianOperator(StreamedOperator):
     function up to rounding. Arguments, attributes and errors are those of `StreamedOperator`.
 
     Example:
-        >>> model = nn.Linear(2, 1, bias=False)
+        >>> model = torch.nn.Linear(2, 1, bias=False)
         >>> x = torch.tensor([[1.0, 0.0], [0.0, 2.0]])
-        >>> operator = HessianOperator(model, nn.MSELoss(), (x, torch.zeros(2, 1)))
+        >>> operator = HessianOperator(model, torch.nn.MSELoss(), (x, torch.zeros(2, 1)))
         >>> (2 * operator) @ torch.eye(2, dtype=torch.float64)
         tensor([[2., 0.],
                 [0., 8.]], dtype=torch.float64)

@@ -27,10 +27,15 @@ class PreconditionedOperator(CurvatureOperator):
 
     def __init__(self, operator: SymmetricOperator, diagonal: Tensor) -> None:
         super().__init__(operator.shape[0], operator.device, operator.dtype)
+        diagonal = torch.as_tensor(diagonal)
         if diagonal.shape != self.shape[:1]:
             raise ValueError(f"the diagonal must be {self.shape[:1]}, got {tuple(diagonal.shape)}")
+        if diagonal.is_complex():
+            raise ValueError("the diagonal must be real, got a complex one")
         if not (diagonal > 0).all():
             raise ValueError(f"the diagonal must be positive, its least entry is {diagonal.min()}")
+        if diagonal.isinf().any():
+            raise ValueError("the diagonal must be finite, its largest entry is inf")
         self._operator = operator
         self._scale = diagonal.to(self.device, torch.float64).rsqrt().to(self.dtype)[:, None]
 

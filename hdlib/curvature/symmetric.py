@@ -91,6 +91,11 @@ def as_operator(matrix: Matrix | SymmetricOperator) -> SymmetricOperator:
         operator = SciPyOperator(matrix)
     elif isinstance(matrix, Tensor):
         operator = matrix.detach()
+        if operator.layout != torch.strided or operator.is_meta:
+            raise TypeError(
+                "a dense tensor with values is needed: give a sparse one as a SciPy matrix, or "
+                ".to_dense()"
+            )
         if not operator.is_complex():
             if not operator.is_floating_point() and operator.numel():
                 _require_exact(int(operator.abs().max()))

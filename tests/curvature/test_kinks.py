@@ -141,6 +141,34 @@ def test_memorised(seed, size):
     HessianOperator(model, F.cross_entropy, (x, y))
 
 
+@pytest.mark.parametrize("size", [1e3, 1e5, 1e7])
+@pytest.mark.parametrize("loss", [F.mse_loss, F.l1_loss, F.huber_loss])
+@pytest.mark.parametrize("activation", [nn.Tanh, nn.ReLU])
+def test_large_targets(activation, loss, size):
+    """Such as the prices of houses, and a network at its start."""
+    for seed in range(3):
+        torch.manual_seed(seed)
+        model = Sequential(Linear(8, 16), activation(), Linear(16, 1))
+        x, y = torch.randn(200, 8), (0.4 * torch.randn(200, 1) + 1) * size
+        for entry in (HessianOperator, gradient, hessian):
+            entry(model, loss, (x, y))
+
+
+@pytest.mark.parametrize("factor", [1e-1, 1e-3, 1e-6])
+def test_small_weights(factor):
+    def by_hand(f: Tensor, y: Tensor) -> Tensor:
+        return (f.logsumexp(1) - f.gather(1, y[:, None])[:, 0]).mean()
+
+    for seed in range(6):
+        torch.manual_seed(seed)
+        model = Sequential(Linear(4, 5), nn.ELU(), Linear(5, 3)).double()
+        scaled(factor)(model)
+        x, y = torch.randn(100, 4).double(), torch.randint(CLASSES, (100,))
+        HessianOperator(model, by_hand, (x, y))
+        with pytest.raises(ValueError, match="a sum over the samples"):
+            HessianOperator(model, lambda f, y: by_hand(f, y) * len(y), (x, y))
+
+
 FLAT = {
     "of a softmax": lambda f, y: f.softmax(1).sum(1).mean(),
     "of a norm": lambda f, y: F.normalize(f).square().sum(1).mean(),

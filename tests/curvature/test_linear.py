@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pytest
 import torch
@@ -29,6 +31,11 @@ def test_sums_and_multiples():
         (2 * h, 2 * H),
         (h * 0.5 - (g + 3 * h), 0.5 * H - G - 3 * H),
         (-h, -H),
+        (h / 4, H / 4),
+        (np.float64(2) * h, 2 * H),
+        (sum([h, g], 0 * h), H + G),
+        (0 + h, H),
+        (h + damping.numpy(), H + damping),
         (h + damping, H + damping),
         (PreconditionedOperator(h, torch.full((len(H),), 4.0)) + h, 1.25 * H),
     ):
@@ -49,6 +56,15 @@ def test_operators_that_do_not_fit():
         _ = h + single
     with pytest.raises(ValueError, match=r"of one shape, got \(43, 43\) and \(25, 25\)"):
         _ = h + part
+    anything: Any = h
+    for wrong in (lambda: anything * 1j, lambda: anything * h, lambda: anything / "2"):
+        with pytest.raises(TypeError, match=r"unsupported operand|can't multiply"):
+            wrong()
+    with pytest.raises(TypeError, match="an operator with shape, device, dtype and @ is needed"):
+        _ = anything + 1
+    for wrong in (np.ones(43), h):
+        with pytest.raises(TypeError, match=f"must be a tensor, got {type(wrong).__name__}"):
+            _ = h @ wrong  # pyright: ignore[reportOperatorIssue]
     with pytest.raises(ValueError, match="must be finite, got nan"):
         _ = float("nan") * h
 
@@ -72,5 +88,6 @@ def test_scipy_has_the_same_operator(dtype):
     ):
         assert found.shape == expected.shape
         assert np.abs(found - expected).max() < close
+    assert np.abs(theirs @ (1j * block) - 1j * H @ block).max() < close
     values = eigsh(theirs, k=3, which="LA", return_eigenvectors=False)
     assert np.allclose(np.sort(values), np.linalg.eigvalsh(H)[-3:], atol=close)

@@ -105,7 +105,11 @@ def check(
 @pytest.mark.parametrize("name", MODELS)
 def test_models(name):
     model, x, y = built(name)
-    check(model, F.cross_entropy, x, y, plain=built(PLAIN[name])[0] if name in PLAIN else None)
+    plain = built(PLAIN[name])[0] if name in PLAIN else None
+    expected = check(model, F.cross_entropy, x, y, plain=plain)
+    v = torch.randn(len(expected), dtype=torch.float64)
+    each = sample_curvature(model, F.cross_entropy, shuffled(x, y), v)
+    assert abs(each.mean() - v @ expected @ v) < 1e-10 * v @ v * expected.norm()
 
 
 @pytest.mark.parametrize("name", LOSSES)

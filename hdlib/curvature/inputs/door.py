@@ -34,6 +34,8 @@ FEW, PAIR = 8, 2
 """Most samples on which derivatives are tested, and directions along which."""
 AWAY = (0.01, 0.1, 0.3, 1.0, 3.0, 10.0, 1e-3, 1e-4)
 """Steps, over ‖θ‖, to a place some way off; the first where a loss shows is taken."""
+CANCELLED = {torch.float64: 1e-14, torch.float32: 1e-5}
+"""What is left of losses of size one when they are subtracted."""
 TRANSIENT = 2
 """What backward passes take while they run, over what they keep, as seen."""
 UNSEEN = 20
@@ -215,7 +217,8 @@ class Door:
         changes = [b - a for a, b in zip(values, there or values, strict=True)]
         for weights in {None: (own, numbers), True: (own,), False: (numbers,)}[self.own_weights]:
             added = math.isclose(weights[0] + weights[1], weights[2], rel_tol=1e-6)
-            if added and self._is_mean(values, weights) and self._is_mean(changes, weights):
+            size = CANCELLED[self._objective.dtype] * max(map(abs, values))
+            if added and self._is_mean(values, weights) and self._is_mean(changes, weights, size):
                 self.own_weights = weights is own
                 return own
         shown = values if there is None or not self._is_mean(changes, numbers) else there
@@ -224,14 +227,18 @@ class Door:
             f"the loss of {len(parts[0])} samples is {one:.6g}, of {len(parts[1])} others "
             f"{other:.6g}, but of all of them {whole:.6g}: "
         )
-        one, other, whole = changes if there else values
-        if self._same(whole, one + other, abs(one) + abs(other), 1.0):
-            raise NoHessianError(f"{told}a sum over the samples; take the mean (reduction='mean')")
+        for one, other, whole in (values, changes):
+            size = abs(one) + abs(other)
+            if size and self._same(whole, one + other, size, 1.0):
+                raise NoHessianError(
+                    f"{told}a sum over the samples; take the mean (reduction='mean')"
+                )
         raise NoHessianError(f"{told}not their mean. {ADVICE}")
 
-    def _is_mean(self, values: list[float], weights: list[float]) -> bool:
+    def _is_mean(self, values: list[float], weights: list[float], cancelled: float = 0.0) -> bool:
         one, other, whole = (v * w for v, w in zip(values, weights, strict=True))
-        return self._same(whole, one + other, abs(one) + abs(other), weights[2])
+        size = abs(one) + abs(other) + cancelled * weights[2] / SAME[self._objective.dtype]
+        return self._same(whole, one + other, size, weights[2])
 
     def _loss(self, batch: Batch) -> tuple[float, float]:
         value, weight = self._objective.value_and_weight(batch)

@@ -26,6 +26,8 @@ SMALL = 1e-8
 """A step, over ‖θ‖, along which a loss is a parabola, and jumps if in single precision."""
 EXACTLY = 1e-11
 """How exactly, over its size."""
+TINY = 1e-30
+"""Of numbers this small some may be lost on the way."""
 ASYMMETRY = {torch.float64: 1e-7, torch.float32: 1e-2}
 
 
@@ -193,7 +195,7 @@ def check_derivatives(objective: Objective, batch: Batch) -> None:
         noise = ROUNDINGS * float((_products(objective, batch, u, v)[1] - hv).norm())
     check_slope(objective, batch, curvature=float(v @ hv))
     allowed = ASYMMETRY[objective.dtype] * (u.norm() * hv.norm() + v.norm() * hu.norm())
-    if not (u @ hv - v @ hu).abs() <= allowed + u.norm() * noise:
+    if not (u @ hv - v @ hu).abs() <= allowed + u.norm() * noise + TINY:
         raise NoHessianError(
             f"second derivatives are not symmetric: uᵀHv is {u @ hv:.6g}, vᵀHu {v @ hu:.6g}; some "
             "backward pass is not the derivative of its forward pass"
@@ -209,7 +211,7 @@ def check_derivatives(objective: Objective, batch: Batch) -> None:
     for name, coarse, fine, product in parts:
         settled = fine.norm() > 0 and (coarse - fine).norm() <= 1e-5 * fine.norm()
         size = torch.max(fine.norm(), product.norm())
-        if settled and (fine - product).norm() > 1e-4 * size + noise:
+        if settled and (fine - product).norm() > 1e-4 * size + 1e-11 * hv.norm() + noise + TINY:
             raise NoHessianError(
                 f"second derivatives are not those of the loss: along {name} they are "
                 f"{product.norm():.6g} in norm, finite differences of the gradient give "
