@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from hdlib.curvature.inputs.data import Batch, Data
 from hdlib.curvature.inputs.door import Door
 from hdlib.curvature.inputs.nested import map_tensors
-from hdlib.curvature.inputs.objective import NoHessianError, Objective
+from hdlib.curvature.inputs.objective import Objective, require_finite
 from hdlib.curvature.inputs.settings import twice_differentiable
 from hdlib.curvature.losses import Loss
 from hdlib.curvature.products import blocks_of, hessian_map, pulled, vectors_of
@@ -62,8 +62,7 @@ def sample_curvature(
                 along = v.T @ hessian_map(objective, one)(v) if weights[-1] else v.new_zeros(1, 1)
             curvatures.append(along.detach().reshape(()) * weights[-1])
     found = torch.stack(curvatures) / (sum(weights) / len(weights))
-    if not torch.isfinite(found).all():
-        raise NoHessianError("second derivatives are not finite: a square root or a norm at zero?")
+    require_finite("second derivatives are", found)
     return found
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import itertools
-import logging
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import NamedTuple
 
@@ -26,8 +25,6 @@ from hdlib.curvature.structured import (
     structured_memory,
     worthwhile,
 )
-
-log = logging.getLogger(__name__)
 
 PRODUCT_SAMPLES, DIRECTIONS = 64, 64
 

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from hdlib.curvature.inputs.data import Data
 from hdlib.curvature.inputs.door import Door
-from hdlib.curvature.inputs.objective import NoHessianError, Objective
+from hdlib.curvature.inputs.objective import Objective, require_finite
 from hdlib.curvature.inputs.settings import twice_differentiable
 from hdlib.curvature.losses import Loss
 
@@ -45,6 +45,5 @@ def gradient(
             slopes = objective.slopes(objective.value(piece) * weight)
         total += torch.cat([slope.flatten() for slope in slopes])
         weights += weight
-    if not torch.isfinite(total).all():
-        raise NoHessianError("the gradient is not finite: a square root or a norm at zero?")
+    require_finite("the gradient is", total)
     return total / weights

@@ -35,11 +35,13 @@ class HessianOperator(StreamedOperator):
     def _take(self, data: Data) -> None:
         given, loss = self._objective.given, self._objective.loss_given
         names = list(self._objective.parameters)
-        exact = Objective(given, loss, parameters=names)
         self._factored = None
-        if not is_factored(exact.model, loss):
+        if not is_factored(self._objective.model, loss):
             super()._take(data)
             return
+        # What does not depend on the direction is computed in float64 whatever the type.
+        exact = Objective(given, loss, parameters=names)
+        assert is_factored(exact.model, loss)
         batches = list(exact.batches(data))
         if not all(_are_pairs(exact.model, batch) for batch in batches):
             super()._take(batches)

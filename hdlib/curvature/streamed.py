@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from hdlib.curvature.inputs.data import Batch, Data
 from hdlib.curvature.inputs.door import Door
-from hdlib.curvature.inputs.objective import NoHessianError, Objective
+from hdlib.curvature.inputs.objective import Objective, require_finite
 from hdlib.curvature.inputs.settings import twice_differentiable
 from hdlib.curvature.linear import CurvatureOperator
 from hdlib.curvature.losses import Loss
@@ -82,8 +82,6 @@ class StreamedOperator(CurvatureOperator):
                     total[:, columns] += product(block[:, columns]) * (weight / self._weight)
             bar.update()
         bar.close()
-        if not torch.isfinite(total).all() and torch.isfinite(block).all():
-            raise NoHessianError(
-                "second derivatives are not finite: a square root or a norm at zero?"
-            )
+        if torch.isfinite(block).all():
+            require_finite("second derivatives are", total)
         return total.to(self.dtype)

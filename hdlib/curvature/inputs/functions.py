@@ -9,7 +9,7 @@ from hdlib.curvature.inputs.copies import kept_results
 from hdlib.curvature.inputs.data import Batch
 from hdlib.curvature.inputs.moves import direction, moved
 from hdlib.curvature.inputs.nested import tensors_in
-from hdlib.curvature.inputs.objective import SHARED, NoHessianError, Objective
+from hdlib.curvature.inputs.objective import SHARED, NoHessianError, Objective, require_finite
 from hdlib.curvature.products import hessian_map
 
 SAME = {torch.float64: 1e-9, torch.float32: 1e-4}
@@ -231,8 +231,7 @@ def _products(objective: Objective, batch: Batch, u: Tensor, v: Tensor) -> Tenso
         found = hessian_map(objective, batch)(torch.stack([u, v], 1)).detach().T
     except RuntimeError as error:
         raise NoHessianError(f"the second derivative cannot be taken: {error}") from error
-    if not torch.isfinite(found).all():
-        raise NoHessianError("second derivatives are not finite: a square root or a norm at zero?")
+    require_finite("second derivatives are", found)
     return found
 
 

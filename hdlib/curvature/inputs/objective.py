@@ -175,6 +175,16 @@ class Objective:
         )
 
 
+def require_finite(what: str, found: Tensor) -> None:
+    """Refuse derivatives that are not finite.
+
+    Raises:
+        NoHessianError: if one is not.
+    """
+    if not torch.isfinite(found).all():
+        raise NoHessianError(f"{what} not finite: a square root or a norm at zero?")
+
+
 def _scalar(value: Any) -> Tensor:
     if not isinstance(value, Tensor) or value.numel() != 1:
         got = tuple(value.shape) if isinstance(value, Tensor) else type(value).__name__
