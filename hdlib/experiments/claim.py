@@ -1,0 +1,77 @@
+"""Claims: what a chapter says, as data that is decided on its published runs."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from typing import Generic, TypeVar
+
+from hdlib.display import Markdown
+
+R = TypeVar("R")
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """Whether a claim holds, and the numbers that say so.
+
+    Attributes:
+        holds: the decision.
+        values: numbers and words by name, for the sentences of the claim.
+    """
+
+    holds: bool
+    values: Mapping[str, object]
+
+
+@dataclass(frozen=True)
+class Claim(Generic[R]):
+    """A sentence that results of published runs decide.
+
+    Attributes:
+        name: short, of letters and hyphens; unique in its chapter.
+        says: the sentence; ``{name:format}`` stands for a value of the verdict.
+        evidence: the numbers behind it, with values likewise.
+        decide: results of the published runs ↦ verdict.
+        seeds: how many networks, trained from different seeds, it was looked at in.
+        null: what it is compared with; "none" where there is nothing.
+        refuted_by: the observation that would refute it.
+        replaces: an earlier claim that this one overturned, and why; "" for none.
+    """
+
+    name: str
+    says: str
+    evidence: str
+    decide: Callable[[R], Verdict]
+    seeds: int
+    null: str
+    refuted_by: str
+    replaces: str = ""
+
+    def shown(self, results: R) -> Markdown:
+        """The claim as a paragraph: sentence, whether it holds, evidence, and what refutes it."""
+        verdict = self.decide(results)
+        says, evidence = (text.format(**verdict.values) for text in (self.says, self.evidence))
+        seeds = "one seed" if self.seeds == 1 else f"{self.seeds} seeds"
+        parts = [
+            f"**{says}** {'Holds' if verdict.holds else 'DOES NOT HOLD'} in the published runs "
+            f"({seeds}; null: {self.null}).",
+            evidence,
+            f"Refuted by: {self.refuted_by}",
+        ]
+        if self.replaces:
+            parts.append(f"*Earlier: {self.replaces}*")
+        return Markdown(" ".join(part for part in parts if part))
+
+
+def shown(claims: Iterable[Claim[R]], results: R, *names: str) -> Markdown:
+    """Claims as a list: those of the names given, in this order, or all.
+
+    Raises:
+        ValueError: if there is no claim of a name.
+    """
+    known = {claim.name: claim for claim in claims}
+    if unknown := set(names) - set(known):
+        raise ValueError(f"no claim is named {', '.join(sorted(unknown))}; there are: {[*known]}")
+    chosen = [known[name] for name in names] or list(known.values())
+    return Markdown("\n".join(f"- {claim.shown(results)}" for claim in chosen))
