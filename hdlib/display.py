@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import html
+import re
 from collections.abc import Iterable, Sequence
 
 
@@ -40,6 +42,17 @@ def table(
         lines.append(list(map(str, row)))
     escaped = [[cell.replace("|", r"\|") for cell in line] for line in lines]
     return Markdown("\n".join(f"| {' | '.join(line)} |" for line in escaped))
+
+
+def escaped(text: str) -> str:
+    """Text that Markdown and HTML show as it is, on one line.
+
+    Example:
+        >>> print(escaped("<b> *x86_64*"))
+        &lt;b&gt; \\*x86\\_64\\*
+    """
+    line = " ".join(text.split())
+    return re.sub(r"([\\`*_{}\[\]$~^@])", r"\\\1", html.escape(line, quote=False))
 
 
 def extent(values: Iterable[float], form: str = "") -> str:

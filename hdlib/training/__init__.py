@@ -1,24 +1,33 @@
 """How it learns."""
 
-from hdlib.training.evaluate import evaluate
-from hdlib.training.loop import (
-    HISTORY,
-    checkpoint_name,
-    optimizer_name,
-    stored_checkpoints,
-    train,
-)
+from hdlib.training.evaluate import evaluate, evaluation, logits_of, supervised
+from hdlib.training.files import HISTORY, checkpoint_name, state_name
+from hdlib.training.loop import train
 from hdlib.training.losses import cross_entropy_float64
+from hdlib.training.plan import Batches, Log, Plan, Resolution, Schedule, State
 from hdlib.training.schedule import checkpoint_steps, grokking_steps
+from hdlib.training.stage import TrainingStage
+from hdlib.training.state import moment, state_tensors
 
 __all__ = [
     "HISTORY",
+    "Batches",
+    "Log",
+    "Plan",
+    "Resolution",
+    "Schedule",
+    "State",
+    "TrainingStage",
     "checkpoint_name",
     "checkpoint_steps",
     "cross_entropy_float64",
     "evaluate",
+    "evaluation",
     "grokking_steps",
-    "optimizer_name",
-    "stored_checkpoints",
+    "logits_of",
+    "moment",
+    "state_name",
+    "state_tensors",
+    "supervised",
     "train",
 ]

@@ -1,16 +1,11 @@
-"""Configs: frozen, checked, and the key of a run."""
+"""Configs: frozen, and checked."""
 
 from __future__ import annotations
 
-import hashlib
-import json
 from collections.abc import Mapping
 from typing import Any, ClassVar, Self
 
 from pydantic import BaseModel, ConfigDict, ValidationError
-
-FORMAT = 1
-"""Version of what a run holds; part of every key, so that another format is another run."""
 
 
 class ConfigError(ValueError):
@@ -66,10 +61,3 @@ class Config(BaseModel):
             else:
                 sentences.append(fault["msg"].removeprefix("Value error, "))
         return "; ".join(sentences)
-
-    @property
-    def key(self) -> str:
-        """First 16 hexadecimal digits of the sha256 of all fields and the format version."""
-        identity = {"format": FORMAT, "experiment": self.experiment, "config": self.model_dump()}
-        canonical = json.dumps(identity, sort_keys=True, separators=(",", ":"))
-        return hashlib.sha256(canonical.encode()).hexdigest()[:16]

@@ -30,7 +30,7 @@ def environment(device: torch.device) -> dict[str, Any]:
 
 def _git_commit() -> str | None:
     """The commit of the source tree, with ``-dirty`` where it was changed; None outside one."""
-    tree = Path(__file__).parent.parent
+    tree = Path(__file__).parent.parent.parent
     if not (tree / ".git").exists():
         return None
     try:

@@ -1,0 +1,38 @@
+"""The store: what was computed, found by what it depends on and by nothing else."""
+
+from hdlib.store.arrays import Arrays, ArrayStage, Timed
+from hdlib.store.config import Config, ConfigError
+from hdlib.store.experiment import Experiment
+from hdlib.store.folder import DamagedRunError
+from hdlib.store.parallel import one_thread, side_by_side
+from hdlib.store.places import PUBLISHED, home, roots
+from hdlib.store.provenance import provenance
+from hdlib.store.registry import Registry
+from hdlib.store.run import Run
+from hdlib.store.stage import Agreement, CannotRecomputeError, Item, Stage, file_name
+from hdlib.store.stored import ChangedError, Stored
+
+__all__ = [
+    "PUBLISHED",
+    "Agreement",
+    "ArrayStage",
+    "Arrays",
+    "CannotRecomputeError",
+    "ChangedError",
+    "Config",
+    "ConfigError",
+    "DamagedRunError",
+    "Experiment",
+    "Item",
+    "Registry",
+    "Run",
+    "Stage",
+    "Stored",
+    "Timed",
+    "file_name",
+    "home",
+    "one_thread",
+    "provenance",
+    "roots",
+    "side_by_side",
+]

@@ -1,0 +1,86 @@
+"""Arrays and tables as bytes, and back: safetensors and Parquet, nothing that runs code."""
+
+from __future__ import annotations
+
+import io
+import json
+from collections.abc import Mapping
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import safetensors.torch
+import torch
+from numpy.typing import NDArray
+from safetensors import SafetensorError
+from torch import Tensor
+
+MOST_VALUES = 100_000_000
+"""In a table; more are refused by what its header declares, before they are read."""
+
+
+class FormatError(ValueError):
+    """Bytes that are not what they should be."""
+
+
+def tensor_bytes(tensors: Mapping[str, Tensor]) -> bytes:
+    """Tensors as a safetensors file; the same tensors give the same bytes."""
+    still = {key: value.detach().cpu().contiguous() for key, value in tensors.items()}
+    return safetensors.torch.save(still)
+
+
+def array_bytes(arrays: Mapping[str, NDArray]) -> bytes:
+    """Arrays as a safetensors file."""
+    return tensor_bytes({key: torch.tensor(np.asarray(value)) for key, value in arrays.items()})
+
+
+def table_bytes(columns: Mapping[str, NDArray]) -> bytes:
+    """Columns of one length as a Parquet file."""
+    buffer = io.BytesIO()
+    pq.write_table(pa.table({key: pa.array(value) for key, value in columns.items()}), buffer)
+    return buffer.getvalue()
+
+
+def read_tensors(content: bytes) -> dict[str, Tensor]:
+    """Tensors of a safetensors file.
+
+    Raises:
+        FormatError: if the bytes are no such file.
+    """
+    try:
+        return safetensors.torch.load(content)
+    except (SafetensorError, ValueError, KeyError, RecursionError) as error:
+        raise FormatError(f"no safetensors file: {error}") from error
+
+
+def read_arrays(content: bytes) -> dict[str, NDArray]:
+    """Arrays of a safetensors file; raises as `read_tensors` does."""
+    return {key: tensor.numpy() for key, tensor in read_tensors(content).items()}
+
+
+def read_table(content: bytes) -> dict[str, NDArray]:
+    """An array for each column of a Parquet file.
+
+    Raises:
+        FormatError: if the bytes are no such file, or it declares more than 10⁸ values.
+    """
+    try:
+        file = pq.ParquetFile(io.BytesIO(content))
+        declared = file.metadata.num_rows * file.metadata.num_columns
+        if declared > MOST_VALUES:
+            raise FormatError(f"a table of {declared:,} values; at most {MOST_VALUES:,} are read")
+        table = file.read()
+        return {column: table[column].to_numpy() for column in table.column_names}
+    except (pa.ArrowException, OSError, ValueError) as error:
+        raise (
+            error if isinstance(error, FormatError) else FormatError(f"no Parquet file: {error}")
+        ) from error
+
+
+def canonical(value: object) -> str:
+    """JSON of a value, the same for equal values.
+
+    Raises:
+        ValueError: if a number in it is not finite.
+    """
+    return json.dumps(value, sort_keys=True, separators=(",", ":"), allow_nan=False)

@@ -1,0 +1,124 @@
+"""Training as a stage: how long it goes on is in no key."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from hdlib.store import Agreement, CannotRecomputeError, Config, Item, Run, Stage
+from hdlib.training.files import (
+    HISTORY,
+    WEIGHTS,
+    checkpoint_name,
+    read_rows,
+    state_name,
+    steps_in,
+)
+from hdlib.training.loop import due_steps, train
+from hdlib.training.plan import Plan, Schedule, State
+
+AGREEMENT = 1e-4
+"""Largest relative difference of a row of the history that counts as rounding, in float32."""
+
+
+class TrainingStage(Stage):
+    """A training whose first steps are those of any longer one.
+
+    Args:
+        name: "experiment/training".
+        fields: names of the config's fields that the training depends on, and not its length.
+        schedule: config ↦ steps with a row, and checkpoints.
+        plan: (config, device) ↦ what is trained, at its start.
+        version: number that is raised when a correction changes the result.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        *,
+        fields: tuple[str, ...],
+        schedule: Callable[[Any], Schedule],
+        plan: Callable[[Any, torch.device], Plan],
+        version: int = 1,
+    ) -> None:
+        self.name = name
+        self.fields = fields
+        self.version = version
+        self._schedule = schedule
+        self._plan = plan
+
+    def missing(self, run: Run[Any]) -> list[str]:
+        stored, schedule = run.stored(self), self._schedule(run.config)
+        known = {row["step"] for row in schedule.view(read_rows(stored))}
+        due = due_steps(stored, schedule)
+        history = [] if known.issuperset(schedule.steps) else [HISTORY]
+        return [*history, *(checkpoint_name(step) for step in due if step in known)]
+
+    def make(self, run: Run[Any], names: Sequence[str]) -> None:
+        stored, schedule = run.stored(self), self._schedule(run.config)
+        steps = [
+            step for step in schedule.steps if {checkpoint_name(step), state_name(step)} & {*names}
+        ]
+        train(stored, self._plan(run.config, run.device), schedule, also=steps)
+
+    def history(self, run: Run[Any]) -> dict[str, NDArray]:
+        """Columns of the history, up to the run's last step.
+
+        Raises:
+            DamagedRunError: if the history is missing or altered.
+        """
+        table = run.table(self, HISTORY)
+        shown = np.isin(table["step"], self._schedule(run.config).steps)
+        return {name: values[shown] for name, values in table.items()}
+
+    def checkpoints(self, run: Run[Any]) -> list[int]:
+        """Checkpoints of the run, ascending, also those whose weights were dropped."""
+        schedule = self._schedule(run.config)
+        return schedule.kept(schedule.view(read_rows(run.stored(self))))
+
+    def with_weights(self, run: Run[Any]) -> list[int]:
+        """Checkpoints of the run whose weights are there, ascending."""
+        there = {*steps_in(run.stored(self), WEIGHTS)}
+        return [step for step in self.checkpoints(run) if step in there]
+
+    def weights(self, run: Run[Any], step: int) -> dict[str, Tensor]:
+        """Weights at a checkpoint, by name.
+
+        Raises:
+            ValueError: if the run does not have them.
+        """
+        if not run.stored(self).has(checkpoint_name(step)):
+            raise ValueError(f"step={step}: weights are kept at {self.with_weights(run)}")
+        return run.tensors(self, checkpoint_name(step))
+
+    def state(self, run: Run[Any], step: int) -> dict[str, Tensor]:
+        """Whole state at a checkpoint, as `hdlib.training.state_tensors` gives it.
+
+        Raises:
+            DamagedRunError: if it is not kept.
+        """
+        return run.tensors(self, state_name(step))
+
+    def checked(self, run: Run[Any]) -> list[Item]:
+        return list(self.with_weights(run))
+
+    def check(self, run: Run[Any], item: Item) -> list[Agreement]:
+        """Compare a row of the history with what is measured on the stored weights."""
+        if not isinstance(item, int) or not run.stored(self).has(checkpoint_name(item)):
+            raise CannotRecomputeError(f"{self.name}: the weights at step {item} are not kept")
+        plan, history = self._plan(run.config, run.device), self.history(run)
+        plan.model.load_state_dict(self.weights(run, item))
+        at = int(np.searchsorted(history["step"], item))
+        measured = {}
+        for log in plan.logs:
+            measured |= log.measure(State(plan.model, plan.optimizer, item))
+        errors = []
+        for name, value in measured.items():
+            stored = float(history[name][at])
+            errors.append(abs(value - stored) / max(abs(stored), 1e-8))
+        return [Agreement("row of the history over itself", max(errors), AGREEMENT)]
