@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import fields
 from os import PathLike
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, ClassVar, Self
 
 import numpy as np
 import safetensors.numpy
@@ -27,20 +27,16 @@ class Saved:
     The file is safetensors; what is no array is in its metadata, with a sha256 of everything.
     """
 
+    _saved_within: ClassVar[Mapping[str, type[Saved]]] = {}
+    """Fields that are tuples of values which are saved with this one, and the type of these."""
+
     def save(self, path: str | PathLike[str]) -> None:
         """Write to ``path``, in place of what is there; the same value gives the same bytes.
 
         Raises:
             OSError: if it cannot be written; what was there before is there still.
         """
-        names = [field.name for field in fields(self)]  # pyright: ignore[reportArgumentType]
-        values = {name: getattr(self, name) for name in names}
-        arrays = {
-            name: np.ascontiguousarray(value)
-            for name, value in values.items()
-            if isinstance(value, np.ndarray)
-        }
-        scalars = {name: value for name, value in values.items() if name not in arrays}
+        scalars, arrays = self._apart("")
         header = {"type": type(self).__name__, "scalars": scalars}
         header["sha256"] = _sum(header, arrays)
         metadata = {HEADER: json.dumps(header, sort_keys=True)}
@@ -58,9 +54,42 @@ class Saved:
         if header["type"] != cls.__name__:
             raise ValueError(f"{path} holds a {header['type']}, not a {cls.__name__}")
         try:
-            return cls(**arrays, **header["scalars"])
-        except TypeError as error:
+            return cls._together(header["scalars"], arrays, "")
+        except (TypeError, AttributeError) as error:
             raise ValueError(f"{path} is of another version of {cls.__name__}: {error}") from error
+
+    def _apart(self, prefix: str) -> tuple[dict[str, Any], dict[str, NDArray]]:
+        """What is no array by its name, and the arrays by theirs after the prefix."""
+        scalars, arrays = {}, {}
+        for name in (field.name for field in fields(self)):  # pyright: ignore[reportArgumentType]
+            value = getattr(self, name)
+            if name in self._saved_within:
+                parts = [part._apart(f"{prefix}{name}.{i}.") for i, part in enumerate(value)]
+                scalars[name] = [part for part, _ in parts]
+                for _, found in parts:
+                    arrays |= found
+            elif isinstance(value, np.ndarray):
+                arrays[prefix + name] = np.ascontiguousarray(value)
+            else:
+                scalars[name] = value
+        return scalars, arrays
+
+    @classmethod
+    def _together(
+        cls, scalars: Mapping[str, Any], arrays: Mapping[str, NDArray], prefix: str
+    ) -> Self:
+        """The value of which these are the parts."""
+        values = dict(scalars)
+        for name, kind in cls._saved_within.items():
+            parts = enumerate(values.get(name, ()))
+            values[name] = tuple(
+                kind._together(p, arrays, f"{prefix}{name}.{i}.") for i, p in parts
+            )
+        for name, array in arrays.items():
+            field = name.removeprefix(prefix)
+            if name.startswith(prefix) and "." not in field:
+                values[field] = array
+        return cls(**values)
 
 
 def _read(path: Path) -> tuple[dict[str, Any], dict[str, NDArray]]:
