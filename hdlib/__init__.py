@@ -39,6 +39,7 @@ from hdlib.curvature import (
     spectrum,
     trace,
 )
+from hdlib.trajectory import Trajectory
 
 __all__ = [
     "ConvergenceError",
@@ -55,6 +56,7 @@ __all__ = [
     "PreconditionedOperator",
     "Spectrum",
     "TraceEstimate",
+    "Trajectory",
     "algebraic_connectivity",
     "dendrogram",
     "density",

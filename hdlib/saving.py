@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import fields
 from os import PathLike
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, ClassVar, Self, TypeVar
 
 import numpy as np
 import safetensors.numpy
@@ -19,6 +19,7 @@ from hdlib.atomic import write_atomically
 
 HEADER = "hdlib"
 """Key of the metadata: the type, its scalars, and the sum of all, as JSON."""
+Value = TypeVar("Value", bound="Saved")
 
 
 class Saved:
@@ -27,20 +28,16 @@ class Saved:
     The file is safetensors; what is no array is in its metadata, with a sha256 of everything.
     """
 
+    _saved_within: ClassVar[Mapping[str, type[Saved]]] = {}
+    """Fields that are tuples of values which are saved with this one, and the type of these."""
+
     def save(self, path: str | PathLike[str]) -> None:
         """Write to ``path``, in place of what is there; the same value gives the same bytes.
 
         Raises:
             OSError: if it cannot be written; what was there before is there still.
         """
-        names = [field.name for field in fields(self)]  # pyright: ignore[reportArgumentType]
-        values = {name: getattr(self, name) for name in names}
-        arrays = {
-            name: np.ascontiguousarray(value)
-            for name, value in values.items()
-            if isinstance(value, np.ndarray)
-        }
-        scalars = {name: value for name, value in values.items() if name not in arrays}
+        scalars, arrays = _apart(self)
         header = {"type": type(self).__name__, "scalars": scalars}
         header["sha256"] = _sum(header, arrays)
         metadata = {HEADER: json.dumps(header, sort_keys=True)}
@@ -58,9 +55,43 @@ class Saved:
         if header["type"] != cls.__name__:
             raise ValueError(f"{path} holds a {header['type']}, not a {cls.__name__}")
         try:
-            return cls(**arrays, **header["scalars"])
-        except TypeError as error:
+            return _together(cls, header["scalars"], arrays)
+        except (TypeError, AttributeError) as error:
             raise ValueError(f"{path} is of another version of {cls.__name__}: {error}") from error
+
+
+def _apart(value: Saved, prefix: str = "") -> tuple[dict[str, Any], dict[str, NDArray]]:
+    """What is no array, by its name, and the arrays by theirs after the prefix."""
+    scalars, arrays = {}, {}
+    for name in (field.name for field in fields(value)):  # pyright: ignore[reportArgumentType]
+        part = getattr(value, name)
+        if name in value._saved_within:
+            inner = [_apart(one, f"{prefix}{name}.{i}.") for i, one in enumerate(part)]
+            scalars[name] = [found for found, _ in inner]
+            for _, found in inner:
+                arrays |= found
+        elif isinstance(part, np.ndarray):
+            arrays[prefix + name] = np.ascontiguousarray(part)
+        else:
+            scalars[name] = part
+    return scalars, arrays
+
+
+def _together(
+    kind: type[Value], scalars: Mapping[str, Any], arrays: Mapping[str, NDArray], prefix: str = ""
+) -> Value:
+    """The value of which `_apart` made these."""
+    values = dict(scalars)
+    for name, inner in kind._saved_within.items():
+        values[name] = tuple(
+            _together(inner, found, arrays, f"{prefix}{name}.{i}.")
+            for i, found in enumerate(values.get(name, ()))
+        )
+    for name, array in arrays.items():
+        field = name.removeprefix(prefix)
+        if name.startswith(prefix) and "." not in field:
+            values[field] = array
+    return kind(**values)
 
 
 def _read(path: Path) -> tuple[dict[str, Any], dict[str, NDArray]]:

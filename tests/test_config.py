@@ -8,7 +8,7 @@ from pydantic import Field
 
 import hdlib.config
 from hdlib.config import Config, ConfigError
-from hdlib.experiments.mnist import MnistConfig
+from hdlib.experiments.mnist.config import MnistConfig
 
 
 class Tiny(Config):

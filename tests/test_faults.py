@@ -16,14 +16,15 @@ import torch
 import torch.nn.functional as F
 
 from hdlib.curvature import hessian
-from hdlib.experiments import mnist
-from hdlib.experiments.mnist import MnistConfig, draws_name, spectrum_name, sweep_name
+from hdlib.experiments.mnist import recipe as mnist
+from hdlib.experiments.mnist.config import MnistConfig
+from hdlib.experiments.mnist.recipe import draws_name, spectrum_name, sweep_name
 from hdlib.runs import Run
 from hdlib.tasks import load_images
 from hdlib.training import HISTORY, checkpoint_name
 
 PROCESSES = multiprocessing.get_context("forkserver")
-PROCESSES.set_forkserver_preload(["hdlib.experiments.mnist"])
+PROCESSES.set_forkserver_preload(["hdlib.experiments.mnist.recipe"])
 
 CONFIG = MnistConfig(
     dataset="digits",

@@ -18,12 +18,12 @@ import torch
 import hdlib
 import hdlib.runs
 from hdlib.config import Config
-from hdlib.experiments import mnist
+from hdlib.experiments.mnist import recipe as mnist
 from hdlib.runs import DamagedRunError, Run, find_runs, home, roots
 
 CPU = torch.device("cpu")
 PROCESSES = multiprocessing.get_context("forkserver")
-PROCESSES.set_forkserver_preload(["hdlib.experiments.mnist"])
+PROCESSES.set_forkserver_preload(["hdlib.experiments.mnist.recipe"])
 
 
 class Tiny(Config):

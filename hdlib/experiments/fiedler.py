@@ -24,8 +24,11 @@ from hdlib.clustering import (
 )
 from hdlib.curvature import HessianSplit, hessian, hessian_split, parameter_layers
 from hdlib.device import resolve_device
-from hdlib.experiments import fiedler_parts, mnist
-from hdlib.experiments.mnist import MnistConfig, hessian_data, log_spaced, model_at
+from hdlib.experiments import fiedler_parts
+from hdlib.experiments.lenet import log_spaced
+from hdlib.experiments.mnist import recipe as mnist
+from hdlib.experiments.mnist.config import MnistConfig
+from hdlib.experiments.mnist.recipe import hessian_data, model_at
 from hdlib.measures import binned
 from hdlib.models import LeNetTiny
 from hdlib.runs import Run
@@ -125,7 +128,7 @@ def run(config: FiedlerConfig, *, root: Path | None = None) -> Run[FiedlerConfig
         root: where to look and compute instead of the usual roots.
 
     Raises:
-        Those of `hdlib.experiments.mnist.run`.
+        Those of `hdlib.experiments.mnist.recipe.run`.
     """
     found = Run.of(config) if root is None else Run(config, root)
     if not found.complete:

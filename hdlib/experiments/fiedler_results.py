@@ -22,7 +22,7 @@ from hdlib.experiments.fiedler import (
     trained_run,
     tree_name,
 )
-from hdlib.experiments.mnist import model_at, spectrum_name
+from hdlib.experiments.mnist.recipe import model_at, spectrum_name
 from hdlib.measures import binned_shares
 from hdlib.runs import Run
 from hdlib.training import HISTORY

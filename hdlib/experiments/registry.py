@@ -8,7 +8,8 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from hdlib.config import Config
-from hdlib.experiments import fiedler, grokking, mnist
+from hdlib.experiments import fiedler, grokking
+from hdlib.experiments.mnist import recipe as mnist
 from hdlib.runs import DamagedRunError, Run, find_runs
 from hdlib.training import stored_checkpoints
 

@@ -23,7 +23,7 @@ from torch.func import functional_call, grad, jvp, vmap
 from hdlib.clustering import dendrogram
 from hdlib.clustering.fiedler import Laplacian, bipartition, fiedler_vector
 from hdlib.curvature import HessianOperator, hessian, lanczos, spectrum
-from hdlib.experiments.mnist import syrk_seconds
+from hdlib.experiments.mnist.recipe import syrk_seconds
 from hdlib.models import LeNetTiny, ModularTransformer, PlainTransformer
 from hdlib.parallel import side_by_side
 from hdlib.tasks import load_images, modular_task, planted_hessian

@@ -29,7 +29,8 @@ from hdlib.experiments.fiedler_parts_results import (
     ratios,
 )
 from hdlib.experiments.fiedler_results import FiedlerResults
-from hdlib.experiments.mnist import MnistConfig, hessian_data, model_at
+from hdlib.experiments.mnist.config import MnistConfig
+from hdlib.experiments.mnist.recipe import hessian_data, model_at
 from hdlib.models import LeNetTiny
 from hdlib.runs import Run
 from hdlib.tasks import load_images

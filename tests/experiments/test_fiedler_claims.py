@@ -21,7 +21,7 @@ from hdlib.experiments.fiedler_parts_results import (
 from hdlib.experiments.fiedler_recovery import HALVED, TREE, scores, standard_error
 from hdlib.experiments.fiedler_results import SAMPLES, SUCCESSIVE, FiedlerResults
 from hdlib.experiments.fiedler_seeds import SEEDS
-from hdlib.experiments.mnist import spectrum_name
+from hdlib.experiments.mnist.recipe import spectrum_name
 from hdlib.runs import PUBLISHED, Run
 
 UNITS, CLASSES = "units of conv2", "classes of linear"

@@ -1,4 +1,4 @@
-"""What the MNIST chapter shows of its run: arrays for the figures, and tables."""
+"""What the MNIST chapter shows of its runs: arrays for figures, tables and claims."""
 
 from __future__ import annotations
 
@@ -9,23 +9,15 @@ from numpy.typing import NDArray
 
 from hdlib.clustering import dendrogram
 from hdlib.curvature import parameter_layers
-from hdlib.display import Markdown, table
-from hdlib.experiments.mnist import (
-    DRAW_SIZE,
-    MnistConfig,
+from hdlib.experiments.lenet import log_spaced
+from hdlib.experiments.mnist.config import MnistConfig
+from hdlib.experiments.mnist.gaps import CLASSES, predicted, searched
+from hdlib.experiments.mnist.recipe import (
     draws_name,
-    log_spaced,
     model_at,
+    run,
     spectrum_name,
     sweep_name,
-)
-from hdlib.experiments.mnist_outliers import (
-    CLASSES,
-    GAP_HEADER,
-    gap_row,
-    null_table,
-    predicted,
-    searched,
 )
 from hdlib.measures import GapTest, spectral_summary, subspace_overlap
 from hdlib.runs import Run
@@ -35,6 +27,8 @@ Array = NDArray[np.float64]
 
 CHOSEN = 4
 RESOLUTIONS = 200
+ROUNDING = 1e-13
+"""An eigenvalue below this part of the largest is zero, to rounding."""
 LARGEST = "largest eigenvalue"
 GAP = "gap to the next"
 RANK = "rank of the highest score"
@@ -43,6 +37,8 @@ CARRY = "images that carry λ"
 SMALL = "eigenvalues with |λ| < 0.01"
 QUOTED = {LARGEST: 52.1, GAP: 39.8, SMALL: 5_075}
 """The original work's headline: step 14,070, test accuracy 98.6%, Hessian over 50 samples."""
+ALL_DATA = "all training data"
+OWN_SAMPLES = "the Hessian's samples"
 
 
 def headline(eigenvalues: Array) -> dict[str, float]:
@@ -57,7 +53,8 @@ def headline(eigenvalues: Array) -> dict[str, float]:
 class MnistResults:
     """Everything the chapter shows, read from a complete run.
 
-    T checkpoints, n parameters, m eigenvectors at both ends together, L layers.
+    T checkpoints, n parameters, m eigenvectors at both ends together, L layers, S steps and N sizes
+    of the sample sweep.
 
     Attributes:
         run: the run.
@@ -73,6 +70,14 @@ class MnistResults:
         self._spectra = [run.arrays(spectrum_name(step)) for step in run.config.checkpoints]
         self._last_model = model_at(run, run.config.checkpoints[-1])
 
+    def at(self, step: int) -> int:
+        """Position of a checkpoint.
+
+        Raises:
+            ValueError: if ``step`` is not one.
+        """
+        return self.run.config.checkpoints.index(step)
+
     def _stacked(self, key: str) -> Array:
         return np.stack([spectrum[key] for spectrum in self._spectra])
 
@@ -85,6 +90,10 @@ class MnistResults:
     def history(self) -> dict[str, NDArray]:
         """Columns of the training history."""
         return self.run.table(HISTORY)
+
+    def logged(self, key: str, step: int) -> float:
+        """A column of the training history at a step that was logged."""
+        return float(self.history[key][np.searchsorted(self.history["step"], step)])
 
     @property
     def chosen(self) -> dict[str, int]:
@@ -128,6 +137,20 @@ class MnistResults:
         return {label: self.cluster_counts[i] for label, i in self.chosen.items()}
 
     @property
+    def zeros(self) -> NDArray[np.int64]:
+        """(T,) number of eigenvalues that are zero to rounding."""
+        sizes = np.abs(self.eigenvalues)
+        return (sizes < ROUNDING * sizes.max(1, keepdims=True)).sum(1)
+
+    @property
+    def symmetric_zeros(self) -> int:
+        """How many eigenvalues the invariance of softmax makes zero: weights and bias of one class.
+
+        A vector added to all rows of the read-out changes no loss, at any weights.
+        """
+        return self._last_model.linear.in_features + 1
+
+    @property
     def layers(self) -> list[str]:
         """Names of the layers."""
         return list(parameter_layers(self._last_model))
@@ -138,10 +161,15 @@ class MnistResults:
         sizes = np.array([len(rows) for rows in parameter_layers(self._last_model).values()])
         return sizes / sizes.sum()
 
+    @cached_property
+    def layer_weights(self) -> Array:
+        """(T, m, L) eigenvectors' weight per layer, that of the largest eigenvalue first."""
+        return self._stacked("layer_weights")[:, ::-1]
+
     def compositions(self, k: int) -> dict[str, tuple[Array, Array]]:
         """Top k eigenvalues, descending, and their vectors' weight per layer, (k, L)."""
         return {
-            label: (self.eigenvalues[i][::-1][:k], self._spectra[i]["layer_weights"][::-1][:k])
+            label: (self.eigenvalues[i][::-1][:k], self.layer_weights[i, :k])
             for label, i in self.chosen.items()
         }
 
@@ -163,8 +191,8 @@ class MnistResults:
         of the loss over all training data, and that over the same samples.
         """
         return {
-            "all training data": self._stacked("gradient_cosines")[:, -CLASSES:].sum(1),
-            "the Hessian's samples": self._stacked("sample_gradient_cosines")[:, -CLASSES:].sum(1),
+            ALL_DATA: self._stacked("gradient_cosines")[:, -CLASSES:].sum(1),
+            OWN_SAMPLES: self._stacked("sample_gradient_cosines")[:, -CLASSES:].sum(1),
         }
 
     @property
@@ -178,6 +206,18 @@ class MnistResults:
         bases = self._stacked("top_vectors").astype(np.float64)
         return np.array([[subspace_overlap(a, b) for b in bases] for a in bases])
 
+    @property
+    def certificates(self) -> dict[str, float]:
+        """The worst relative errors over all checkpoints, by what is wrong."""
+        largest = np.abs(self.eigenvalues).max(1)
+        return {
+            "residual ‖Hv − λv‖ over |λ|max, all stored pairs": float(
+                (self._stacked("residuals").max(1) / largest).max()
+            ),
+            "trace of H against Σλ": float(self._stacked("trace_error").max()),
+            "Frobenius norm against (Σλ²)^½": float(self._stacked("frobenius_error").max()),
+        }
+
     @cached_property
     def _sweep(self) -> list[list[dict[str, NDArray]]]:
         config = self.run.config
@@ -189,19 +229,26 @@ class MnistResults:
         ]
 
     @cached_property
+    def sweep_eigenvalues(self) -> Array:
+        """(S, N, n), ascending, by number of samples."""
+        return np.array([[entry["eigenvalues"] for entry in row] for row in self._sweep])
+
+    @property
+    def sweep_gradients(self) -> Array:
+        """(S, N) fraction of the full gradient's squared norm in the top-10 eigenspace."""
+        cosines = [[entry["gradient_cosines"] for entry in row] for row in self._sweep]
+        return np.array(cosines)[..., -CLASSES:].sum(-1)
+
+    @cached_property
     def sweep_measures(self) -> dict[str, Array]:
-        """Headline numbers and highest scores by number of samples, (sweep steps, sizes)."""
-        names = [*QUOTED, RANK, SCORE, CARRY]
-        values = []
-        for row in self._sweep:
-            for entry in row:
-                eigenvalues = entry["eigenvalues"]
-                carry = float(entry["effective_samples"])
-                numbers = headline(eigenvalues).values()
-                gap = searched(eigenvalues)
-                values.append([*numbers, gap.rank, gap.score, carry])
-        shape = len(self._sweep), len(self._sweep[0]), len(names)
-        return dict(zip(names, np.moveaxis(np.reshape(values, shape), 2, 0), strict=True))
+        """Headline numbers and highest scores by number of samples, (S, N)."""
+        rows = []
+        for entry in (entry for row in self._sweep for entry in row):
+            gap = searched(entry["eigenvalues"])
+            tested = {RANK: gap.rank, SCORE: gap.score, CARRY: float(entry["effective_samples"])}
+            rows.append(headline(entry["eigenvalues"]) | tested)
+        shape = len(self._sweep), -1
+        return {name: np.reshape([row[name] for row in rows], shape) for name in rows[0]}
 
     @property
     def sweep_shares(self) -> dict[str, Array]:
@@ -226,108 +273,21 @@ class MnistResults:
         """A headline number at the last checkpoint, from all training samples."""
         return float(self.sweep_measures[name][-1, -1])
 
-    def summary_table(self) -> Markdown:
-        """The chosen checkpoints at a glance."""
-        history, measures = self.history, self.measures
-        rows = []
-        for i in self.chosen.values():
-            row = int(np.flatnonzero(history["step"] == self.steps[i])[0])
-            rows.append(
-                (
-                    f"{self.steps[i]:,}",
-                    f"{history['test_accuracy'][row]:.2%}",
-                    f"{measures['largest_eigenvalue'][i]:.3g}",
-                    f"{measures['smallest_eigenvalue'][i]:.2g}",
-                    f"{measures['n_negative'][i]:,.0f}",
-                    f"{measures['n_small'][i]:,.0f}",
-                    f"{self.searched_gaps[i].score:.1f} ({self.searched_gaps[i].rank})",
-                    f"{self.gradient_fractions['all training data'][i]:.0%}",
-                )
-            )
-        header = (
-            "step",
-            "test accuracy",
-            "largest λ",
-            "smallest λ",
-            "λ < 0",
-            "|λ| < 0.01",
-            "highest score (rank)",
-            "gradient in top 10",
-        )
-        return table(header, rows)
 
-    def sweep_gap_table(self) -> Markdown:
-        """The gaps at the top against the number of samples, as `GAP_HEADER` names them."""
-        config = self.run.config
-        rows = [
-            (f"{step:,}", f"{size:,}", *gap_row(entry["eigenvalues"]))
-            for step, row in zip(config.sweep_steps, self._sweep, strict=True)
-            for size, entry in zip(config.sweep_sizes, row, strict=True)
-        ]
-        return table(("step", "N", *GAP_HEADER), rows)
+class Published:
+    """The runs that the chapter's claims are about, each read when it is first asked for."""
 
-    def null_table(self) -> Markdown:
-        """What the gaps are tested against: see `hdlib.experiments.mnist_outliers.null_table`."""
-        return null_table(self.eigenvalues)
+    @cached_property
+    def first(self) -> MnistResults:
+        """The run of the default config, from seed 42."""
+        return MnistResults(run(MnistConfig()))
 
-    def headline_table(self) -> Markdown:
-        """The original headline beside the same numbers from this run's last checkpoint."""
-        sizes = self.run.config.sweep_sizes
-        rows = []
-        for name, quoted in QUOTED.items():
-            draws = self.draw_headlines[name]
-            low, middle, high = np.quantile(draws, [0, 0.5, 1])
-            rows.append(
-                (
-                    name,
-                    f"{quoted:,}",
-                    f"{low:,.4g} … {middle:,.4g} … {high:,.4g}",
-                    *(f"{value:,.4g}" for value in self.sweep_measures[name][-1]),
-                )
-            )
-        count = self.run.config.draws
-        header = (
-            "at the last checkpoint",
-            f"quoted, N = {DRAW_SIZE}",
-            f"{count} draws of {DRAW_SIZE}: least, median, most",
-            *(f"N = {size:,}" for size in sizes),
-        )
-        return table(header, rows)
+    @cached_property
+    def second(self) -> MnistResults:
+        """The first epoch from seed 43."""
+        return MnistResults(run(MnistConfig(seed=43, n_epochs=1, sweep_checkpoints=0, draws=0)))
 
-    def gradient_table(self) -> Markdown:
-        """Fraction of the full gradient in the top-10 eigenspace against the number of samples."""
-        config = self.run.config
-        rows = [
-            (
-                f"step {step:,}",
-                *(f"{entry['gradient_cosines'][-CLASSES:].sum():.0%}" for entry in row),
-            )
-            for step, row in zip(config.sweep_steps, self._sweep, strict=True)
-        ]
-        return table(("checkpoint", *(f"N = {size:,}" for size in config.sweep_sizes)), rows)
-
-    def certificate_table(self) -> Markdown:
-        """The worst errors over all checkpoints."""
-        largest = np.abs(self.eigenvalues).max(1)
-        residual = (self._stacked("residuals").max(1) / largest).max()
-        rows = [
-            ("residual ‖Hv − λv‖ over |λ|max, all stored pairs", f"{residual:.0e}"),
-            ("trace of H against Σλ", f"{self._stacked('trace_error').max():.0e}"),
-            ("Frobenius norm against (Σλ²)^½", f"{self._stacked('frobenius_error').max():.0e}"),
-        ]
-        return table(("worst over all checkpoints", "relative error"), rows)
-
-    def cost_table(self) -> Markdown:
-        """Wall time of the exact Hessian over all training samples, against its floor."""
-        config = self.run.config
-        name = sweep_name(config.sweep_steps[-1], config.sweep_sizes[-1])
-        seconds = self.run.manifest["seconds"]
-        took, floor = seconds[f"hessian {name}"], seconds[f"syrk {name}"]
-        size = self.eigenvalues.shape[1]
-        rows = [
-            ("exact Hessian", f"{took:,.3g} s"),
-            ("`syrk` of the rows of its Jacobian, the floor", f"{floor:,.3g} s"),
-            ("ratio", f"{took / floor:.2f}"),
-        ]
-        samples = config.sweep_sizes[-1]
-        return table((f"{samples:,} samples, {size:,} × {size:,}", "wall time"), rows)
+    @property
+    def both(self) -> tuple[MnistResults, MnistResults]:
+        """The first and the second."""
+        return self.first, self.second

@@ -4,39 +4,23 @@ from __future__ import annotations
 
 from functools import cached_property, partial
 from math import sqrt
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from hdlib.display import Markdown, extent, table
-from hdlib.experiments.grokking import (
-    measures_name,
-    model_at,
-    run,
-    spectrum_name,
-)
-from hdlib.experiments.grokking_config import GrokkingConfig
-from hdlib.experiments.grokking_measures import MIRRORED, OTHERS, grid_logits, pair_accuracies
-from hdlib.experiments.grokking_nulls import widest_by_chance
+from hdlib.experiments.grokking.config import GrokkingConfig
+from hdlib.experiments.grokking.recipe import measures_name, model_at, run, spectrum_name
+from hdlib.experiments.grokking.spectra import LEADING
+from hdlib.measures.pairs import MIRRORED, OTHERS, grid_logits, pair_accuracies
 from hdlib.runs import Run
 from hdlib.training import HISTORY, stored_checkpoints
 
 SEEDS = (0, 1, 2)
 SPECTRA = 9
 """Checkpoints with a spectrum, of all runs but the chapter's, which has more."""
-LEADING = 12
-"""Gaps that are looked at, the first ones."""
 LEARNT = 0.95
 """Test accuracy from which a network counts as having generalised."""
-OUTCOME = (
-    "steps",
-    "test accuracy at the end",
-    "of mirrored / other pairs",
-    f"{LEARNT:.0%} at step",
-    "key frequencies",
-    "variance explained",
-)
-"""What is told of each run."""
 _with_ends = partial(
     GrokkingConfig, spectra=SPECTRA, eigenpairs=30, max_products=400, stored_weights=1
 )
@@ -64,8 +48,6 @@ NETWORKS: dict[str, list[GrokkingConfig]] = {
     ],
 }
 """The networks of the chapter and of the literature, one config for each seed."""
-
-
 HEADS: list[GrokkingConfig] = [
     GrokkingConfig() if (n_heads, seed) == (4, 0) else _with_ends(n_heads=n_heads, seed=seed)
     for n_heads in (1, 2, 4, 8)
@@ -83,8 +65,73 @@ VARIANTS: dict[str, GrokkingConfig] = {
 """The chapter's network with one setting changed at a time."""
 
 
+class Outcome(NamedTuple):
+    """How far a run came.
+
+    Attributes:
+        steps: training steps.
+        accuracy: accuracy on all test pairs at the end.
+        mirrored: accuracy on test pairs whose mirror is a training pair.
+        others: accuracy on the other test pairs.
+        learnt: step at which 95% of the test pairs were right; None where they never were.
+        frequencies: key frequencies of the unembedding.
+        explained: share of the logits' variance that these explain.
+    """
+
+    steps: int
+    accuracy: float
+    mirrored: float
+    others: float
+    learnt: int | None
+    frequencies: list[int]
+    explained: float
+
+
+class HeadGap(NamedTuple):
+    """Ratios of neighbouring leading eigenvalues of a network with several heads, T checkpoints.
+
+    Attributes:
+        heads: number of heads, h.
+        seed: seed of the run.
+        steps: (T,) checkpoints with a spectrum.
+        ratios: (T, 12), λₖ / λₖ₊₁ for k = 1 … 12.
+        early: (T,) bool, after the first update and with less than half of all test pairs right.
+        accuracy: accuracy on all test pairs at the end.
+    """
+
+    heads: int
+    seed: int
+    steps: NDArray
+    ratios: NDArray
+    early: NDArray[np.bool_]
+    accuracy: float
+
+    @property
+    def below(self) -> NDArray:
+        """λₕ / λₕ₊₁ at the early checkpoints."""
+        return self.ratios[self.early, self.heads - 1]
+
+    @property
+    def widest(self) -> NDArray[np.int64]:
+        """Rank of the largest ratio at the early checkpoints, from 1."""
+        return self.ratios[self.early].argmax(1) + 1
+
+    @property
+    def at_the_end(self) -> float:
+        """λₕ / λₕ₊₁ at the last checkpoint."""
+        return float(self.ratios[-1, self.heads - 1])
+
+    @property
+    def generalised(self) -> bool:
+        """Whether 95% of the test pairs are right at the end."""
+        return self.accuracy >= LEARNT
+
+
 class GrokkingSweep:
-    """Learning curves and circuits of all runs of the sweep; read, or computed where missing."""
+    """Learning curves, circuits and leading eigenvalues of all runs of the sweep.
+
+    Read where they are stored, or computed.
+    """
 
     @cached_property
     def networks(self) -> dict[str, list[Run[GrokkingConfig]]]:
@@ -98,26 +145,20 @@ class GrokkingSweep:
 
     def accuracies(self) -> dict[str, list[tuple[NDArray, NDArray]]]:
         """(steps, test accuracy) of each run of each network."""
-        return {
-            name: [_accuracy(found) for found in group] for name, group in self.networks.items()
-        }
+        return {name: [_accuracy(found) for found in group] for name, group in self.networks.items()}
 
-    def network_table(self) -> Markdown:
+    @cached_property
+    def outcomes(self) -> dict[str, list[Outcome]]:
         """How far each run of each network came."""
-        rows = [
-            (name, f"{_parameters(found):,}", found.config.seed, *_outcome(found))
-            for name, group in self.networks.items()
-            for found in group
-        ]
-        return table(("network", "parameters", "seed", *OUTCOME), rows)
+        return {name: [_outcome(found) for found in group] for name, group in self.networks.items()}
 
-    def variant_table(self) -> Markdown:
+    @cached_property
+    def variants(self) -> dict[str, Outcome]:
         """How far each variant of the chapter's network came."""
-        rows = [(name, *_outcome(run(config))) for name, config in VARIANTS.items()]
-        return table(("setting", *OUTCOME), rows)
+        return {name: _outcome(run(config)) for name, config in VARIANTS.items()}
 
     def leading(self) -> dict[str, tuple[NDArray, NDArray, int, tuple[int, int] | None]]:
-        """Steps, leading eigenvalues, number of heads and transition of the same runs."""
+        """Steps, leading eigenvalues, number of heads and transition of the runs by heads."""
         return {
             head_name(found): (
                 *leading_eigenvalues(found),
@@ -127,41 +168,10 @@ class GrokkingSweep:
             for found in self.heads
         }
 
-    def gap_table(self) -> Markdown:
-        """The gap below as many eigenvalues as there are heads, of the same runs.
-
-        By chance: how often that gap is the widest of as many in a featureless spectrum.
-        """
-        chance = widest_by_chance(LEADING)
-        rows = []
-        for found in self.heads:
-            steps, leading = leading_eigenvalues(found)
-            ratios = leading[:, :-1] / leading[:, 1:]
-            early = before_half(found, steps)
-            h = found.config.n_heads
-            below = ratios[early, h - 1]
-            widest = int((ratios[early].argmax(1) == h - 1).sum())
-            rows.append(
-                (
-                    _heads(found),
-                    found.config.seed,
-                    extent(below, ".2f"),
-                    f"{widest} of {early.sum()}",
-                    extent(chance[:, h - 1], ".0%"),
-                    f"{_accuracy(found)[1][-1]:.1%}",
-                    f"{ratios[-1, h - 1]:.2f}",
-                )
-            )
-        header = (
-            "heads h",
-            "seed",
-            "λₕ / λₕ₊₁, less than half learnt",
-            f"largest of {LEADING} ratios",
-            "by chance",
-            "test accuracy at the end",
-            "λₕ / λₕ₊₁ at the end",
-        )
-        return table(header, rows)
+    @cached_property
+    def gaps(self) -> dict[str, HeadGap]:
+        """Ratios of the leading eigenvalues of the same runs."""
+        return {head_name(found): _head_gap(found) for found in self.heads}
 
 
 def leading_eigenvalues(found: Run[GrokkingConfig]) -> tuple[NDArray, NDArray]:
@@ -180,23 +190,14 @@ def transition(steps: NDArray, accuracy: NDArray) -> tuple[int, int] | None:
     return (int(steps[left[0]]), int(steps[reached[0]])) if len(reached) else None
 
 
-def before_half(found: Run[GrokkingConfig], steps: NDArray) -> NDArray[np.bool_]:
-    """(T,) checkpoints after the first update with a test accuracy below one half."""
-    history = found.table(HISTORY)
-    return (steps > 0) & (history["test_accuracy"][np.searchsorted(history["step"], steps)] < 0.5)
-
-
-def _name(found: Run[GrokkingConfig]) -> str:
-    return f"{_heads(found)}, seed {found.config.seed}"
+def heads_name(n_heads: int) -> str:
+    """A number of heads, in words."""
+    return f"{n_heads} head{'s' * (n_heads > 1)}"
 
 
 def head_name(found: Run[GrokkingConfig]) -> str:
     """A run of the sweep over heads, in words."""
-    return f"{_heads(found)}, seed {found.config.seed}"
-
-
-def _heads(found: Run[GrokkingConfig]) -> str:
-    return f"{found.config.n_heads} head{'s' * (found.config.n_heads > 1)}"
+    return f"{heads_name(found.config.n_heads)}, seed {found.config.seed}"
 
 
 def _accuracy(found: Run[GrokkingConfig]) -> tuple[NDArray, NDArray]:
@@ -204,23 +205,31 @@ def _accuracy(found: Run[GrokkingConfig]) -> tuple[NDArray, NDArray]:
     return history["step"], history["test_accuracy"]
 
 
-def _parameters(found: Run[GrokkingConfig]) -> int:
-    return sum(parameter.numel() for parameter in found.config.model().parameters())
-
-
-def _outcome(found: Run[GrokkingConfig]) -> tuple[str, ...]:
-    """Steps, final accuracy, step of generalisation; key frequencies where there is a circuit."""
+def _outcome(found: Run[GrokkingConfig]) -> Outcome:
     steps, accuracy = _accuracy(found)
     above = np.flatnonzero(accuracy >= LEARNT)
     last = stored_checkpoints(found)[-1]
-    measured = found.arrays(measures_name(last))
-    task = found.config.task
+    measured, task = found.arrays(measures_name(last)), found.config.task
     pairs = pair_accuracies(grid_logits(model_at(found, last), task), task)
-    return (
-        f"{steps[-1]:,}",
-        f"{accuracy[-1]:.1%}",
-        f"{pairs[MIRRORED]:.1%} / {pairs[OTHERS]:.1%}",
-        f"{steps[above[0]]:,}" if len(above) else "not reached",
-        ", ".join(map(str, measured["frequencies"])) if len(above) else "",
-        f"{float(measured['explained_variance']):.0%}" if len(above) else "",
+    return Outcome(
+        int(steps[-1]),
+        float(accuracy[-1]),
+        pairs[MIRRORED],
+        pairs[OTHERS],
+        int(steps[above[0]]) if len(above) else None,
+        measured["frequencies"].tolist(),
+        float(measured["explained_variance"]),
+    )
+
+
+def _head_gap(found: Run[GrokkingConfig]) -> HeadGap:
+    steps, leading = leading_eigenvalues(found)
+    logged, accuracy = _accuracy(found)
+    return HeadGap(
+        found.config.n_heads,
+        found.config.seed,
+        steps,
+        leading[:, :-1] / leading[:, 1:],
+        (steps > 0) & (accuracy[np.searchsorted(logged, steps)] < 0.5),
+        float(accuracy[-1]),
     )

@@ -9,17 +9,17 @@ from numpy.typing import NDArray
 
 from hdlib.clustering import Dendrogram
 from hdlib.curvature import Density, Spectrum, adam_ceiling
-from hdlib.experiments.grokking import measures_name, model_at, spectrum_name
-from hdlib.experiments.grokking_config import GrokkingConfig
-from hdlib.experiments.grokking_measures import (
+from hdlib.experiments.grokking.recipe import measures_name, model_at, spectrum_name
+from hdlib.experiments.grokking.config import GrokkingConfig
+from hdlib.experiments.grokking.measures import (
     MIRRORED,
     OTHERS,
     PROBED,
     grid_logits,
     pair_accuracies,
 )
-from hdlib.experiments.grokking_nulls import gap_beyond
-from hdlib.experiments.grokking_spectrum import stored_spectrum
+from hdlib.experiments.grokking.gaps import gap_beyond
+from hdlib.experiments.grokking.spectra import stored_spectrum
 from hdlib.measures import GapTest, Phases, phases
 from hdlib.runs import Run
 from hdlib.training import HISTORY, stored_checkpoints

@@ -12,10 +12,10 @@ from numpy.typing import NDArray
 from tqdm import tqdm
 
 from hdlib.device import resolve_device
-from hdlib.experiments.grokking_config import GrokkingConfig
-from hdlib.experiments.grokking_functions import function_measures
-from hdlib.experiments.grokking_measures import circuit_frequencies, circuit_measures
-from hdlib.experiments.grokking_spectrum import (
+from hdlib.experiments.grokking.config import GrokkingConfig
+from hdlib.experiments.grokking.spectra import function_measures
+from hdlib.experiments.grokking.measures import circuit_frequencies, circuit_measures
+from hdlib.experiments.grokking.spectra import (
     adam_measures,
     eigenpairs,
     spectrum_measures,

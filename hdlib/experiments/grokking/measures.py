@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 import numpy as np
-import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
@@ -17,6 +14,8 @@ from hdlib.measures.fourier import (
     key_frequencies,
     logit_power,
 )
+from hdlib.measures.moves import moved
+from hdlib.measures.pairs import grid_logits
 from hdlib.measures.progress import progress, restricted_by_frequency
 from hdlib.models.transformer import ModularTransformer
 from hdlib.tasks.modular import ModularTask
@@ -25,28 +24,6 @@ PROBED = 30
 """Top eigenvectors along which weights are moved, and as many random directions."""
 MOVE = 0.01
 """How far, as a share of the norm of all weights."""
-MIRRORED, OTHERS = "mirrored_accuracy", "other_accuracy"
-"""Accuracy on test pairs whose mirror is a training pair, and on all other test pairs."""
-
-
-@torch.no_grad()
-def grid_logits(model: ModularTransformer, task: ModularTask) -> NDArray[np.float64]:
-    """Logits of all pairs, (p, p, C) float64."""
-    device = model.embedding.device
-    logits = model.double()(task.grid.tokens().to(device))
-    return logits.view(task.grid.p, task.grid.p, -1).cpu().numpy()
-
-
-def pair_accuracies(logits: NDArray[np.float64], task: ModularTask) -> dict[str, float]:
-    """Accuracy on the mirrored test pairs and on the others (see `ModularTask.mirrored`).
-
-    Args:
-        logits: of all pairs, (p, p, C).
-        task: whose test pairs are asked.
-    """
-    test, mirrored = task.test, task.mirrored.numpy()
-    right = logits.argmax(2)[test.a.numpy(), test.b.numpy()] == test.targets.numpy()
-    return {MIRRORED: float(right[mirrored].mean()), OTHERS: float(right[~mirrored].mean())}
 
 
 def circuit_frequencies(model: ModularTransformer) -> NDArray[np.int64]:
@@ -137,10 +114,10 @@ def responses(
         (m, frequencies).
     """
 
-    def losses(moved: ModularTransformer) -> NDArray[np.float64]:
-        return restricted_by_frequency(grid_logits(moved, task), frequencies)
+    def losses(network: ModularTransformer) -> NDArray[np.float64]:
+        return restricted_by_frequency(grid_logits(network, task), frequencies)
 
-    origin, forth, back = _moves(model, directions, losses, dose)
+    origin, forth, back = moved(model, losses, directions, dose=dose)
     return (forth + back) / 2 - origin
 
 
@@ -162,32 +139,10 @@ def attention_shifts(
     """
     tokens = task.train.tokens().to(model.embedding.device)
 
-    def attention(moved: ModularTransformer) -> NDArray[np.float64]:
-        return moved.attention(tokens)[0].mean(0).cpu().numpy()
+    def attention(network: ModularTransformer) -> NDArray[np.float64]:
+        return network.attention(tokens)[0].mean(0).cpu().numpy()
 
-    origin, forth, back = _moves(model, directions, attention, MOVE)
+    origin, forth, back = moved(model, attention, directions, dose=MOVE)
     changes = (forth - back) / 2
     changes *= np.sign(changes[np.arange(len(changes)), np.abs(changes).argmax(1)])[:, None]
     return origin, changes
-
-
-@torch.no_grad()
-def _moves(
-    model: ModularTransformer,
-    directions: NDArray[np.float64],
-    measure: Callable[[ModularTransformer], NDArray[np.float64]],
-    dose: float,
-) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]:
-    """A measure at the weights θ, (…), and at θ + δ and θ − δ, ‖δ‖ = dose ‖θ‖, (m, …) each."""
-    model = model.double()
-    parameters = list(model.parameters())
-    theta = torch.nn.utils.parameters_to_vector(parameters).clone()
-
-    def at(weights: Tensor) -> NDArray[np.float64]:
-        torch.nn.utils.vector_to_parameters(weights, parameters)
-        return measure(model)
-
-    steps = torch.from_numpy(directions.T.copy()).to(theta) * (dose * theta.norm())
-    forth, back = (np.stack([at(theta + sign * step) for step in steps]) for sign in (1, -1))
-    # Last, so that the model has its own weights again.
-    return at(theta), forth, back

@@ -1,24 +1,20 @@
-"""LeNet-tiny on images of digits: exact Hessians through training."""
+"""From config to run: training, and exact Hessians through it."""
 
 from __future__ import annotations
 
 import time
 from collections.abc import Callable
 from functools import partial
-from math import ceil
 from pathlib import Path
-from typing import Annotated, ClassVar, Literal
 
 import numpy as np
 import torch
 import torch.nn.functional as F
 from numpy.typing import NDArray
-from pydantic import Field, model_validator
 from scipy.linalg import get_blas_funcs
 from torch import Tensor
 from tqdm import tqdm
 
-from hdlib.config import Config
 from hdlib.curvature import (
     Spectrum,
     gradient,
@@ -28,85 +24,15 @@ from hdlib.curvature import (
     spectrum,
 )
 from hdlib.device import resolve_device
+from hdlib.experiments.mnist.config import DRAW_SIZE, MnistConfig
 from hdlib.measures import squared_cosines
 from hdlib.models import LeNetTiny
 from hdlib.runs import Run
-from hdlib.tasks import TRAIN_SIZE, Dataset, Split, load_images
-from hdlib.training import checkpoint_name, checkpoint_steps, train
+from hdlib.tasks import Split, load_images
+from hdlib.training import checkpoint_name, train
 
-SWEEP_SIZES = (50, 200, 1_000, 10_000)
 SWEEP_VECTORS = 10
 HARDEST = 50
-DRAW_SIZE = 50
-
-
-class MnistConfig(Config):
-    """What is trained, and where its curvature is measured."""
-
-    experiment: ClassVar[str] = "mnist"
-
-    dataset: Dataset = "mnist"
-    n_epochs: Annotated[int, Field(ge=1)] = 30
-    lr: Annotated[float, Field(gt=0)] = 0.01
-    momentum: Annotated[float, Field(ge=0, lt=1)] = 0.9
-    batch_size: Annotated[int, Field(ge=1)] = 128
-    width: Annotated[int, Field(ge=1)] = 8
-    """Channels of the first convolution; 8 gives 5,994 parameters."""
-    seed: Annotated[int, Field(ge=0)] = 42
-    """Of the initial weights and the order of the batches."""
-    hessian_samples: Annotated[int, Field(ge=1)] = 1_000
-    hessian_seed: Annotated[int, Field(ge=0)] = 42
-    """Of the choice of training samples for the Hessians."""
-    vectors: Annotated[int, Field(ge=10)] = 50
-    """Eigenvectors computed at each end of the spectrum."""
-    stored_vectors: Annotated[int, Field(ge=0)] = 10
-    """How many of the top ones are stored."""
-    sweep_checkpoints: Annotated[int, Field(ge=0)] = 3
-    """At how many checkpoints the Hessian is computed from other numbers of samples, too."""
-    draws: Annotated[int, Field(ge=0)] = 20
-    """Independent draws of 50 samples for Hessians of the last checkpoint."""
-    device: Literal["auto", "cpu", "cuda"] = "auto"
-
-    @model_validator(mode="after")
-    def _fits(self) -> MnistConfig:
-        size = TRAIN_SIZE[self.dataset]
-        for name, value, most in (
-            ("hessian_samples", self.hessian_samples, size),
-            ("batch_size", self.batch_size, size),
-            ("draws", self.draws, size // DRAW_SIZE),
-            ("stored_vectors", self.stored_vectors, self.vectors),
-        ):
-            if value > most:
-                raise ValueError(f"{name}={value}: at most {most} for {self.dataset}")
-        return self
-
-    @property
-    def steps_per_epoch(self) -> int:
-        """Updates in an epoch; the last batch may be smaller."""
-        return ceil(TRAIN_SIZE[self.dataset] / self.batch_size)
-
-    @property
-    def checkpoints(self) -> list[int]:
-        """Steps at which weights are kept and Hessians computed."""
-        return checkpoint_steps(self.n_epochs, self.steps_per_epoch)
-
-    @property
-    def sweep_steps(self) -> list[int]:
-        """Checkpoints of the sample sweep, evenly in log(1 + step), the last among them."""
-        return log_spaced(self.checkpoints, self.sweep_checkpoints + 1)[1:]
-
-    @property
-    def sweep_sizes(self) -> list[int]:
-        """Numbers of Hessian samples of the sweep, up to the whole training set."""
-        size = TRAIN_SIZE[self.dataset]
-        return [n for n in SWEEP_SIZES if n < size] + [size]
-
-
-def log_spaced(steps: list[int], count: int) -> list[int]:
-    """At most ``count`` of ascending steps, the nearest to evenly spaced ones in log(1 + step)."""
-    scale = np.log1p(steps)
-    targets = np.linspace(scale[0], scale[-1], count)
-    return [steps[i] for i in np.unique(np.abs(scale[:, None] - targets).argmin(0))]
 
 
 def spectrum_name(step: int) -> str:

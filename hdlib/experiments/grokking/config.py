@@ -2,23 +2,34 @@
 
 from __future__ import annotations
 
+from math import isqrt
 from typing import Annotated, ClassVar, Literal
 
 import torch
+import tyro
 from pydantic import Field, model_validator
 
 from hdlib.config import Config
-from hdlib.experiments.grokking_measures import PROBED
+from hdlib.experiments.grokking.measures import PROBED
 from hdlib.models import Activation, ModularTransformer
 from hdlib.tasks import ModularTask, Operation, modular_task
 
+LARGEST_P = 1_000
+"""The logits of all pairs are p³ numbers."""
+MOST_STEPS = 10_000_000
+LARGEST_SEED = 2**63 - 1
+
 
 class GrokkingConfig(Config):
-    """What is trained, and how its curvature is measured."""
+    """What is trained, and how its curvature is measured.
+
+    Raises:
+        ConfigError: if a value is impossible, alone or together with others.
+    """
 
     experiment: ClassVar[str] = "grokking"
 
-    p: Annotated[int, Field(ge=3)] = 113
+    p: Annotated[int, Field(ge=3, le=LARGEST_P)] = 113
     """Modulus, a prime."""
     operation: Operation = "add"
     train_fraction: Annotated[float, Field(gt=0, lt=1)] = 0.4
@@ -27,18 +38,19 @@ class GrokkingConfig(Config):
     activation: Activation = "relu"
     """After the attention block."""
     mlp_width: Annotated[int, Field(ge=0)] = 0
-    equals_logit: bool = False
+    # Without a value after it, a flag would swallow the False that papermill and people give.
+    equals_logit: Annotated[bool, tyro.conf.FlagConversionOff] = False
     """A logit for "=", too, as Nanda et al. have."""
     init_scale: Annotated[float, Field(gt=0)] = 1.0
     """Factor on the standard deviation of the initial embeddings."""
-    n_steps: Annotated[int, Field(ge=1)] = 17_000
+    n_steps: Annotated[int, Field(ge=1, le=MOST_STEPS)] = 17_000
     lr: Annotated[float, Field(gt=0)] = 1e-3
     weight_decay: Annotated[float, Field(ge=0)] = 1.0
     beta1: Annotated[float, Field(ge=0, lt=1)] = 0.9
     beta2: Annotated[float, Field(ge=0, lt=1)] = 0.98
     log_every: Annotated[int, Field(ge=1)] = 100
     """Steps between rows of the history."""
-    seed: Annotated[int, Field(ge=0)] = 0
+    seed: Annotated[int, Field(ge=0, le=LARGEST_SEED)] = 0
     """Of the split and the initial weights."""
     spectra: Annotated[int, Field(ge=0)] = 100
     """Checkpoints at which the spectrum is computed, at most: coarse to fine."""
@@ -53,13 +65,48 @@ class GrokkingConfig(Config):
     device: Literal["auto", "cpu", "cuda"] = "auto"
 
     @model_validator(mode="after")
-    def _enough_products(self) -> GrokkingConfig:
-        if self.max_products < 2 * self.eigenpairs:
-            raise ValueError(
-                f"max_products={self.max_products}: at least {2 * self.eigenpairs}, one for each "
-                f"of {self.eigenpairs} pairs at both ends"
-            )
+    def _possible_together(self) -> GrokkingConfig:
+        faults = [sentence for holds, sentence in self._demands() if not holds]
+        if faults:
+            raise ValueError("; ".join(faults))
         return self
+
+    def _demands(self) -> list[tuple[bool, str]]:
+        """What more than one field decides: whether it holds, and the sentence if it does not."""
+        pairs, trained = self.p**2, int(self.train_fraction * self.p**2)
+        ends = 2 * self.eigenpairs
+        return [
+            (
+                all(self.p % divisor for divisor in range(2, isqrt(self.p) + 1)),
+                f"p={self.p}: must be a prime",
+            ),
+            (
+                self.width % self.n_heads == 0,
+                f"n_heads={self.n_heads}: must be a divisor of width, which is {self.width}",
+            ),
+            (
+                1 <= trained < pairs,
+                f"train_fraction={self.train_fraction}: {trained} of {pairs} pairs to train on; "
+                f"there must be at least one, and one to test",
+            ),
+            (
+                ends <= self.n_parameters,
+                f"eigenpairs={self.eigenpairs}: at most {self.n_parameters // 2}, as the network "
+                f"has {self.n_parameters} parameters and so many eigenvalues at both ends together",
+            ),
+            (
+                ends <= self.max_products,
+                f"max_products={self.max_products}: at least {ends}, one for each "
+                f"of {self.eigenpairs} pairs at both ends",
+            ),
+        ]
+
+    @property
+    def n_parameters(self) -> int:
+        """Number of the network's parameters."""
+        attention = (2 * self.p + 4 + self.equals_logit + 4 * self.width) * self.width
+        mlp = self.mlp_width * (2 * self.width + 1) + self.width if self.mlp_width else 0
+        return attention + mlp
 
     @property
     def task(self) -> ModularTask:

@@ -1,0 +1,118 @@
+"""What the leading eigenvectors do to the function of the chapter's networks."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Generic, Literal, TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from hdlib.experiments.grokking.config import GrokkingConfig
+from hdlib.experiments.grokking.recipe import functions_name, spectrum_name
+from hdlib.experiments.grokking.spectra import DOSES, LEADING
+from hdlib.experiments.grokking.sweep import GrokkingSweep, head_name
+from hdlib.measures.functions import concentration
+from hdlib.runs import Run
+
+Array = NDArray[np.float64]
+Key = TypeVar("Key", int, str)
+
+SINGLE = 0.5
+"""An eigenvector moves one frequency where that has more than so much of the energy of J v."""
+
+
+class _Functions(Generic[Key]):
+    """What is stored of functions, for each of several networks or checkpoints."""
+
+    doses = DOSES
+
+    def __init__(self, found: Mapping[Key, Mapping[str, NDArray]]) -> None:
+        self._found = found
+
+    def shares(
+        self, key: Key, of: Literal["", "rotated_", "random_"] = ""
+    ) -> NDArray[np.float32]:
+        """Share of each frequency in J v, (12, F).
+
+        Args:
+            key: network or checkpoint.
+            of: eigenvectors, a random basis of the space they span, or random directions.
+        """
+        return self._found[key][f"{of}energy"]
+
+    def moves(self, key: Key) -> tuple[Array, Array]:
+        """Changes of the losses at each dose, along eigenvectors and random directions."""
+        return self._found[key]["responses"], self._found[key]["random_responses"]
+
+    def concentrations(self, key: Key) -> tuple[Array, Array]:
+        """Largest share of one key frequency in these changes, (doses, 12) each."""
+        along, random = (
+            np.stack([concentration(at_dose) for at_dose in moves]) for moves in self.moves(key)
+        )
+        return along, random
+
+
+class FunctionResults(_Functions[int]):
+    """What the leading eigenvectors of a run do to its function, wherever its weights are kept.
+
+    Attributes:
+        steps: checkpoints with weights.
+        doses: lengths of the moves, as shares of the norm of the weights.
+
+    Raises:
+        ValueError: if the run has none.
+    """
+
+    def __init__(self, run: Run[GrokkingConfig]) -> None:
+        self.steps = run.steps("functions")
+        if not self.steps:
+            raise ValueError(f"{run.path} has no functions: spectra=0; at least 1 is needed")
+        super().__init__({step: run.arrays(functions_name(step)) for step in self.steps})
+
+    @property
+    def energies(self) -> dict[str, NDArray[np.float32]]:
+        """Share of each frequency in J v along each eigenvector, (12, F), at each checkpoint."""
+        return {f"{step:,}": self.shares(step) for step in self.steps}
+
+
+class HeadFunctions(_Functions[str]):
+    """The same at the end of training, of the networks with one to eight heads.
+
+    Attributes:
+        names: networks, in words.
+        doses: lengths of the moves, as shares of the norm of the weights.
+    """
+
+    def __init__(self, sweep: GrokkingSweep) -> None:
+        self._runs = {head_name(found): found for found in sweep.heads}
+        self.names = list(self._runs)
+        super().__init__(
+            {
+                name: found.arrays(functions_name(found.config.n_steps))
+                for name, found in self._runs.items()
+            }
+        )
+
+    @property
+    def energies(self) -> dict[str, NDArray[np.float32]]:
+        """Share of each frequency in J v along each eigenvector, (12, F), of each network."""
+        return {name: self.shares(name) for name in self.names}
+
+    def single(self, name: str, of: Literal["", "rotated_"] = "") -> int:
+        """How many eigenvectors, or vectors of a random basis, move a single frequency."""
+        return int((self.shares(name, of).max(1) > SINGLE).sum())
+
+    def spacings(self, name: str) -> tuple[Array, Array]:
+        """Spacings k log(λₖ / λₖ₊₁) between neighbouring eigenvectors of a single frequency each.
+
+        Returns:
+            Those with the same frequency, and those with different ones, of the 12 leading.
+        """
+        found = self._runs[name]
+        values = found.arrays(spectrum_name(found.config.n_steps))["eigenvalues"][::-1][:LEADING]
+        spacings = np.arange(1.0, LEADING) * np.log(values[:-1] / values[1:])
+        energy = self.shares(name)
+        single, frequency = energy.max(1) > SINGLE, energy.argmax(1)
+        both, same = single[:-1] & single[1:], frequency[:-1] == frequency[1:]
+        return spacings[both & same], spacings[both & ~same]

@@ -1,0 +1,241 @@
+"""The grokking chapter's tables."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from hdlib.display import Markdown, extent, table
+from hdlib.experiments.grokking.functions import FunctionResults, HeadFunctions
+from hdlib.experiments.grokking.gaps import widest_by_chance
+from hdlib.experiments.grokking.results import GrokkingResults
+from hdlib.experiments.grokking.spectra import LEADING
+from hdlib.experiments.grokking.sweep import LEARNT, GrokkingSweep, Outcome, heads_name
+from hdlib.measures.pairs import MIRRORED, OTHERS
+
+OUTCOME = (
+    "steps",
+    "test accuracy at the end",
+    "of mirrored / other pairs",
+    f"{LEARNT:.0%} at step",
+    "key frequencies",
+    "variance explained",
+)
+"""What is told of each run."""
+
+
+def summary_table(results: GrokkingResults) -> Markdown:
+    """Loss, accuracies and sharpness at the chosen checkpoints."""
+    header = (
+        "checkpoint",
+        "train loss",
+        "test loss",
+        "test accuracy",
+        "of mirrored pairs",
+        "of the others",
+        "λmax",
+        "λmin",
+    )
+    rows = []
+    for label, step in results.chosen.items():
+        at = int(np.searchsorted(results.history["step"], step))
+        kept = int(np.searchsorted(results.pairs["step"], step))
+        stored = results.spectra[results.position(step)]
+        values = stored["eigenvalues"]
+        bound = "" if stored["converged"][0] else "≤ "
+        rows.append(
+            (
+                label,
+                *(f"{results.history[key][at]:.2g}" for key in ("train_loss", "test_loss")),
+                f"{results.history['test_accuracy'][at]:.1%}",
+                *(f"{results.pairs[key][kept]:.1%}" for key in (MIRRORED, OTHERS)),
+                f"{values[-1]:.2g}",
+                f"{bound}{values[0]:.2g}",
+            )
+        )
+    return table(header, rows)
+
+
+def circuit_table(results: GrokkingResults) -> Markdown:
+    """Share of each key frequency in the logits, from the start of the transition on.
+
+    At the checkpoints with weights; at all of them where a network does not generalise.
+    """
+    kept = results.pairs["step"]
+    shown = kept[kept >= (results.transition or kept)[0]].tolist()
+    power = results.measure("logit_power")[np.searchsorted(results.steps, shown)]
+    rows = [
+        (f"k = {k}", *(f"{share:.1%}" for share in power[:, k - 1])) for k in results.frequencies
+    ]
+    return table(("share of the logits", *(f"step {step:,}" for step in shown)), rows)
+
+
+def lowest_table(results: GrokkingResults, count: int = 50) -> Markdown:
+    """Where the lowest eigenvectors lie, at the checkpoints with so many of them certified."""
+    names = [name for name, _ in results.config.model().named_parameters()]
+    rows = []
+    for label, positions in results.by_phase.items():
+        spectra = [results.spectra[position] for position in positions]
+        sure = [found for found in spectra if found["converged"][:count].all()]
+        if sure:
+            ratios = [found["eigenvalues"][count - 1] / found["eigenvalues"][0] for found in sure]
+            weights = np.mean([found["tensor_weights"][:count].mean(0) for found in sure], 0)
+            rows.append(
+                (
+                    label,
+                    f"{len(sure)} of {len(spectra)}",
+                    extent(ratios, ".2f"),
+                    *(f"{weight:.0%}" for weight in weights),
+                )
+            )
+    return table(("phase", "checkpoints", f"λ_{count} / λ₁", *names), rows)
+
+
+def head_table(results: GrokkingResults) -> Markdown:
+    """How the leading eigenvectors, one more than there are heads, move each head's attention."""
+    found = results.attention
+    rows = [
+        ("attention to a", *(f"{share:.1%}" for share in found.to_a)),
+        *(
+            (f"along eigenvector {k + 1}", *(f"{change:+z.1%}" for change in row))
+            for k, row in enumerate(found.changes)
+        ),
+    ]
+    heads = (f"head {h + 1}" for h in range(results.config.n_heads))
+    return table((f"step {found.step:,}", *heads), rows)
+
+
+def null_table(functions: FunctionResults, shown: int = 6) -> Markdown:
+    """Largest share of a frequency along eigenvectors and along random directions.
+
+    At the last checkpoints with weights.
+    """
+    kinds = {
+        "the 12 leading eigenvectors": "",
+        "a random basis of the same space": "rotated_",
+        "random directions": "random_",
+    }
+    steps = functions.steps[-shown:]
+    rows = []
+    for label, kind in kinds.items():
+        largest = [functions.shares(step, kind).max(1) for step in steps]
+        rows.append((label, *(f"{np.median(at):.0%} ({at.max():.0%})" for at in largest)))
+    return table(("median (most)", *(f"{step:,}" for step in steps)), rows)
+
+
+def pair_table(heads: HeadFunctions) -> Markdown:
+    """How close together the eigenvalues of one frequency are, and of different ones."""
+    rows = []
+    for name in heads.names:
+        cells = (
+            f"{len(at)} ({np.median(at):.2f})" if len(at) else "0" for at in heads.spacings(name)
+        )
+        rows.append((name, heads.single(name), heads.single(name, "rotated_"), *cells))
+    header = (
+        "network",
+        f"one frequency, of {LEADING}",
+        "of a random basis",
+        "neighbours of the same (median spacing)",
+        "of different ones (median spacing)",
+    )
+    return table(header, rows)
+
+
+def dose_table(heads: HeadFunctions) -> Markdown:
+    """Share of one key frequency in the changes of the losses, by dose."""
+    rows = []
+    for name in heads.names:
+        along, random = (np.median(found, axis=1) for found in heads.concentrations(name))
+        cells = (f"{ours:.2f} ({null:.2f})" for ours, null in zip(along, random, strict=True))
+        rows.append((name, *cells))
+    doses = (f"{100 * dose:g}% of the norm" for dose in heads.doses)
+    return table(("median along eigenvectors (random)", *doses), rows)
+
+
+def network_table(sweep: GrokkingSweep) -> Markdown:
+    """How far each run of each network came."""
+    rows = [
+        (name, f"{run.config.n_parameters:,}", run.config.seed, *_cells(outcome))
+        for name, outcomes in sweep.outcomes.items()
+        for run, outcome in zip(sweep.networks[name], outcomes, strict=True)
+    ]
+    return table(("network", "parameters", "seed", *OUTCOME), rows)
+
+
+def variant_table(sweep: GrokkingSweep) -> Markdown:
+    """How far each variant of the chapter's network came."""
+    rows = [(name, *_cells(outcome)) for name, outcome in sweep.variants.items()]
+    return table(("setting", *OUTCOME), rows)
+
+
+def _cells(outcome: Outcome) -> tuple[str, ...]:
+    """What is told of a run; its frequencies where there is a circuit."""
+    learnt = outcome.learnt is not None
+    return (
+        f"{outcome.steps:,}",
+        f"{outcome.accuracy:.1%}",
+        f"{outcome.mirrored:.1%} / {outcome.others:.1%}",
+        f"{outcome.learnt:,}" if learnt else "not reached",
+        ", ".join(map(str, outcome.frequencies)) if learnt else "",
+        f"{outcome.explained:.0%}" if learnt else "",
+    )
+
+
+def gap_table(sweep: GrokkingSweep) -> Markdown:
+    """The gap below as many eigenvalues as there are heads, in the runs with one to eight.
+
+    By chance: how often that gap is the widest of as many in a featureless spectrum.
+    """
+    chance = widest_by_chance(LEADING)
+    rows = [
+        (
+            heads_name(gap.heads),
+            gap.seed,
+            extent(gap.below, ".2f"),
+            f"{(gap.widest == gap.heads).sum()} of {gap.early.sum()}",
+            extent(chance[:, gap.heads - 1], ".0%"),
+            f"{gap.accuracy:.1%}",
+            f"{gap.at_the_end:.2f}",
+        )
+        for gap in sweep.gaps.values()
+    ]
+    header = (
+        "heads h",
+        "seed",
+        "λₕ / λₕ₊₁, less than half learnt",
+        f"largest of {LEADING} ratios",
+        "by chance",
+        "test accuracy at the end",
+        "λₕ / λₕ₊₁ at the end",
+    )
+    return table(header, rows)
+
+
+def certificate_table(results: GrokkingResults) -> Markdown:
+    """Certified pairs at both ends, and the worst residual among them."""
+    k = results.config.eigenpairs
+    rows = []
+    for label, positions in results.by_phase.items():
+        spectra = [results.spectra[position] for position in positions]
+        residuals = [
+            found["residuals"][found["converged"]].max() / np.abs(found["eigenvalues"]).max()
+            for found in spectra
+        ]
+        rows.append(
+            (
+                label,
+                f"{len(spectra)}",
+                extent([found["converged"][k:].sum() for found in spectra]),
+                extent([found["converged"][:k].sum() for found in spectra]),
+                f"{max(residuals):.0e}",
+                extent([int(found["products"]) for found in spectra], ","),
+            )
+        )
+    header = ("phase", "spectra", "top", "bottom", "worst residual / |λ|max", "products")
+    return table(header, rows)
+
+
+def cost_table(results: GrokkingResults) -> Markdown:
+    """Wall time of the run's stages."""
+    seconds = results.run.manifest["seconds"]
+    rows = [(stage, f"{time / 60:,.1f} min") for stage, time in seconds.items()]
+    return table(("stage", "wall time"), rows)
