@@ -1,16 +1,33 @@
-"""How LeNet-tiny is trained: the fields that its chapters share."""
+"""LeNet-tiny and its training, which chapters share."""
 
 from __future__ import annotations
 
+from functools import lru_cache
 from math import ceil
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 import numpy as np
+import psutil
+import torch
+import torch.nn.functional as F
 from pydantic import Field, model_validator
 
-from hdlib.config import Config
-from hdlib.tasks import TRAIN_SIZE, Dataset
-from hdlib.training import checkpoint_steps
+from hdlib.models import LeNetTiny
+from hdlib.store import Config, Run, Stage
+from hdlib.tasks import TRAIN_SIZE, Dataset, Images, Split, load_images
+from hdlib.training import (
+    Batches,
+    Log,
+    Plan,
+    Schedule,
+    TrainingStage,
+    checkpoint_name,
+    checkpoint_steps,
+    evaluation,
+    supervised,
+)
+
+SEEDS = 2**63
 
 
 class LeNetTraining(Config):
@@ -23,7 +40,7 @@ class LeNetTraining(Config):
     batch_size: Annotated[int, Field(ge=1)] = 128
     width: Annotated[int, Field(ge=1)] = 8
     """Channels of the first convolution; 8 gives 5,994 parameters."""
-    seed: Annotated[int, Field(ge=0)] = 42
+    seed: Annotated[int, Field(ge=0, lt=SEEDS)] = 42
     """Of the initial weights and the order of the batches."""
     device: Literal["auto", "cpu", "cuda"] = "auto"
 
@@ -57,3 +74,84 @@ def log_spaced(steps: list[int], count: int) -> list[int]:
     scale = np.log1p(steps)
     targets = np.linspace(scale[0], scale[-1], count)
     return [steps[i] for i in np.unique(np.abs(scale[:, None] - targets).argmin(0))]
+
+
+def _schedule(config: LeNetTraining) -> Schedule:
+    epochs = range(config.n_epochs + 1)
+    return Schedule.of(
+        config.n_epochs * config.steps_per_epoch,
+        checkpoints=config.checkpoints,
+        log_steps=[epoch * config.steps_per_epoch for epoch in epochs],
+    )
+
+
+def _plan(config: LeNetTraining, device: torch.device) -> Plan:
+    train, test = images(config.dataset, device)
+    with torch.random.fork_rng():
+        torch.manual_seed(config.seed)
+        model = LeNetTiny(config.width).to(device)
+    return Plan(
+        model,
+        torch.optim.SGD(model.parameters(), lr=config.lr, momentum=config.momentum),
+        Batches(train.inputs, train.targets, size=config.batch_size, seed=config.seed),
+        supervised(F.cross_entropy),
+        [Log(evaluation(F.cross_entropy, train, test))],
+        seed=config.seed,
+    )
+
+
+TRAINING = TrainingStage(
+    "lenet/training",
+    fields=("dataset", "lr", "momentum", "batch_size", "width", "seed"),
+    schedule=_schedule,
+    plan=_plan,
+)
+
+
+def weights_at(run: Run[Any], step: int) -> list[tuple[Stage, str]]:
+    """The file of the weights at a checkpoint, as a source of other files."""
+    return [(TRAINING, checkpoint_name(step))]
+
+
+def model_at(run: Run[Any], step: int) -> LeNetTiny:
+    """The network at a checkpoint, on the CPU."""
+    model = LeNetTiny(run.config.width)
+    model.load_state_dict(TRAINING.weights(run, step))
+    return model
+
+
+@lru_cache(maxsize=1)
+def images(dataset: Dataset, device: torch.device) -> Images:
+    """Training and test images on a device; those asked for last are kept."""
+    parts = load_images(dataset)
+    return Images(*(Split(part.inputs.to(device), part.targets.to(device)) for part in parts))
+
+
+def hessian_data(run: Run[Any], samples: int) -> Split:
+    """The first ``samples`` of a random order of the training data, drawn from ``hessian_seed``."""
+    order = np.random.default_rng(run.config.hessian_seed).permutation(
+        TRAIN_SIZE[run.config.dataset]
+    )
+    return chosen(run, order[:samples])
+
+
+def chosen(run: Run[Any], samples: np.ndarray) -> Split:
+    """Training images of these indices, on the run's device."""
+    train = images(run.config.dataset, run.device).train
+    indices = torch.from_numpy(samples).to(run.device)
+    return Split(train.inputs[indices], train.targets[indices])
+
+
+def require_room(config: LeNetTraining) -> None:
+    """Refuse a network whose Hessian cannot fit, before it is trained.
+
+    Raises:
+        MemoryError: if it does not; names the width, and what is there.
+    """
+    n = sum(p.numel() for p in LeNetTiny(config.width).parameters())
+    needed, there = 3 * 8 * n**2, psutil.virtual_memory().total
+    if needed > there:
+        raise MemoryError(
+            f"width={config.width}: the Hessian of {n:,} parameters and its decomposition take "
+            f"{needed / 1e9:,.0f} GB; this machine has {there / 1e9:,.0f} GB"
+        )

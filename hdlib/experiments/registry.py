@@ -7,7 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from hdlib.config import Config
+from hdlib.store import Config
 from hdlib.experiments import fiedler, grokking
 from hdlib.experiments.mnist import recipe as mnist
 from hdlib.runs import DamagedRunError, Run, find_runs

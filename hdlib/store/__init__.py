@@ -1,5 +1,6 @@
 """The store: what was computed, found by what it depends on and by nothing else."""
 
+from hdlib.store.agreement import agreement, difference
 from hdlib.store.arrays import Arrays, ArrayStage, Timed
 from hdlib.store.config import Config, ConfigError
 from hdlib.store.experiment import Experiment
@@ -29,6 +30,8 @@ __all__ = [
     "Stage",
     "Stored",
     "Timed",
+    "agreement",
+    "difference",
     "file_name",
     "home",
     "one_thread",

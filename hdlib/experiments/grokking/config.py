@@ -9,7 +9,7 @@ import torch
 import tyro
 from pydantic import Field, model_validator
 
-from hdlib.config import Config
+from hdlib.store import Config
 from hdlib.experiments.grokking.measures import PROBED
 from hdlib.models import Activation, ModularTransformer
 from hdlib.tasks import ModularTask, Operation, modular_task

@@ -21,7 +21,7 @@ from hdlib.experiments.grokking.measures import (
 from hdlib.experiments.grokking.gaps import gap_beyond
 from hdlib.experiments.grokking.spectra import stored_spectrum
 from hdlib.measures import GapTest, Phases, phases
-from hdlib.runs import Run
+from hdlib.store import Run
 from hdlib.training import HISTORY, stored_checkpoints
 
 Array = NDArray[np.float64]

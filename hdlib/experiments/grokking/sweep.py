@@ -13,7 +13,7 @@ from hdlib.experiments.grokking.config import GrokkingConfig
 from hdlib.experiments.grokking.recipe import measures_name, model_at, run, spectrum_name
 from hdlib.experiments.grokking.spectra import LEADING
 from hdlib.measures.pairs import MIRRORED, OTHERS, grid_logits, pair_accuracies
-from hdlib.runs import Run
+from hdlib.store import Run
 from hdlib.training import HISTORY, stored_checkpoints
 
 SEEDS = (0, 1, 2)

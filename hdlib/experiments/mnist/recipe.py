@@ -1,19 +1,15 @@
-"""From config to run: training, and exact Hessians through it."""
+"""From config to run: exact Hessians through the training of LeNet-tiny."""
 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
-from functools import partial
-from pathlib import Path
+from typing import TypeAlias
 
 import numpy as np
 import torch
 import torch.nn.functional as F
 from numpy.typing import NDArray
 from scipy.linalg import get_blas_funcs
-from torch import Tensor
-from tqdm import tqdm
 
 from hdlib.curvature import (
     Spectrum,
@@ -23,193 +19,130 @@ from hdlib.curvature import (
     sample_curvature,
     spectrum,
 )
-from hdlib.device import resolve_device
+from hdlib.experiments.lenet import (
+    TRAINING,
+    chosen,
+    hessian_data,
+    images,
+    model_at,
+    require_room,
+    weights_at,
+)
 from hdlib.experiments.mnist.config import DRAW_SIZE, MnistConfig
 from hdlib.measures import squared_cosines
-from hdlib.models import LeNetTiny
-from hdlib.runs import Run
-from hdlib.tasks import Split, load_images
-from hdlib.training import checkpoint_name, train
+from hdlib.store import Agreement, Arrays, ArrayStage, Experiment, Run, Timed, agreement
+from hdlib.tasks import TRAIN_SIZE, Split
 
 SWEEP_VECTORS = 10
 HARDEST = 50
 
-
-def spectrum_name(step: int) -> str:
-    """File of the spectrum at a checkpoint."""
-    return f"spectra/step_{step:06d}.safetensors"
+MnistRun: TypeAlias = Run[MnistConfig]
 
 
-def sweep_name(step: int, samples: int) -> str:
-    """File of the spectrum at a checkpoint from another number of samples."""
-    return f"sweep/step_{step:06d}_samples_{samples:06d}.safetensors"
+def eigenpairs(run: MnistRun, step: int, *, vectors: int) -> Spectrum:
+    """Spectrum and eigenvectors at a checkpoint, from its weights; takes seconds."""
+    data = hessian_data(run, run.config.hessian_samples)
+    return spectrum(_hessian(run, step, data), vectors=vectors)
 
 
-def draws_name(step: int) -> str:
-    """File of the spectra from independent draws of 50 samples."""
-    return f"draws/step_{step:06d}.safetensors"
+def _spectrum(run: MnistRun, step: int) -> Arrays:
+    data = hessian_data(run, run.config.hessian_samples)
+    result = eigenpairs(run, step, vectors=run.config.vectors)
+    return _arrays(result) | {
+        "layer_weights": layer_weights(result.vectors, model_at(run, step)),
+        "gradient_cosines": squared_cosines(_full_gradient(run, step), result.vectors),
+        "sample_gradient_cosines": squared_cosines(_gradient(run, step, data), result.vectors),
+        "top_vectors": result.top(run.config.stored_vectors).astype(np.float32),
+    }
 
 
-def run(config: MnistConfig, *, root: Path | None = None) -> Run[MnistConfig]:
-    """The run of ``config``: found where it is stored, else computed, or what is missing of it.
+def _draws(run: MnistRun, step: int) -> Arrays:
+    generator = np.random.default_rng((run.config.hessian_seed, 1))
+    order = generator.permutation(TRAIN_SIZE[run.config.dataset])
+    draws = order[: run.config.draws * DRAW_SIZE].reshape(-1, DRAW_SIZE)
+    spectra = [spectrum(_hessian(run, step, chosen(run, draw)), vectors=0) for draw in draws]
+    return {"eigenvalues": np.stack([found.eigenvalues for found in spectra])}
 
-    Stages: training; the spectrum of the Hessian over ``hessian_samples`` training samples at every
-    checkpoint; the sample sweep; the draws. Each file is kept as soon as it is computed.
 
-    Args:
-        config: what to compute.
-        root: where to look and compute instead of the usual roots.
+def _sweep(run: MnistRun, item: tuple[int, int]) -> Timed:
+    step, samples = item
+    data = hessian_data(run, samples)
+    started = time.monotonic()
+    matrix = _hessian(run, step, data)
+    seconds = {"hessian": time.monotonic() - started}
+    if samples == TRAIN_SIZE[run.config.dataset] and step == run.config.checkpoints[-1]:
+        seconds["syrk"] = syrk_seconds(len(matrix), 10 * samples)
+    result = spectrum(matrix, vectors=SWEEP_VECTORS)
+    top = torch.from_numpy(result.top(1)[:, 0])
+    model = model_at(run, step).to(run.device)
+    curvature = sample_curvature(model, F.cross_entropy, data, top).cpu().numpy()
+    hardest = np.sort(curvature)[::-1]
+    arrays = _arrays(result) | {
+        "gradient_cosines": squared_cosines(_full_gradient(run, step), result.vectors),
+        "top_curvature_shares": hardest.cumsum()[:HARDEST] / hardest.sum(),
+        "effective_samples": np.array(curvature.sum() ** 2 / (curvature**2).sum()),
+    }
+    return Timed(arrays, {name: round(value, 2) for name, value in seconds.items()})
 
-    Raises:
-        ValueError: if the device is not there, or a data file is damaged.
-        ConnectionError: if MNIST is neither found nor downloaded.
-        FloatingPointError: if the loss stops being finite.
-        ConvergenceError: if a spectrum cannot be certified.
-    """
-    found = Run.of(config) if root is None else Run(config, root)
-    if not found.complete:
-        device = resolve_device(config.device)
-        with found.writing(device):
-            if not found.complete:
-                _Recipe(found, device).compute()
+
+def _agreement(stored: Arrays, recomputed: Arrays) -> list[Agreement]:
+    """Eigenvalues and residuals over |λ|max, vectors in the space of as many and some more."""
+    scale = np.abs(stored["eigenvalues"]).max()
+    found = agreement(eigenvalues=1e-9, effective_samples=1e-6)(stored, recomputed)
+    if len(stored["residuals"]):
+        apart = np.abs(stored["residuals"] - recomputed["residuals"]).max() / scale
+        found.append(Agreement("residuals over |λ|max", float(apart), 1e-9))
+    if "top_vectors" in stored:
+        ours, theirs = (arrays["top_vectors"].astype(np.float64) for arrays in (recomputed, stored))
+        cosines = np.linalg.svd(ours.T @ theirs, compute_uv=False)
+        found.append(Agreement("1 − cosines of the top spaces", float(1 - cosines.min()), 1e-5))
     return found
 
 
-def model_at(run: Run[MnistConfig], step: int) -> LeNetTiny:
-    """The network at a checkpoint, on the CPU."""
-    model = LeNetTiny(run.config.width)
-    model.load_state_dict(run.tensors(checkpoint_name(step)))
-    return model
+SPECTRA = ArrayStage(
+    "mnist/spectra",
+    fields=("hessian_samples", "hessian_seed", "vectors", "stored_vectors"),
+    needs=(TRAINING,),
+    items=lambda run: run.config.checkpoints,
+    sources=weights_at,
+    compute=_spectrum,
+    agreement=_agreement,
+)
+DRAWS = ArrayStage(
+    "mnist/draws",
+    fields=("hessian_seed", "draws"),
+    needs=(TRAINING,),
+    items=lambda run: run.config.checkpoints[-1:] if run.config.draws else [],
+    sources=weights_at,
+    compute=_draws,
+    agreement=agreement(eigenvalues=1e-9),
+)
+SWEEP = ArrayStage(
+    "mnist/sweep",
+    fields=("hessian_seed",),
+    needs=(TRAINING,),
+    items=lambda run: [(step, n) for n in run.config.sweep_sizes for step in run.config.sweep_steps],
+    sources=lambda run, item: weights_at(run, item[0]),
+    compute=_sweep,
+    agreement=_agreement,
+)
+EXPERIMENT = Experiment(
+    MnistConfig, (TRAINING, SPECTRA, DRAWS, SWEEP), cost="under an hour", room=require_room
+)
+run = EXPERIMENT.run
 
 
-def hessian_data(config: MnistConfig, train: Split, samples: int) -> Split:
-    """The first ``samples`` of a random order of the training data, drawn from ``hessian_seed``."""
-    order = np.random.default_rng(config.hessian_seed).permutation(len(train.targets))[:samples]
-    chosen = torch.from_numpy(order).to(train.targets.device)
-    return Split(train.inputs[chosen], train.targets[chosen])
+def _hessian(run: MnistRun, step: int, data: Split) -> torch.Tensor:
+    return hessian(model_at(run, step).to(run.device), F.cross_entropy, data)
 
 
-def eigenpairs(run: Run[MnistConfig], step: int, *, vectors: int) -> Spectrum:
-    """Spectrum and eigenvectors at a checkpoint, recomputed from its weights; takes seconds."""
-    train = load_images(run.config.dataset).train
-    data = hessian_data(run.config, train, run.config.hessian_samples)
-    return spectrum(hessian(model_at(run, step), F.cross_entropy, data), vectors=vectors)
+def _gradient(run: MnistRun, step: int, data: Split) -> NDArray[np.float64]:
+    model = model_at(run, step).to(run.device)
+    return gradient(model, F.cross_entropy, data).cpu().numpy()
 
 
-def spectrum_error(run: Run[MnistConfig], step: int) -> float:
-    """Largest |Δλ| / max|λ| between the stored spectrum and one recomputed from the weights.
-
-    Raises:
-        ValueError: if ``step`` is not a checkpoint of the run.
-    """
-    if step not in run.config.checkpoints:
-        raise ValueError(f"step={step}: the checkpoints are {run.config.checkpoints}")
-    stored = run.arrays(spectrum_name(step))["eigenvalues"]
-    recomputed = eigenpairs(run, step, vectors=0).eigenvalues
-    return float(np.abs(stored - recomputed).max() / np.abs(stored).max())
-
-
-class _Recipe:
-    """From config to run: computes the files that are missing."""
-
-    def __init__(self, run: Run[MnistConfig], device: torch.device) -> None:
-        self.run = run
-        self.config = run.config
-        self.device = device
-        images = load_images(self.config.dataset)
-        self.train, self.test = (
-            Split(part.inputs.to(device), part.targets.to(device)) for part in images
-        )
-
-    def compute(self) -> None:
-        self._train()
-        steps = self.config.checkpoints
-        for step in tqdm(steps, desc="spectra", unit="checkpoint", disable=None):
-            self._keep("spectra", spectrum_name(step), step, self._spectrum)
-        if self.config.draws:
-            self._keep("draws", draws_name(steps[-1]), steps[-1], self._draws)
-        for samples in self.config.sweep_sizes:
-            for step in tqdm(self.config.sweep_steps, desc=f"{samples} samples", disable=None):
-                compute = partial(self._sweep, samples=samples)
-                self._keep("sweep", sweep_name(step, samples), step, compute)
-        self.run.finish()
-
-    def _train(self) -> None:
-        config = self.config
-        with torch.random.fork_rng():
-            torch.manual_seed(config.seed)
-            model = LeNetTiny(config.width)
-        model.to(self.device)
-        epochs = range(config.n_epochs + 1)
-        train(
-            self.run,
-            model,
-            F.cross_entropy,
-            torch.optim.SGD(model.parameters(), lr=config.lr, momentum=config.momentum),
-            self.train,
-            self.test,
-            n_steps=config.n_epochs * config.steps_per_epoch,
-            batch_size=config.batch_size,
-            seed=config.seed,
-            checkpoints=config.checkpoints,
-            log_steps=[epoch * config.steps_per_epoch for epoch in epochs],
-        )
-
-    def _keep(
-        self, stage: str, name: str, step: int, compute: Callable[[int], dict[str, NDArray]]
-    ) -> None:
-        weights = self.run.files[checkpoint_name(step)]
-        self.run.keep_arrays(name, partial(compute, step), weights=weights, stage=stage)
-
-    def _hessian(self, step: int, data: Split) -> Tensor:
-        return hessian(self._model(step), F.cross_entropy, data)
-
-    def _model(self, step: int) -> LeNetTiny:
-        return model_at(self.run, step).to(self.device)
-
-    def _gradient(self, step: int, data: Split) -> NDArray[np.float64]:
-        return gradient(self._model(step), F.cross_entropy, data).cpu().numpy()
-
-    def _spectrum(self, step: int) -> dict[str, NDArray]:
-        data = hessian_data(self.config, self.train, self.config.hessian_samples)
-        result = spectrum(self._hessian(step, data), vectors=self.config.vectors)
-        stored = result.top(self.config.stored_vectors).astype(np.float32)
-        return _arrays(result) | {
-            "layer_weights": layer_weights(result.vectors, self._model(step)),
-            "gradient_cosines": squared_cosines(self._gradient(step, self.train), result.vectors),
-            "sample_gradient_cosines": squared_cosines(self._gradient(step, data), result.vectors),
-            "top_vectors": stored,
-        }
-
-    def _draws(self, step: int) -> dict[str, NDArray]:
-        order = np.random.default_rng((self.config.hessian_seed, 1)).permutation(
-            len(self.train.targets)
-        )
-        eigenvalues = []
-        for draw in tqdm(range(self.config.draws), desc="draws", disable=None):
-            chosen = torch.from_numpy(order[draw * DRAW_SIZE : (draw + 1) * DRAW_SIZE])
-            data = Split(*(part[chosen.to(self.device)] for part in self.train))
-            eigenvalues.append(spectrum(self._hessian(step, data), vectors=0).eigenvalues)
-        return {"eigenvalues": np.stack(eigenvalues)}
-
-    def _sweep(self, step: int, samples: int) -> dict[str, NDArray]:
-        data = hessian_data(self.config, self.train, samples)
-        started = time.monotonic()
-        matrix = self._hessian(step, data)
-        seconds = time.monotonic() - started
-        self.run.record_seconds(f"hessian {sweep_name(step, samples)}", seconds)
-        if samples == len(self.train.targets) and step == self.config.checkpoints[-1]:
-            floor = syrk_seconds(len(matrix), 10 * samples)
-            self.run.record_seconds(f"syrk {sweep_name(step, samples)}", floor)
-        result = spectrum(matrix, vectors=SWEEP_VECTORS)
-        top = torch.from_numpy(result.top(1)[:, 0])
-        curvature = sample_curvature(self._model(step), F.cross_entropy, data, top).cpu().numpy()
-        hardest = np.sort(curvature)[::-1]
-        return _arrays(result) | {
-            "gradient_cosines": squared_cosines(self._gradient(step, self.train), result.vectors),
-            "top_curvature_shares": hardest.cumsum()[:HARDEST] / hardest.sum(),
-            "effective_samples": np.array(curvature.sum() ** 2 / (curvature**2).sum()),
-        }
+def _full_gradient(run: MnistRun, step: int) -> NDArray[np.float64]:
+    return _gradient(run, step, images(run.config.dataset, run.device).train)
 
 
 def syrk_seconds(n: int, rows: int) -> float:

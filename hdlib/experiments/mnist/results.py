@@ -20,7 +20,7 @@ from hdlib.experiments.mnist.recipe import (
     sweep_name,
 )
 from hdlib.measures import GapTest, spectral_summary, subspace_overlap
-from hdlib.runs import Run
+from hdlib.store import Run
 from hdlib.training import HISTORY, checkpoint_name
 
 Array = NDArray[np.float64]
