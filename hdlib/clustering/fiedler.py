@@ -6,9 +6,11 @@ from dataclasses import dataclass
 from typing import Literal, get_args
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 from scipy.linalg import cho_solve, cholesky, eigh
 from scipy.sparse.linalg import LinearOperator, eigsh
+
+from hdlib.clustering.couplings import components, in_units, scaled_couplings
 
 FloatArray = NDArray[np.float64]
 IntArray = NDArray[np.int64]
@@ -42,6 +44,35 @@ class FiedlerVector:
 
     connectivity: float
     vector: FloatArray
+
+
+def require_choice(name: str, value: str, allowed: tuple[str, ...]) -> None:
+    """Refuse what is not one of the options.
+
+    Raises:
+        ValueError: for another value.
+    """
+    if value not in allowed:
+        raise ValueError(f"{name}={value!r}: must be one of {', '.join(allowed)}")
+
+
+def algebraic_connectivity(hessian: ArrayLike, *, laplacian: Laplacian = "normalised") -> float:
+    """λ₂ of the couplings A = |H|: 0 for a disconnected graph (Fiedler 1973).
+
+    Args:
+        hessian: H, (n, n) real and symmetric up to rounding; n ≥ 2.
+        laplacian: "combinatorial" or "normalised".
+
+    Raises:
+        ValueError: if H is not a real symmetric matrix of finite numbers, for an unknown option, or
+            if λ₂ leaves the range of float64.
+    """
+    require_choice("laplacian", laplacian, LAPLACIANS)
+    couplings, exponent = scaled_couplings(hessian)
+    if len(components(couplings)) > 1:
+        return 0.0
+    found = fiedler_vector(couplings, laplacian).connectivity
+    return float(in_units(np.array(found), exponent if laplacian == "combinatorial" else 0))
 
 
 def fiedler_vector(couplings: FloatArray, laplacian: Laplacian) -> FiedlerVector:

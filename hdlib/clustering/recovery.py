@@ -9,7 +9,8 @@ from numpy.typing import NDArray
 from sklearn.cluster import SpectralClustering
 from sklearn.metrics import adjusted_rand_score
 
-from hdlib.clustering.fiedler_tree import coupling_graph, fiedler_tree
+from hdlib.clustering.bisection import fiedler_tree
+from hdlib.clustering.couplings import coupling_graph
 from hdlib.tasks.planted import planted_hessian
 
 FloatArray = NDArray[np.float64]

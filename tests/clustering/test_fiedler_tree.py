@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from scipy.cluster.hierarchy import fcluster, is_monotonic, is_valid_linkage
 from scipy.sparse.csgraph import connected_components
 
-from hdlib.clustering.fiedler_tree import fiedler_tree
+from hdlib.clustering import fiedler_tree
 from hdlib.clustering.recovery import recovery
 from hdlib.tasks import planted_hessian
 from tests.clustering.graphs import (

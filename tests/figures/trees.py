@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from hdlib.clustering.fiedler_tree import FiedlerTree, fiedler_tree
+from hdlib.clustering import FiedlerTree, fiedler_tree
 
 
 def random_tree(n: int, seed: int) -> FiedlerTree:
