@@ -1,72 +1,76 @@
-"""The command line: ``hdlib run | show | verify | book``."""
+"""The command line: ``hdlib run | show | verify | publish | book``."""
 
 from __future__ import annotations
 
 import logging
 import sys
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 
 import tyro
 
 from hdlib.book import BookError, build, execute_chapters
-from hdlib.config import Config
-from hdlib.experiments.registry import EXPERIMENTS, open_run, select_run
-from hdlib.runs import DamagedRunError, Run, find_runs
+from hdlib.experiments.registry import REGISTRY
+from hdlib.store import ChangedError, Config, DamagedRunError, Run, roots
+from hdlib.store.publish import publish as publish_run
+from hdlib.store.verify import Finding, check_folders, check_records, check_run, title
 
 Name = Annotated[str, tyro.conf.Positional]
 
 
-def run(
-    experiment: Annotated[Literal["fiedler", "grokking", "mnist"], tyro.conf.Positional],
-) -> None:
+def run(experiment: Name) -> None:
     """Compute an experiment's run, or what is missing of it; `hdlib run mnist -h` lists options."""
-    _run(EXPERIMENTS[experiment].config())
+    _run(REGISTRY[experiment].config())
 
 
 def show(name: Name = "") -> None:
-    """Show a run (its folder, experiment or start of its key), or list all of them."""
-    if not name:
-        for folder in find_runs():
-            print(folder)
+    """Show a run (its record, experiment or start of its key), or list all of them."""
+    if name:
+        _print_run(REGISTRY.select(name))
         return
-    _print_run(select_run(name))
+    for path in REGISTRY.records():
+        _print(path)
 
 
-def verify(name: Name = "", *, step: int | None = None) -> None:
-    """Check a run, or all: every file's sha256, and what is recomputed from a checkpoint's weights.
+def verify(name: Name = "", *, step: int | None = None, all_steps: bool = False) -> None:
+    """Check what is stored: every file's sha256, and what is recomputed from the weights.
 
     Args:
-        name: a run's folder, an experiment for the run of its defaults, or the start of a key; all
+        name: run, by its record, its experiment (that of the defaults) or the start of its key; all
             runs where not given.
-        step: the checkpoint to recompute; the last where not given.
+        step: checkpoint to recompute; the last that can be where not given.
+        all_steps: recompute every checkpoint whose weights are kept.
     """
-    runs = [select_run(name)] if name else [open_run(folder) for folder in find_runs()]
+    items = step if step is not None else "all" if all_steps else "last"
+    chosen = [REGISTRY.select(name)] if name else []
     faults = 0
-    for found in runs:
-        damaged = found.damaged()
-        faults += len(damaged)
-        for file in damaged:
-            print(f"{found.path / file}: missing or altered")
-        if not found.complete:
-            print(f"{found.path}: not complete; `hdlib run` computes what is missing")
-            faults += not damaged
-            continue
-        experiment = EXPERIMENTS[found.config.experiment]
-        recorded = f"{found.path}: {len(found.files)} files as recorded"
-        steps = experiment.steps(found)
-        if not steps:
-            print(f"{recorded}; nothing to recompute")
-            continue
-        at = steps[-1] if step is None else step
-        error = experiment.error(found, at)
-        agrees = error <= experiment.agreement
-        faults += not agrees
-        print(
-            f"{recorded}; {experiment.compared} at step {at}, recomputed from the weights, "
-            f"{'agree' if agrees else 'DISAGREE'} to {error:.1e}"
-        )
+
+    def tell(finding: Finding) -> None:
+        nonlocal faults
+        faults += finding.fault
+        _print(finding.sentence)
+
+    if not name:
+        for finding in (*check_folders(roots()), *check_records(REGISTRY)):
+            tell(finding)
+        for path in REGISTRY.records():
+            try:
+                chosen.append(REGISTRY.open(path))
+            except DamagedRunError:
+                continue
+    for found in chosen:
+        for file in (path for stage in found.stages for path in found.stored(stage).damaged()):
+            tell(Finding(f"{file}: missing or altered", True))
+        count = sum(len(found.stored(stage).names()) for stage in found.stages)
+        _print(f"{title(found)}: {count} files")
+        for finding in check_run(found, items=items):
+            tell(finding)
     if faults:
         sys.exit(1)
+
+
+def publish(experiment: Name) -> None:
+    """Copy a complete run to the published ones; `hdlib publish mnist -h` lists options."""
+    _publish(REGISTRY[experiment].config())
 
 
 def book(*, execute: bool = False, preview: bool = False) -> None:
@@ -86,27 +90,58 @@ def main() -> None:
     logging.basicConfig(level=logging.INFO, format="%(message)s")
     try:
         match sys.argv[1:]:
-            case ["run", experiment, *options] if experiment in EXPERIMENTS:
-                config = EXPERIMENTS[experiment].config
-                _run(tyro.cli(config, args=options, prog=f"hdlib run {experiment}"))
+            case ["run" | "publish" as command, experiment, *options] if experiment in [*REGISTRY]:
+                config = REGISTRY[experiment].config
+                found = tyro.cli(config, args=options, prog=f"hdlib {command} {experiment}")
+                _run(found) if command == "run" else _publish(found)
             case _:
                 tyro.extras.subcommand_cli_from_dict(
-                    {"run": run, "show": show, "verify": verify, "book": book}, prog="hdlib"
+                    {"run": run, "show": show, "verify": verify, "publish": publish, "book": book},
+                    prog="hdlib",
                 )
-    except (ValueError, OSError, ArithmeticError, DamagedRunError, BookError) as error:
-        sys.exit(f"error: {error}")
+    except KeyboardInterrupt:
+        print("interrupted; run it again to go on", file=sys.stderr)
+        sys.exit(130)
+    except (
+        ValueError,
+        OSError,
+        ArithmeticError,
+        MemoryError,
+        DamagedRunError,
+        ChangedError,
+        BookError,
+    ) as error:
+        sys.exit(f"error: {_plain(error)}")
 
 
 def _run(config: Config) -> None:
-    _print_run(EXPERIMENTS[config.experiment].run(config))
+    _print_run(REGISTRY[config.experiment].run(config))
+
+
+def _publish(config: Config) -> None:
+    for folder in publish_run(REGISTRY[config.experiment].open(config)):
+        _print(folder)
 
 
 def _print_run(found: Run[Any]) -> None:
-    print(found.path)
+    _print(title(found))
     for field, value in found.config.model_dump().items():
-        print(f"  {field} = {value!r}")
-    environment = found.manifest["environment"]
-    print(f"  on {environment['device']}, {environment['threads']} threads")
-    for stage, seconds in found.manifest.get("seconds", {}).items():
-        print(f"  {stage}: {seconds:,.1f} s")
-    print(f"  {len(found.files)} files, {'complete' if found.complete else 'not complete'}")
+        _print(f"  {field} = {value!r}")
+    for stage in found.stages:
+        stored = found.stored(stage)
+        where = stored.folders[0].path if stored.folders else stored.home
+        files = f"{len(stored.names())} files" + (
+            f", {stored.seconds:,.1f} s" * bool(stored.names())
+        )
+        _print(f"  {stage.name}: {files}, in {where}")
+    missing = sum(len(names) for _, names in found.missing())
+    _print(f"  {f'{missing} files are missing' if missing else 'complete'}")
+
+
+def _print(text: object) -> None:
+    print(_plain(text))
+
+
+def _plain(text: object) -> str:
+    """Text of which nothing is taken for a command by a terminal."""
+    return "".join(c if c.isprintable() or c == "\n" else repr(c)[1:-1] for c in str(text))

@@ -45,11 +45,11 @@ def table(
 
 
 def escaped(text: str) -> str:
-    """Text that Markdown and HTML show as it is, on one line.
+    r"""Text that Markdown and HTML show as it is, on one line.
 
     Example:
         >>> print(escaped("<b> *x86_64*"))
-        &lt;b&gt; \\*x86\\_64\\*
+        &lt;b&gt; \*x86\_64\*
     """
     line = " ".join(text.split())
     return re.sub(r"([\\`*_{}\[\]$~^@])", r"\\\1", html.escape(line, quote=False))

@@ -100,6 +100,9 @@ class ArrayStage(Stage):
             stored.add_seconds(time.monotonic() - started)
             started = time.monotonic()
 
+    def published(self, run: Run[Any]) -> list[str]:
+        return [file_name(item) for item in self.items(run)]
+
     def checked(self, run: Run[Any]) -> list[Item]:
         return [item for item in self.items(run) if run.stored(self).present(file_name(item))]
 

@@ -7,17 +7,18 @@ import logging
 import os
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from filelock import FileLock, Timeout
 
-from hdlib.store import manifest as manifests
 from hdlib.atomic import TEMPORARY, write_atomically
+from hdlib.store import manifest as manifests
 from hdlib.store.manifest import Entry, Manifest
 
 log = logging.getLogger(__name__)
+
+Stamp = tuple[int, ...]
 
 
 class DamagedRunError(Exception):
@@ -38,13 +39,16 @@ class Folder:
         self.path = path
         self._header = header
         self._manifest: Manifest | None = None
-        self._whole: set[str] = set()
+        self._read: Stamp = ()
+        self._whole: dict[str, tuple[str, Stamp]] = {}
 
     @property
     def manifest(self) -> Manifest:
-        """What is recorded; read once."""
-        if self._manifest is None:
+        """What is recorded; read again when it was written."""
+        now = _stamp(self.path / manifests.NAME)
+        if self._manifest is None or self._read != now:
             self._manifest = manifests.read(self.path, self._header)
+            self._read = now
         return self._manifest
 
     @property
@@ -64,11 +68,16 @@ class Folder:
 
     def has(self, name: str) -> bool:
         """Whether a file is there and is what was recorded; looked at once."""
-        if name not in self._whole and self.present(name):
-            with (self.path / name).open("rb") as file:
-                if hashlib.file_digest(file, "sha256").hexdigest() == self.entries[name].sha256:
-                    self._whole.add(name)
-        return name in self._whole
+        if not self.present(name):
+            return False
+        sha256, path = self.entries[name].sha256, self.path / name
+        seen = sha256, _stamp(path)
+        if self._whole.get(name) != seen:
+            with path.open("rb") as file:
+                if hashlib.file_digest(file, "sha256").hexdigest() != sha256:
+                    return False
+            self._whole[name] = seen
+        return True
 
     def read(self, name: str) -> bytes:
         """The bytes of a file.
@@ -104,28 +113,28 @@ class Folder:
         position = known.index(dict(environment))
         entry = Entry(sha256_of(content), len(content), dict(sources), position, dict(timings))
         self.entries[name] = entry
-        manifests.append_to(self.path, *records, manifests.file_record(name, entry))
-        self._whole.add(name)
+        self._append(*records, manifests.file_record(name, entry))
+        self._whole[name] = entry.sha256, _stamp(self.path / name)
 
     def remove(self, name: str) -> None:
         """Remove a file and its record."""
         if self.entries.pop(name, None):
-            manifests.append_to(self.path, {"file": name, "removed": True})
+            self._append({"file": name, "removed": True})
         (self.path / name).unlink(missing_ok=True)
-        self._whole.discard(name)
 
-    def drop(self, name: str) -> None:
-        """Remove a file, and keep what is recorded of it."""
-        entry = replace(self.entries[name], kept=False)
-        self.entries[name] = entry
-        manifests.append_to(self.path, manifests.file_record(name, entry))
-        (self.path / name).unlink(missing_ok=True)
-        self._whole.discard(name)
+    def record_dropped(self, name: str, entry: Entry) -> None:
+        """Record a file that is not kept, so that it is known if it is computed again."""
+        self.entries[name] = dropped = Entry(entry.sha256, entry.size, kept=False)
+        self._append(manifests.file_record(name, dropped))
 
     def add_seconds(self, seconds: float) -> None:
         """Add to the wall time of computing all files."""
         self.manifest.seconds += seconds
-        manifests.append_to(self.path, {"seconds": round(seconds, 3)})
+        self._append({"seconds": round(seconds, 3)})
+
+    def _append(self, *records: Mapping[str, Any]) -> None:
+        manifests.append_to(self.path, *records)
+        self._read = _stamp(self.path / manifests.NAME)
 
     @contextmanager
     def writing(self) -> Iterator[None]:
@@ -144,27 +153,30 @@ class Folder:
         try:
             self._manifest = None
             self._whole.clear()
+            started = _stamp(self.path / manifests.NAME)
             for leftover in self.path.rglob(f"{TEMPORARY}*"):
                 leftover.unlink()
             if self.manifest.damage:
                 log.warning("%s; what it vouches for is kept", self.manifest.damage)
                 self.manifest.damage = ""
                 manifests.write(self.path, self.manifest)
-            elif not (self.path / manifests.NAME).exists():
+            elif not self._read:
                 self.path.mkdir(exist_ok=True)
-                manifests.append_to(self.path, {"header": dict(self._header)})
+                self._append({"header": dict(self._header)})
             yield
-            if lines_replaced(self):
+            if self._read != started:
                 manifests.write(self.path, self.manifest)
         finally:
             lock.release()
 
 
-def lines_replaced(folder: Folder) -> bool:
-    """Whether a manifest has lines that later ones replaced."""
-    lines = (folder.path / manifests.NAME).read_bytes().count(b"\n")
-    found = folder.manifest
-    return lines > 1 + len(found.environments) + len(found.entries) + bool(found.seconds)
+def _stamp(path: Path) -> Stamp:
+    """What changes when a file is written; empty where it is not there."""
+    try:
+        found = path.stat()
+    except FileNotFoundError:
+        return ()
+    return found.st_ino, found.st_size, found.st_mtime_ns
 
 
 def sha256_of(content: bytes) -> str:

@@ -3,8 +3,8 @@
 A line is JSON of one of three kinds. The header says which stage the folder is of; it is checked by
 its key, which is the folder's name. ``environment`` lines say on what was computed. ``file`` lines
 say what a file's sha256 is, what it was computed from, and where; a later line of a name replaces
-an earlier one. Lines are appended, so a kill damages the last one at most, and a flipped bit the one
-that it is in.
+an earlier one. Lines are appended, so a kill damages the last one at most, and a flipped bit that
+which it is in.
 """
 
 from __future__ import annotations

@@ -83,6 +83,10 @@ class Stage(ABC):
         """Compute files; those of the run's config in any case, and these. The folder is held."""
 
     @abstractmethod
+    def published(self, run: Run[Any]) -> list[str]:
+        """Names of the files that are kept where the run is published."""
+
+    @abstractmethod
     def checked(self, run: Run[Any]) -> list[Item]:
         """What `check` can recompute."""
 

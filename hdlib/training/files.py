@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
+from functools import lru_cache
 
 import numpy as np
 
@@ -39,10 +40,16 @@ def read_rows(stored: Stored) -> list[Row]:
     if not stored.has(HISTORY):
         return []
     try:
-        table = formats.read_table(stored.read(HISTORY))
+        return list(_rows(stored.read(HISTORY)))
     except formats.FormatError as error:
         raise DamagedRunError(f"{stored.where(HISTORY)}: {error}") from error
-    return [dict(zip(table, row, strict=True)) for row in zip(*table.values(), strict=True)]
+
+
+@lru_cache(maxsize=8)
+def _rows(content: bytes) -> tuple[Row, ...]:
+    table = formats.read_table(content)
+    columns = [values.tolist() for values in table.values()]
+    return tuple(dict(zip(table, row, strict=True)) for row in zip(*columns, strict=True))
 
 
 def write_rows(stored: Stored, rows: Sequence[Row]) -> None:

@@ -10,7 +10,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from hdlib.store import Agreement, CannotRecomputeError, Config, Item, Run, Stage
+from hdlib.store import Agreement, CannotRecomputeError, Item, Run, Stage
 from hdlib.training.files import (
     HISTORY,
     WEIGHTS,
@@ -34,6 +34,7 @@ class TrainingStage(Stage):
         fields: names of the config's fields that the training depends on, and not its length.
         schedule: config ↦ steps with a row, and checkpoints.
         plan: (config, device) ↦ what is trained, at its start.
+        published: run ↦ checkpoints whose weights are published; all where it is None.
         version: number that is raised when a correction changes the result.
     """
 
@@ -44,6 +45,7 @@ class TrainingStage(Stage):
         fields: tuple[str, ...],
         schedule: Callable[[Any], Schedule],
         plan: Callable[[Any, torch.device], Plan],
+        published: Callable[[Run[Any]], Sequence[int]] | None = None,
         version: int = 1,
     ) -> None:
         self.name = name
@@ -51,6 +53,7 @@ class TrainingStage(Stage):
         self.version = version
         self._schedule = schedule
         self._plan = plan
+        self._published = published or self.checkpoints
 
     def missing(self, run: Run[Any]) -> list[str]:
         stored, schedule = run.stored(self), self._schedule(run.config)
@@ -65,6 +68,9 @@ class TrainingStage(Stage):
             step for step in schedule.steps if {checkpoint_name(step), state_name(step)} & {*names}
         ]
         train(stored, self._plan(run.config, run.device), schedule, also=steps)
+
+    def published(self, run: Run[Any]) -> list[str]:
+        return [HISTORY, *(checkpoint_name(step) for step in self._published(run))]
 
     def history(self, run: Run[Any]) -> dict[str, NDArray]:
         """Columns of the history, up to the run's last step.

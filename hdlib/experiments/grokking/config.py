@@ -9,9 +9,9 @@ import torch
 import tyro
 from pydantic import Field, model_validator
 
-from hdlib.store import Config
 from hdlib.experiments.grokking.measures import PROBED
 from hdlib.models import Activation, ModularTransformer
+from hdlib.store import Config
 from hdlib.tasks import ModularTask, Operation, modular_task
 
 LARGEST_P = 1_000

@@ -30,9 +30,7 @@ class _Functions(Generic[Key]):
     def __init__(self, found: Mapping[Key, Mapping[str, NDArray]]) -> None:
         self._found = found
 
-    def shares(
-        self, key: Key, of: Literal["", "rotated_", "random_"] = ""
-    ) -> NDArray[np.float32]:
+    def shares(self, key: Key, of: Literal["", "rotated_", "random_"] = "") -> NDArray[np.float32]:
         """Share of each frequency in J v, (12, F).
 
         Args:

@@ -99,7 +99,16 @@ TRAINING = TrainingStage(
     "grokking/training",
     fields=(
         *("p", "operation", "train_fraction", "width", "n_heads", "activation", "mlp_width"),
-        *("equals_logit", "init_scale", "lr", "weight_decay", "beta1", "beta2", "log_every", "seed"),
+        *(
+            "equals_logit",
+            "init_scale",
+            "lr",
+            "weight_decay",
+            "beta1",
+            "beta2",
+            "log_every",
+            "seed",
+        ),
     ),
     schedule=_schedule,
     plan=_plan,

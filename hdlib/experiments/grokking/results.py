@@ -9,8 +9,8 @@ from numpy.typing import NDArray
 
 from hdlib.clustering import Dendrogram
 from hdlib.curvature import Density, Spectrum, adam_ceiling
-from hdlib.experiments.grokking.recipe import measures_name, model_at, spectrum_name
 from hdlib.experiments.grokking.config import GrokkingConfig
+from hdlib.experiments.grokking.gaps import gap_beyond
 from hdlib.experiments.grokking.measures import (
     MIRRORED,
     OTHERS,
@@ -18,7 +18,7 @@ from hdlib.experiments.grokking.measures import (
     grid_logits,
     pair_accuracies,
 )
-from hdlib.experiments.grokking.gaps import gap_beyond
+from hdlib.experiments.grokking.recipe import measures_name, model_at, spectrum_name
 from hdlib.experiments.grokking.spectra import stored_spectrum
 from hdlib.measures import GapTest, Phases, phases
 from hdlib.store import Run

@@ -121,7 +121,9 @@ SWEEP = ArrayStage(
     "mnist/sweep",
     fields=("hessian_seed",),
     needs=(TRAINING,),
-    items=lambda run: [(step, n) for n in run.config.sweep_sizes for step in run.config.sweep_steps],
+    items=lambda run: [
+        (step, n) for n in run.config.sweep_sizes for step in run.config.sweep_steps
+    ],
     sources=lambda run, item: weights_at(run, item[0]),
     compute=_sweep,
     agreement=_agreement,

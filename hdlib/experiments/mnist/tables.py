@@ -18,8 +18,8 @@ from hdlib.experiments.mnist.gaps import (
     least_p,
     nulls,
     predicted,
-    second_level,
     searched,
+    second_level,
     straight_threshold,
 )
 from hdlib.experiments.mnist.recipe import sweep_name

@@ -408,9 +408,6 @@ def no_other_cluster(runs: Published) -> Verdict:
     ]
     few = searched(runs.first.sweep_eigenvalues[1, 0])
     return Verdict(
-        set(ranks) == {8, 23, 28, 78}
-        and len(ranks) == 4
-        and few.stands_out
-        and few.rank == 25,
+        set(ranks) == {8, 23, 28, 78} and len(ranks) == 4 and few.stands_out and few.rank == 25,
         {"ranks": _steps(sorted(ranks)), "few": few.rank},
     )

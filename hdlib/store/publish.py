@@ -1,0 +1,55 @@
+"""Publishing a run: its files where the repository keeps them, small enough for git."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from hdlib.store.environment import environment
+from hdlib.store.folder import DamagedRunError, Folder
+from hdlib.store.places import PUBLISHED
+from hdlib.store.record import record
+from hdlib.store.run import Run
+
+
+def publish(run: Run[Any], *, root: Path = PUBLISHED) -> list[Path]:
+    """Copy what is kept of a complete run below ``root``; record of the rest that it was dropped.
+
+    Args:
+        run: complete run.
+        root: folder of published runs.
+
+    Returns:
+        The folder of each stage.
+
+    Raises:
+        DamagedRunError: if the run is not complete.
+        OSError: if a file cannot be written.
+    """
+    if not run.complete:
+        raise DamagedRunError(f"{run.config.experiment}/{run.key} is not complete; run it first")
+    folders = []
+    for stage in run.stages:
+        stored = run.stored(stage)
+        folder = Folder(root / stage.name / stored.key, stage.header(run.config))
+        kept = set(stage.published(run))
+        with folder.writing():
+            for name in [*stage.published(run), *stored.names()]:
+                entry = stored.entry(name)
+                if name in folder.entries or entry is None:
+                    continue
+                if name in kept:
+                    folder.write(
+                        name,
+                        stored.read(name),
+                        sources=entry.sources,
+                        environment=stored.environment_of(name) or environment(run.device),
+                        timings=entry.timings,
+                    )
+                else:
+                    folder.record_dropped(name, entry)
+            folder.add_seconds(stored.seconds - folder.manifest.seconds)
+        folders.append(folder.path)
+    record(Run(run.config, run.stages, [root]))
+    return folders
+

@@ -1,0 +1,129 @@
+"""Checking what is stored: every sum, and what is recomputed from what it was computed from."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from hdlib.store import manifest as manifests
+from hdlib.store.folder import DamagedRunError, Folder
+from hdlib.store.registry import Registry
+from hdlib.store.run import Run
+from hdlib.store.stage import CannotRecomputeError, Item, Stage
+
+
+class Finding(NamedTuple):
+    """What a check came to.
+
+    Attributes:
+        sentence: what was looked at, and what was found.
+        fault: whether something is wrong.
+    """
+
+    sentence: str
+    fault: bool
+
+
+def check_folders(roots: Sequence[Path]) -> Iterator[Finding]:
+    """Every folder of files below some roots: each sum, and each manifest.
+
+    A folder that has no manifest, or one that cannot be read, is told, and the others are checked.
+    """
+    for root in roots:
+        for path in sorted(path for path in root.glob("*/*/*") if path.is_dir()):
+            try:
+                yield from _check_folder(path)
+            except OSError as error:
+                yield Finding(f"{path} cannot be read: {error}", True)
+
+
+def _check_folder(path: Path) -> Iterator[Finding]:
+    folder = Folder(path, {})
+    if damage := folder.manifest.damage:
+        yield Finding(damage, True)
+    for name in folder.damaged():
+        yield Finding(f"{path / name}: missing or altered", True)
+    unknown = [
+        found.relative_to(path).as_posix()
+        for found in sorted(path.rglob("*"))
+        if found.is_file()
+        and found.name != manifests.NAME
+        and found.relative_to(path).as_posix() not in folder.entries
+    ]
+    for name in unknown:
+        yield Finding(f"{path / name}: not recorded", True)
+
+
+def check_records(registry: Registry) -> Iterator[Finding]:
+    """The record of every run, and whether all that it asks for is there."""
+    for path in registry.records():
+        try:
+            run = registry.open(path)
+            missing = {stage.name: len(names) for stage, names in run.missing()}
+        except (DamagedRunError, OSError) as error:
+            yield Finding(str(error), True)
+            continue
+        if missing:
+            words = ", ".join(f"{count} of {name}" for name, count in missing.items())
+            yield Finding(f"{title(run)}: files are missing ({words}); run it again", True)
+
+
+def check_run(run: Run[Any], *, items: str | int) -> Iterator[Finding]:
+    """What a run has, recomputed from what it was computed from, stage by stage.
+
+    Args:
+        run: run, complete or not.
+        items: "last" for the last item of each stage that can be recomputed, "all" for all, or the
+            step of a checkpoint.
+    """
+    for stage in run.stages:
+        try:
+            found = stage.checked(run)
+        except DamagedRunError as error:
+            yield Finding(f"{title(run)}: {error}", True)
+            continue
+        if isinstance(items, int):
+            found = [item for item in found if items in (item, _step(item))]
+        chosen = list(reversed(found))
+        yield from _check_items(run, stage, chosen, all_of_them=items != "last")
+
+
+def _check_items(
+    run: Run[Any], stage: Stage, items: Sequence[Item], *, all_of_them: bool
+) -> Iterator[Finding]:
+    """Recompute the first of these that can be, or all."""
+    gone = 0
+    for item in items:
+        try:
+            agreements = stage.check(run, item)
+        except CannotRecomputeError:
+            gone += 1
+            continue
+        except (DamagedRunError, ValueError, ArithmeticError) as error:
+            yield Finding(f"{title(run)}, {stage.name} at {item}: {error}", True)
+            continue
+        for what, error, allowed in agreements:
+            agrees = error <= allowed
+            yield Finding(
+                f"{title(run)}, {stage.name} at {item}: {what} "
+                f"{'agree' if agrees else 'DISAGREE'} to {error:.1e} ({allowed:.0e} allowed)",
+                not agrees,
+            )
+        if not all_of_them:
+            break
+    if gone and (all_of_them or gone == len(items)):
+        yield Finding(
+            f"{title(run)}, {stage.name}: {gone} of {len(items)} cannot be recomputed: what "
+            "they were computed from is not kept",
+            False,
+        )
+
+
+def title(run: Run[Any]) -> str:
+    """Experiment and key of a run."""
+    return f"{run.config.experiment}/{run.key}"
+
+
+def _step(item: Item) -> Item:
+    return item[0] if isinstance(item, tuple) else item
