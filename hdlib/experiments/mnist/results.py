@@ -115,10 +115,14 @@ class MnistResults:
         return float(self.history[key][np.searchsorted(self.history["step"], step)])
 
     @property
+    def chosen_steps(self) -> list[int]:
+        """Four checkpoints, evenly in log(1 + step)."""
+        return log_spaced(self.run.config.checkpoints, CHOSEN)
+
+    @property
     def chosen(self) -> dict[str, int]:
-        """Four checkpoints, evenly in log(1 + step): label → position among the checkpoints."""
-        steps = self.run.config.checkpoints
-        return {f"step {step:,}": steps.index(step) for step in log_spaced(steps, CHOSEN)}
+        """The chosen checkpoints: label → position among all."""
+        return {f"step {step:,}": self.at(step) for step in self.chosen_steps}
 
     @property
     def chosen_spectra(self) -> dict[str, Spectrum]:
