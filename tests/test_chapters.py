@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import ast
 from pathlib import Path
 
 import nbformat
 import papermill
 import pytest
 from papermill.exceptions import PapermillExecutionError
+
+from hdlib.book.cells import cell_options, read_notebook
+from hdlib.experiments.registry import EXPERIMENTS
 
 CHAPTERS = Path(__file__).parent.parent / "chapters"
 SMALL = {
@@ -53,6 +57,18 @@ def execute(chapter: str, folder: Path, **parameters: object) -> nbformat.Notebo
 
 def test_every_chapter_has_small_parameters():
     assert {path.stem for path in CHAPTERS.glob("*.ipynb")} == set(SMALL)
+
+
+@pytest.mark.parametrize("chapter", SMALL)
+def test_parameters_of_a_chapter_are_those_of_its_config(chapter: str):
+    cells = read_notebook(CHAPTERS / f"{chapter}.ipynb").cells
+    (cell,) = (cell for cell in cells if "parameters" in cell.metadata.get("tags", []))
+    parameters = {
+        ast.unparse(line.target): ast.literal_eval(line.value)
+        for line in ast.parse(cell_options(cell.source)[1]).body
+        if isinstance(line, ast.AnnAssign) and line.value is not None
+    }
+    assert parameters == EXPERIMENTS[chapter].config().model_dump()
 
 
 @pytest.mark.parametrize("chapter", SMALL)

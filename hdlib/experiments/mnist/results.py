@@ -7,8 +7,8 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
-from hdlib.clustering import dendrogram
-from hdlib.curvature import parameter_layers
+from hdlib.curvature import Spectrum, parameter_layers
+from hdlib.curvature.decomposition import TOLERANCE
 from hdlib.experiments.lenet import log_spaced
 from hdlib.experiments.mnist.config import MnistConfig
 from hdlib.experiments.mnist.gaps import CLASSES, predicted, searched
@@ -19,14 +19,14 @@ from hdlib.experiments.mnist.recipe import (
     spectrum_name,
     sweep_name,
 )
-from hdlib.measures import GapTest, spectral_summary, subspace_overlap
+from hdlib.measures import GapTest, spectral_summary
 from hdlib.store import Run
 from hdlib.training import HISTORY, checkpoint_name
+from hdlib.trajectory import Trajectory
 
 Array = NDArray[np.float64]
 
 CHOSEN = 4
-RESOLUTIONS = 200
 ROUNDING = 1e-13
 """An eigenvalue below this part of the largest is zero, to rounding."""
 LARGEST = "largest eigenvalue"
@@ -50,6 +50,25 @@ def headline(eigenvalues: Array) -> dict[str, float]:
     }
 
 
+def _spectrum(arrays: dict[str, NDArray]) -> Spectrum:
+    """A whole spectrum as it is stored; of its certified pairs those whose vectors are."""
+    eigenvalues, vectors = arrays["eigenvalues"], arrays["top_vectors"]
+    pairs = slice(len(arrays["indices"]) - vectors.shape[1], None)
+    return Spectrum(
+        n=len(eigenvalues),
+        eigenvalues=eigenvalues,
+        lowest=len(eigenvalues),
+        indices=arrays["indices"][pairs],
+        residuals=arrays["residuals"][pairs],
+        vectors=vectors[:, ::-1].astype(np.float64),
+        scale=float(np.abs(eigenvalues).max()),
+        tol=TOLERANCE,
+        products=0,
+        trace_error=float(arrays["trace_error"]),
+        frobenius_error=float(arrays["frobenius_error"]),
+    )
+
+
 class MnistResults:
     """Everything the chapter shows, read from a complete run.
 
@@ -67,7 +86,7 @@ class MnistResults:
     def __init__(self, run: Run[MnistConfig]) -> None:
         self.run = run
         self.steps = np.array(run.config.checkpoints)
-        self._spectra = [run.arrays(spectrum_name(step)) for step in run.config.checkpoints]
+        self._stored = [run.arrays(spectrum_name(step)) for step in run.config.checkpoints]
         self._last_model = model_at(run, run.config.checkpoints[-1])
 
     def at(self, step: int) -> int:
@@ -79,12 +98,12 @@ class MnistResults:
         return self.run.config.checkpoints.index(step)
 
     def _stacked(self, key: str) -> Array:
-        return np.stack([spectrum[key] for spectrum in self._spectra])
+        return np.stack([arrays[key] for arrays in self._stored])
 
     @cached_property
-    def eigenvalues(self) -> Array:
-        """(T, n), ascending."""
-        return self._stacked("eigenvalues")
+    def trajectory(self) -> Trajectory:
+        """Every spectrum, with the top eigenvectors that are stored."""
+        return Trajectory(self.steps, tuple(_spectrum(arrays) for arrays in self._stored))
 
     @cached_property
     def history(self) -> dict[str, NDArray]:
@@ -96,15 +115,19 @@ class MnistResults:
         return float(self.history[key][np.searchsorted(self.history["step"], step)])
 
     @property
-    def chosen(self) -> dict[str, int]:
-        """Four checkpoints, evenly in log(1 + step): label → position among the checkpoints."""
-        steps = self.run.config.checkpoints
-        return {f"step {step:,}": steps.index(step) for step in log_spaced(steps, CHOSEN)}
+    def chosen_steps(self) -> list[int]:
+        """Four checkpoints, evenly in log(1 + step)."""
+        return log_spaced(self.run.config.checkpoints, CHOSEN)
 
     @property
-    def chosen_spectra(self) -> dict[str, Array]:
-        """Eigenvalues at the chosen checkpoints."""
-        return {label: self.eigenvalues[i] for label, i in self.chosen.items()}
+    def chosen(self) -> dict[str, int]:
+        """The chosen checkpoints: label → position among all."""
+        return {f"step {step:,}": self.at(step) for step in self.chosen_steps}
+
+    @property
+    def chosen_spectra(self) -> dict[str, Spectrum]:
+        """Spectra at the chosen checkpoints."""
+        return {label: self.trajectory.spectra[i] for label, i in self.chosen.items()}
 
     @property
     def chosen_filters(self) -> dict[str, NDArray]:
@@ -117,29 +140,13 @@ class MnistResults:
     @cached_property
     def measures(self) -> dict[str, Array]:
         """Spectral measures at each checkpoint, under the names of `SpectralSummary`."""
-        rows = [spectral_summary(eigenvalues)._asdict() for eigenvalues in self.eigenvalues]
+        rows = [spectral_summary(each)._asdict() for each in self.trajectory.eigenvalues]
         return {"step": self.steps} | {key: np.array([row[key] for row in rows]) for key in rows[0]}
-
-    @cached_property
-    def resolutions(self) -> Array:
-        """200 resolutions ε, evenly in log ε, from a billionth of the largest gap to it."""
-        largest = np.diff(self.eigenvalues, axis=1).max()
-        return np.geomspace(largest * 1e-9, largest, RESOLUTIONS)
-
-    @cached_property
-    def cluster_counts(self) -> NDArray[np.int64]:
-        """n(ε), (T, resolutions)."""
-        return np.stack([dendrogram(e).n_clusters(self.resolutions) for e in self.eigenvalues])
-
-    @property
-    def chosen_counts(self) -> dict[str, NDArray[np.int64]]:
-        """n(ε) at the chosen checkpoints."""
-        return {label: self.cluster_counts[i] for label, i in self.chosen.items()}
 
     @property
     def zeros(self) -> NDArray[np.int64]:
         """(T,) number of eigenvalues that are zero to rounding."""
-        sizes = np.abs(self.eigenvalues)
+        sizes = np.abs(self.trajectory.eigenvalues)
         return (sizes < ROUNDING * sizes.max(1, keepdims=True)).sum(1)
 
     @property
@@ -148,7 +155,7 @@ class MnistResults:
 
         A vector added to all rows of the read-out changes no loss, at any weights.
         """
-        return self._last_model.linear.in_features + 1
+        return self._last_model.state_dict()["linear.weight"].shape[1] + 1
 
     @property
     def layers(self) -> list[str]:
@@ -169,19 +176,19 @@ class MnistResults:
     def compositions(self, k: int) -> dict[str, tuple[Array, Array]]:
         """Top k eigenvalues, descending, and their vectors' weight per layer, (k, L)."""
         return {
-            label: (self.eigenvalues[i][::-1][:k], self.layer_weights[i, :k])
+            label: (self.trajectory.eigenvalues[i][::-1][:k], self.layer_weights[i, :k])
             for label, i in self.chosen.items()
         }
 
     @cached_property
     def searched_gaps(self) -> list[GapTest]:
         """At each checkpoint, the gap with the highest score among the top 100."""
-        return [searched(eigenvalues) for eigenvalues in self.eigenvalues]
+        return [searched(eigenvalues) for eigenvalues in self.trajectory.eigenvalues]
 
     @cached_property
     def predicted_gaps(self) -> list[GapTest]:
         """At each checkpoint, the gap below the ninth eigenvalue."""
-        return [predicted(eigenvalues) for eigenvalues in self.eigenvalues]
+        return [predicted(eigenvalues) for eigenvalues in self.trajectory.eigenvalues]
 
     @cached_property
     def gradient_fractions(self) -> dict[str, Array]:
@@ -198,22 +205,15 @@ class MnistResults:
     @property
     def chance(self) -> float:
         """Mean fraction of a random vector in a subspace of dimension 10."""
-        return CLASSES / self.eigenvalues.shape[1]
-
-    @cached_property
-    def subspace_overlaps(self) -> Array:
-        """Overlap of the top eigenspaces of every two checkpoints, (T, T)."""
-        bases = self._stacked("top_vectors").astype(np.float64)
-        return np.array([[subspace_overlap(a, b) for b in bases] for a in bases])
+        return CLASSES / self.trajectory.eigenvalues.shape[1]
 
     @property
     def certificates(self) -> dict[str, float]:
         """The worst relative errors over all checkpoints, by what is wrong."""
-        largest = np.abs(self.eigenvalues).max(1)
+        largest = np.abs(self.trajectory.eigenvalues).max(1)
+        residuals = self._stacked("residuals").max(1) / largest
         return {
-            "residual ‖Hv − λv‖ over |λ|max, all stored pairs": float(
-                (self._stacked("residuals").max(1) / largest).max()
-            ),
+            "residual ‖Hv − λv‖ over |λ|max, all stored pairs": float(residuals.max()),
             "trace of H against Σλ": float(self._stacked("trace_error").max()),
             "Frobenius norm against (Σλ²)^½": float(self._stacked("frobenius_error").max()),
         }

@@ -86,7 +86,7 @@ def zero_table(runs: Iterable[MnistResults]) -> Markdown:
 
 def null_table(results: MnistResults) -> Markdown:
     """The settings of the null and the thresholds that they give for the tails of the run."""
-    spectra = results.eigenvalues
+    spectra = results.trajectory.eigenvalues
     rows = []
     for setting, null in zip(SETTINGS, nulls(), strict=True):
         scores = [featureless_scores(null, eigenvalues) for eigenvalues in spectra]
@@ -126,7 +126,7 @@ def gap_table(runs: Iterable[MnistResults]) -> Markdown:
     rows = [
         (results.run.config.seed, f"{step:,}", *_gap_row(eigenvalues))
         for results in runs
-        for step, eigenvalues in zip(results.steps, results.eigenvalues, strict=True)
+        for step, eigenvalues in zip(results.steps, results.trajectory.eigenvalues, strict=True)
     ]
     return table(("seed", "step", *GAP_HEADER), rows)
 
@@ -188,7 +188,7 @@ def cost_table(results: MnistResults) -> Markdown:
     name = sweep_name(config.sweep_steps[-1], samples)
     seconds = results.run.manifest["seconds"]
     took, floor = seconds[f"hessian {name}"], seconds[f"syrk {name}"]
-    size = results.eigenvalues.shape[1]
+    size = results.trajectory.eigenvalues.shape[1]
     rows = [
         ("exact Hessian", f"{took:,.3g} s"),
         ("`syrk` of the rows of its Jacobian, the floor", f"{floor:,.3g} s"),
