@@ -8,7 +8,9 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from hdlib.config import Config
-from hdlib.experiments import fiedler, grokking, mnist
+from hdlib.experiments import fiedler, mnist
+from hdlib.experiments.grokking import recipe as grokking
+from hdlib.experiments.grokking.config import GrokkingConfig
 from hdlib.runs import DamagedRunError, Run, find_runs
 from hdlib.training import stored_checkpoints
 
@@ -52,7 +54,7 @@ EXPERIMENTS = {
     ),
     # Both spectra are known to their residuals.
     "grokking": Experiment(
-        grokking.GrokkingConfig,
+        GrokkingConfig,
         grokking.run,
         "eigenvalues over |λ|max",
         grokking.spectrum_steps,

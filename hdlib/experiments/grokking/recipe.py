@@ -13,11 +13,11 @@ from tqdm import tqdm
 
 from hdlib.device import resolve_device
 from hdlib.experiments.grokking.config import GrokkingConfig
-from hdlib.experiments.grokking.spectra import function_measures
 from hdlib.experiments.grokking.measures import circuit_frequencies, circuit_measures
 from hdlib.experiments.grokking.spectra import (
     adam_measures,
     eigenpairs,
+    function_measures,
     spectrum_measures,
     stored_spectrum,
 )
@@ -113,7 +113,7 @@ def spectrum_error(run: Run[GrokkingConfig], step: int) -> float:
     if step not in spectrum_steps(run):
         raise ValueError(f"step={step}: weights and a spectrum are kept at {spectrum_steps(run)}")
     recomputed = eigenpairs(run.config, model_at(run, step))
-    stored = stored_spectrum(run.config, run.arrays(spectrum_name(step)), recomputed.n)
+    stored = stored_spectrum(run.config, run.arrays(spectrum_name(step)))
     sure = [found.certified_ends() for found in (stored, recomputed)]
     low, high = min(s.lowest for s in sure), min(s.highest for s in sure)
     a, b = (found.ends(lowest=low, highest=high).eigenvalues for found in sure)

@@ -145,7 +145,9 @@ class GrokkingSweep:
 
     def accuracies(self) -> dict[str, list[tuple[NDArray, NDArray]]]:
         """(steps, test accuracy) of each run of each network."""
-        return {name: [_accuracy(found) for found in group] for name, group in self.networks.items()}
+        return {
+            name: [_accuracy(found) for found in group] for name, group in self.networks.items()
+        }
 
     @cached_property
     def outcomes(self) -> dict[str, list[Outcome]]:
