@@ -12,8 +12,9 @@ import torch
 import torch.nn.functional as F
 
 from hdlib.curvature import HessianOperator, Spectrum, lanczos
-from hdlib.experiments import grokking
-from hdlib.experiments.grokking import GrokkingConfig, model_at
+from hdlib.experiments.grokking import recipe
+from hdlib.experiments.grokking.config import GrokkingConfig
+from hdlib.experiments.grokking.recipe import model_at
 from hdlib.runs import Run
 from hdlib.training import HISTORY, stored_checkpoints
 
@@ -27,7 +28,7 @@ COLUMNS = 64
 
 @pytest.fixture(scope="module")
 def run(tmp_path_factory: pytest.TempPathFactory) -> Run[GrokkingConfig]:
-    return grokking.run(CONFIG, root=tmp_path_factory.mktemp("root"))
+    return recipe.run(CONFIG, root=tmp_path_factory.mktemp("root"))
 
 
 def steps_of_interest(run: Run[GrokkingConfig]) -> dict[str, int]:

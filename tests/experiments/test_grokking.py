@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 import torch.nn.functional as F
+import tyro
 
 from hdlib.config import ConfigError
 from hdlib.curvature import hessian
-from hdlib.experiments import grokking
-from hdlib.experiments.grokking import (
-    GrokkingConfig,
+from hdlib.experiments.grokking.config import GrokkingConfig
+from hdlib.experiments.grokking.measures import attention_shifts
+from hdlib.experiments.grokking.recipe import (
     coarse_to_fine,
     functions_name,
     measures_name,
@@ -22,15 +24,9 @@ from hdlib.experiments.grokking import (
     spectrum_name,
     spectrum_steps,
 )
-from hdlib.experiments.grokking_functions import LEADING
-from hdlib.experiments.grokking_measures import (
-    MIRRORED,
-    OTHERS,
-    attention_shifts,
-    pair_accuracies,
-)
-from hdlib.experiments.grokking_results import GrokkingResults
-from hdlib.experiments.grokking_spectrum import leading_vectors
+from hdlib.experiments.grokking.recipe import run as computed
+from hdlib.experiments.grokking.results import GrokkingResults
+from hdlib.experiments.grokking.spectra import LEADING, leading_vectors
 from hdlib.measures import frequency_power
 from hdlib.runs import Run
 from hdlib.training import HISTORY, grokking_steps, stored_checkpoints
@@ -42,7 +38,7 @@ SMALL = GrokkingConfig(
 
 @pytest.fixture(scope="module")
 def run(tmp_path_factory: pytest.TempPathFactory) -> Run[GrokkingConfig]:
-    return grokking.run(SMALL, root=tmp_path_factory.mktemp("root"))
+    return computed(SMALL, root=tmp_path_factory.mktemp("root"))
 
 
 def test_every_checkpoint_has_measures_and_some_have_spectra_and_weights(run):
@@ -77,17 +73,6 @@ def test_measures_are_those_of_the_weights(run):
     assert measured["weight_norm"] == pytest.approx(squares**0.5)
 
 
-def test_a_network_that_memorised_is_right_on_mirrored_pairs_only():
-    task = SMALL.task
-    logits = np.zeros((11, 11, 11))
-    for a, b in zip(task.train.a.tolist(), task.train.b.tolist(), strict=True):
-        logits[a, b, (a + b) % 11] = logits[b, a, (a + b) % 11] = 1
-    logits[..., 0] += 0.5  # what it answers where it knows nothing
-    found = pair_accuracies(logits, task)
-    zero = (task.test.targets == 0)[~task.mirrored].float().mean().item()
-    assert found == {MIRRORED: 1.0, OTHERS: pytest.approx(zero)}
-
-
 def test_functions_are_kept_where_weights_are(run):
     assert run.steps("functions") == stored_checkpoints(run)
     found = run.arrays(functions_name(SMALL.n_steps))
@@ -101,12 +86,12 @@ def test_functions_are_kept_where_weights_are(run):
 
 def test_a_damaged_run_is_repaired_to_the_same_bytes(tmp_path: Path):
     config = SMALL.model_copy(update={"spectra": 2})
-    first = grokking.run(config, root=tmp_path)
+    first = computed(config, root=tmp_path)
     sums = dict(first.files)
     (first.path / spectrum_name(0)).write_bytes(b"damaged")
     assert not first.complete
 
-    again = grokking.run(config, root=tmp_path)
+    again = computed(config, root=tmp_path)
 
     assert again.complete
     assert again.files == sums
@@ -114,7 +99,7 @@ def test_a_damaged_run_is_repaired_to_the_same_bytes(tmp_path: Path):
 
 def test_without_spectra_there_is_only_training(tmp_path: Path):
     config = SMALL.model_copy(update={"spectra": 0, "stored_weights": 1})
-    run = grokking.run(config, root=tmp_path)
+    run = computed(config, root=tmp_path)
     assert spectrum_steps(run) == []
     assert stored_checkpoints(run) == [60]
     assert run.table(HISTORY)["step"].tolist() == [0, 10, 20, 40, 50, 60]
@@ -124,9 +109,11 @@ def test_results_have_an_entry_for_every_checkpoint(run):
     results = GrokkingResults(run)
     count, spectra = len(results.steps), 4
     assert results.measure("embedding_power").shape == (count, 5)
-    assert results.eigenvalues.shape == (spectra, results.known[0].lowest + 30)
-    assert {known.n for known in results.known} == {results.n_parameters}
-    assert (np.diff(results.eigenvalues) >= 0).all()
+    trajectory = results.trajectory
+    assert trajectory.steps.tolist() == run.steps("spectra")
+    assert {(known.highest, known.n) for known in trajectory.spectra} == {(30, SMALL.n_parameters)}
+    assert all(known.certified.all() for known in trajectory.spectra)
+    np.testing.assert_array_equal(results.relative.eigenvalues[:, -1], np.ones(spectra))
     measures, errors = results.summary
     assert all(len(values) == spectra for values in measures.values())
     matrix = _hessian(run, SMALL.n_steps)
@@ -156,12 +143,60 @@ def test_unknown_step_is_an_error_that_names_those_there_are(run):
 
 
 @pytest.mark.parametrize(
-    ("field", "value"),
-    [("p", 2), ("train_fraction", 1.0), ("activation", "gelu"), ("eigenpairs", 5), ("lr", 0)],
+    ("fields", "sentence"),
+    [
+        ({"p": 2}, "p=2: Input should be greater than or equal to 3"),
+        ({"p": 4}, "p=4: must be a prime"),
+        ({"p": 1_009}, "p=1009: Input should be less than or equal to 1000"),
+        ({"n_heads": 3}, "n_heads=3: must be a divisor of width, which is 128"),
+        ({"n_heads": 256}, "n_heads=256: must be a divisor of width, which is 128"),
+        ({"train_fraction": 1.0}, "train_fraction=1.0: Input should be less than 1"),
+        ({"train_fraction": 5e-5}, "train_fraction=5e-05: 0 of 12769 pairs to train on"),
+        ({"activation": "gelu"}, "activation='gelu': Input should be 'none' or 'relu'"),
+        ({"equals_logit": "2"}, "equals_logit='2': Input should be a valid boolean"),
+        ({"eigenpairs": 5}, "eigenpairs=5: Input should be greater than or equal to 30"),
+        ({"width": 4, "max_products": 4_000, "eigenpairs": 493}, "eigenpairs=493: at most 492"),
+        ({"eigenpairs": 601}, "max_products=1200: at least 1202, one for each of 601 pairs"),
+        ({"lr": 0}, "lr=0: Input should be greater than 0"),
+        ({"seed": 10**20}, f"seed={10**20}: Input should be less than or equal to {2**63 - 1}"),
+        ({"n_steps": 10**9}, "n_steps=1000000000: Input should be less than or equal to 10000000"),
+    ],
 )
-def test_impossible_fields(field: str, value: Any):
-    with pytest.raises(ConfigError, match=f"{field}={value!r}"):
-        GrokkingConfig(**{field: value})
+def test_impossible_fields(fields: dict[str, Any], sentence: str):
+    with pytest.raises(ConfigError, match=f"^{re.escape(sentence)}"):
+        GrokkingConfig(**fields)
+
+
+def test_all_that_is_impossible_is_said_at_once():
+    with pytest.raises(ConfigError, match=r"^p=9: must be a prime; n_heads=5: must be a divisor"):
+        GrokkingConfig(p=9, n_heads=5)
+
+
+@pytest.mark.parametrize("value", ["0", 0, False, "False"])
+def test_no_is_no_however_it_is_written(value: Any):
+    assert GrokkingConfig(equals_logit=value) == GrokkingConfig()
+
+
+def test_a_flag_takes_a_value_on_the_command_line(capsys: pytest.CaptureFixture[str]):
+    assert tyro.cli(GrokkingConfig, args=["--equals-logit", "True"]).equals_logit
+    assert not tyro.cli(GrokkingConfig, args=["--equals-logit", "False"]).equals_logit
+    with pytest.raises(SystemExit):
+        tyro.cli(GrokkingConfig, args=["--equals-logit", "0"])
+    said = " ".join(capsys.readouterr().err.split())
+    assert "invalid choice '0' for argument '--equals-logit'" in said
+
+
+@pytest.mark.parametrize(
+    "config",
+    [
+        GrokkingConfig(),
+        SMALL,
+        GrokkingConfig(activation="none", mlp_width=512, equals_logit=True),
+        GrokkingConfig(p=3, width=6, n_heads=3, mlp_width=1, train_fraction=0.5, eigenpairs=30),
+    ],
+)
+def test_number_of_parameters_is_that_of_the_network(config: GrokkingConfig):
+    assert config.n_parameters == sum(p.numel() for p in config.model().parameters())
 
 
 def test_attention_moves_with_what_feeds_it_and_with_nothing_else(run):

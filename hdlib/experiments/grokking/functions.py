@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Generic, Literal, TypeVar
+from typing import Generic, Literal, TypeAlias, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,11 +13,13 @@ from hdlib.experiments.grokking.recipe import functions_name, spectrum_name
 from hdlib.experiments.grokking.spectra import DOSES, LEADING
 from hdlib.experiments.grokking.sweep import GrokkingSweep, head_name
 from hdlib.measures.functions import concentration
-from hdlib.store import Run
+from hdlib.runs import Run
 
 Array = NDArray[np.float64]
 Key = TypeVar("Key", int, str)
 
+Directions: TypeAlias = Literal["", "rotated_", "random_"]
+"""Eigenvectors, a random basis of the space they span, or random directions."""
 SINGLE = 0.5
 """An eigenvector moves one frequency where that has more than so much of the energy of J v."""
 
@@ -30,12 +32,12 @@ class _Functions(Generic[Key]):
     def __init__(self, found: Mapping[Key, Mapping[str, NDArray]]) -> None:
         self._found = found
 
-    def shares(self, key: Key, of: Literal["", "rotated_", "random_"] = "") -> NDArray[np.float32]:
+    def shares(self, key: Key, of: Directions = "") -> NDArray[np.float32]:
         """Share of each frequency in J v, (12, F).
 
         Args:
             key: network or checkpoint.
-            of: eigenvectors, a random basis of the space they span, or random directions.
+            of: which directions v.
         """
         return self._found[key][f"{of}energy"]
 
@@ -97,7 +99,7 @@ class HeadFunctions(_Functions[str]):
         """Share of each frequency in J v along each eigenvector, (12, F), of each network."""
         return {name: self.shares(name) for name in self.names}
 
-    def single(self, name: str, of: Literal["", "rotated_"] = "") -> int:
+    def single(self, name: str, of: Directions = "") -> int:
         """How many eigenvectors, or vectors of a random basis, move a single frequency."""
         return int((self.shares(name, of).max(1) > SINGLE).sum())
 

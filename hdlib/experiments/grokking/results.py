@@ -1,37 +1,48 @@
-"""What the grokking chapter shows of its run: arrays for the figures, and tables."""
+"""What the grokking chapter shows of its run: arrays for the figures, tables and claims."""
 
 from __future__ import annotations
 
 from functools import cached_property
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from hdlib.clustering import Dendrogram
-from hdlib.curvature import Density, Spectrum, adam_ceiling
+from hdlib.curvature import Density, adam_ceiling
 from hdlib.experiments.grokking.config import GrokkingConfig
 from hdlib.experiments.grokking.gaps import gap_beyond
-from hdlib.experiments.grokking.measures import (
-    MIRRORED,
-    OTHERS,
-    PROBED,
-    grid_logits,
-    pair_accuracies,
-)
+from hdlib.experiments.grokking.measures import PROBED, attention_shifts
 from hdlib.experiments.grokking.recipe import measures_name, model_at, spectrum_name
-from hdlib.experiments.grokking.spectra import stored_spectrum
+from hdlib.experiments.grokking.spectra import leading_vectors, stored_spectrum
 from hdlib.measures import GapTest, Phases, phases
-from hdlib.store import Run
+from hdlib.measures.pairs import MIRRORED, OTHERS, grid_logits, pair_accuracies
+from hdlib.runs import Run
 from hdlib.training import HISTORY, stored_checkpoints
+from hdlib.trajectory import Trajectory
 
 Array = NDArray[np.float64]
 
-RESOLUTIONS = 200
-FINEST = 1e-6
 PHASES = ("memorisation", "circuit formation", "clean-up")
 NEGATIVE = 1e-4
 """An eigenvalue below so much of the largest |λ| counts as negative: what is nearer to zero the
 quadrature cannot tell from it."""
+
+
+class AttentionMoves(NamedTuple):
+    """Attention of H heads over the training pairs, as the weights move along eigenvectors.
+
+    Attributes:
+        step: checkpoint.
+        to_a: (H,), mean attention to a.
+        to_equals: (H,), mean attention to "=".
+        changes: (H + 1, H), changes of the first along the leading eigenvectors.
+    """
+
+    step: int
+    to_a: Array
+    to_equals: Array
+    changes: Array
 
 
 class GrokkingResults:
@@ -40,10 +51,11 @@ class GrokkingResults:
     T checkpoints, S of them with a spectrum, K key frequencies, P parameters.
 
     Attributes:
-        run: the run.
+        run: complete run.
+        config: config of the run.
         steps: (T,) int64, checkpoints with measures of the circuit.
         spectrum_steps: (S,) int64, checkpoints with a spectrum.
-        spectra: what is stored of each of these.
+        spectra: arrays stored at each of these.
     """
 
     def __init__(self, run: Run[GrokkingConfig]) -> None:
@@ -53,7 +65,6 @@ class GrokkingResults:
         self.spectrum_steps = np.array(run.steps("spectra"))
         self._measures = [run.arrays(measures_name(int(step))) for step in self.steps]
         self.spectra = [run.arrays(spectrum_name(int(step))) for step in self.spectrum_steps]
-        self.n_parameters = sum(p.numel() for p in run.config.model().parameters())
 
     def measure(self, key: str) -> NDArray:
         """A measure of the circuit at every checkpoint, (T, …)."""
@@ -108,37 +119,27 @@ class GrokkingResults:
         return (int(steps[max(begun[0] - 1, 0)]), int(steps[done[0]])) if len(done) else None
 
     @cached_property
-    def known(self) -> list[Spectrum]:
-        """What is certified at every checkpoint with a spectrum: some of the lowest, all highest.
+    def trajectory(self) -> Trajectory:
+        """What is certified at every checkpoint with a spectrum."""
+        stored = (stored_spectrum(self.config, found) for found in self.spectra)
+        return Trajectory(self.spectrum_steps, tuple(stored)).certified_ends()
+
+    @cached_property
+    def relative(self) -> Trajectory:
+        """The same over the largest eigenvalue of each checkpoint."""
+        return self.trajectory.relative()
+
+    def position(self, step: int) -> int:
+        """Where a checkpoint is among those with a spectrum.
 
         Raises:
-            ArithmeticError: if one of the highest is not certified.
+            ValueError: if it has none.
         """
-        k, sure = self.config.eigenpairs, []
-        for step, found in zip(self.spectrum_steps, self.spectra, strict=True):
-            ends = stored_spectrum(self.config, found, self.n_parameters).certified_ends()
-            if ends.highest < k:
-                raise ArithmeticError(f"not all of the top {k} eigenpairs converged at step {step}")
-            sure.append(ends)
-        lowest = min(ends.lowest for ends in sure)
-        return [ends.ends(lowest=lowest, highest=k) for ends in sure]
-
-    @cached_property
-    def eigenvalues(self) -> Array:
-        """(S, lowest + eigenpairs), ascending: those of `known`."""
-        return np.stack([known.eigenvalues for known in self.known])
-
-    @cached_property
-    def relative(self) -> list[Dendrogram]:
-        """Dendrograms of `known`, over the largest eigenvalue of each checkpoint."""
-        return [
-            Dendrogram(known.eigenvalues / known.eigenvalues[-1], known.n, known.lowest)
-            for known in self.known
-        ]
+        return self.spectrum_steps.tolist().index(step)
 
     @cached_property
     def chosen(self) -> dict[str, int]:
-        """Four checkpoints with weights: label → position among spectra.
+        """Four checkpoints with weights and a spectrum: label → step.
 
         The end of memorisation; the last with less than half of the other test pairs right, and the
         first with more; the end of training.
@@ -153,39 +154,23 @@ class GrokkingResults:
             "more than half": half,
             "end": end,
         }
-        spectra = self.spectrum_steps.tolist()
         return {
-            f"{name}, step {steps[at]:,}": spectra.index(steps[at])
+            f"{name}, step {steps[at]:,}": int(steps[at])
             for name, at in wanted.items()
-            if steps[at] in spectra
+            if steps[at] in self.spectrum_steps
         }
 
     @property
     def chosen_dendrograms(self) -> dict[str, Dendrogram]:
         """Dendrograms of certified eigenvalues over the largest, at the chosen checkpoints."""
-        return {label: self.relative[position] for label, position in self.chosen.items()}
-
-    @cached_property
-    def resolutions(self) -> Array:
-        """200 resolutions ε, evenly in log ε from 10⁻⁶ to the largest gap, λmax = 1."""
-        largest = max(tree.heights.max() for tree in self.relative)
-        return np.geomspace(FINEST, largest, RESOLUTIONS)
-
-    @cached_property
-    def cluster_counts(self) -> NDArray[np.int64]:
-        """n(ε) of the relative spectrum at each checkpoint with one, (S, 200)."""
-        return np.stack([tree.n_clusters(self.resolutions) for tree in self.relative])
-
-    @property
-    def chosen_counts(self) -> dict[str, NDArray[np.int64]]:
-        """n(ε) at the chosen checkpoints."""
-        return {label: self.cluster_counts[position] for label, position in self.chosen.items()}
+        trees = self.relative.dendrograms
+        return {label: trees[self.position(step)] for label, step in self.chosen.items()}
 
     @cached_property
     def _densities(self) -> list[Density]:
         return [
             Density(
-                self.n_parameters,
+                self.config.n_parameters,
                 found["eigenvalues"][found["converged"]],
                 found["density_diagonal"],
                 found["density_coupling"],
@@ -202,7 +187,7 @@ class GrokkingResults:
         quadrature leaves open. Where the lowest pair is not certified, the smallest eigenvalue is
         an upper bound, as every Ritz value is.
         """
-        largest = self.eigenvalues[:, -1]
+        largest = self.trajectory.eigenvalues[:, -1]
         lowest = np.array([found["eigenvalues"][0] for found in self.spectra])
         bounds = -NEGATIVE * np.maximum(largest, -lowest)
         traces = [density.trace() for density in self._densities]
@@ -227,7 +212,9 @@ class GrokkingResults:
     def gaps_beyond_heads(self) -> list[GapTest]:
         """The gap that stands out most below the ranks of the heads, at each spectrum, S."""
         top = self.config.eigenpairs
-        return [gap_beyond(found[-top:], self.config.n_heads) for found in self.eigenvalues]
+        return [
+            gap_beyond(found[-top:], self.config.n_heads) for found in self.trajectory.eigenvalues
+        ]
 
     @property
     def frequency_names(self) -> list[str]:
@@ -244,7 +231,9 @@ class GrokkingResults:
         found = self.spectra[position]
         keys = len(self.frequencies)
         others = (self.config.p - 1) // 2 - keys
-        chance = np.array([1, *[2] * keys, 2 * others]) * self.config.width / self.n_parameters
+        chance = (
+            np.array([1, *[2] * keys, 2 * others]) * self.config.width / self.config.n_parameters
+        )
         weights = {
             tensor: (_top(found[f"{tensor}_frequencies"]).astype(np.float64), chance)
             for tensor in ("embedding", "unembedding")
@@ -268,6 +257,22 @@ class GrokkingResults:
         """Largest eigenvalue of the Hessian as Adam sees it, (S,), NaN at step 0; its ceiling."""
         values = [found.get("adam_eigenvalue", np.array([np.nan]))[0] for found in self.spectra]
         return np.array(values), adam_ceiling(self.config.lr, self.config.beta1)
+
+    @cached_property
+    def attention(self) -> AttentionMoves:
+        """How the leading eigenvectors, one more than there are heads, move each head's attention.
+
+        At the last checkpoint with weights at which less than half of the test pairs are right, or
+        at the first one; recomputed from its weights.
+        """
+        accuracy = dict(zip(self.history["step"], self.history["test_accuracy"], strict=True))
+        kept, task = stored_checkpoints(self.run), self.config.task
+        step = max((step for step in kept if accuracy[step] < 0.5), default=kept[0])
+        model = model_at(self.run, step)
+        vectors = leading_vectors(self.config, model, self.config.n_heads + 1)
+        to_a, changes = attention_shifts(model, task, vectors)
+        to_equals = model.attention(task.train.tokens())[2].mean(0).detach().numpy()
+        return AttentionMoves(step, to_a, to_equals, changes)
 
     @cached_property
     def by_phase(self) -> dict[str, list[int]]:

@@ -1,4 +1,4 @@
-"""The spectrum of the grokking experiment at a checkpoint, and what is measured along it."""
+"""The Hessian's spectrum at a checkpoint, and what is measured along its eigenvectors."""
 
 from __future__ import annotations
 
@@ -60,18 +60,16 @@ def leading_vectors(
     return found.top(count)
 
 
-def stored_spectrum(
-    config: GrokkingConfig, arrays: dict[str, NDArray], n_parameters: int
-) -> Spectrum:
+def stored_spectrum(config: GrokkingConfig, arrays: dict[str, NDArray]) -> Spectrum:
     """The spectrum of which the arrays of `spectrum_measures` are stored, without its vectors."""
     k = config.eigenpairs
     return Spectrum(
-        n=n_parameters,
+        n=config.n_parameters,
         eigenvalues=arrays["eigenvalues"],
         lowest=k,
         indices=np.arange(2 * k),
         residuals=arrays["residuals"],
-        vectors=np.empty((n_parameters, 0)),
+        vectors=np.empty((config.n_parameters, 0)),
         scale=float(np.abs(arrays["eigenvalues"]).max()),
         tol=config.tol,
         products=int(arrays["products"]),

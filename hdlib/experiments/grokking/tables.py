@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from hdlib.display import Markdown, extent, table
-from hdlib.experiments.grokking.functions import FunctionResults, HeadFunctions
+from hdlib.experiments.grokking.functions import Directions, FunctionResults, HeadFunctions
 from hdlib.experiments.grokking.gaps import widest_by_chance
 from hdlib.experiments.grokking.results import GrokkingResults
 from hdlib.experiments.grokking.spectra import LEADING
@@ -109,7 +109,7 @@ def null_table(functions: FunctionResults, shown: int = 6) -> Markdown:
 
     At the last checkpoints with weights.
     """
-    kinds = {
+    kinds: dict[str, Directions] = {
         "the 12 leading eigenvectors": "",
         "a random basis of the same space": "rotated_",
         "random directions": "random_",

@@ -1,0 +1,35 @@
+"""What the grokking chapter claims, each claim decided on the published runs."""
+
+from __future__ import annotations
+
+from hdlib.display import Markdown
+from hdlib.experiments import claim
+from hdlib.experiments.grokking.claims import (
+    ends,
+    functions,
+    networks,
+    sharpness,
+    spectrum,
+    training,
+)
+from hdlib.experiments.grokking.claims.published import Published, published
+
+__all__ = ["CLAIMS", "Published", "published", "shown"]
+
+CLAIMS: tuple[claim.Claim[Published], ...] = (
+    *training.CLAIMS,
+    *spectrum.CLAIMS,
+    *ends.CLAIMS,
+    *functions.CLAIMS,
+    *sharpness.CLAIMS,
+    *networks.CLAIMS,
+)
+
+
+def shown(*names: str) -> Markdown:
+    """The claims of these names as a list, with what the published runs say; all where none is.
+
+    Raises:
+        ValueError: if there is no claim of a name.
+    """
+    return claim.shown(CLAIMS, published(), *names)
