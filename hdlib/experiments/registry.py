@@ -8,7 +8,10 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from hdlib.config import Config
-from hdlib.experiments import fiedler, grokking, mnist
+from hdlib.experiments import grokking, mnist
+from hdlib.experiments.fiedler.config import FiedlerConfig
+from hdlib.experiments.fiedler.recipe import run as fiedler_run
+from hdlib.experiments.fiedler.recipe import tree_error
 from hdlib.runs import DamagedRunError, Run, find_runs
 from hdlib.training import stored_checkpoints
 
@@ -43,11 +46,11 @@ EXPERIMENTS = {
         1e-9,
     ),
     "fiedler": Experiment(
-        fiedler.FiedlerConfig,
-        fiedler.run,
+        FiedlerConfig,
+        fiedler_run,
         "merge heights over themselves",
         lambda run: run.config.checkpoints,
-        fiedler.tree_error,
+        tree_error,
         1e-6,
     ),
     # Both spectra are known to their residuals.

@@ -1,4 +1,4 @@
-"""LeNet-tiny's parameters grouped by their couplings, over the checkpoints of its MNIST run."""
+"""From config to run: the trees of every checkpoint's Hessian, and what they are compared with."""
 
 from __future__ import annotations
 
@@ -6,7 +6,6 @@ import time
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
-from typing import ClassVar
 
 import numpy as np
 import torch
@@ -24,63 +23,24 @@ from hdlib.clustering import (
 )
 from hdlib.curvature import HessianSplit, hessian, hessian_split, parameter_layers
 from hdlib.device import resolve_device
-from hdlib.experiments import fiedler_parts, mnist
-from hdlib.experiments.mnist import MnistConfig, hessian_data, log_spaced, model_at
+from hdlib.experiments import mnist
+from hdlib.experiments.fiedler import measures
+from hdlib.experiments.fiedler.config import FiedlerConfig
+from hdlib.experiments.fiedler.planted import NOISES, PARTITIONS, RECOVERY
+from hdlib.experiments.fiedler.trees import as_tree, cut_arrays, tree_arrays
+from hdlib.experiments.mnist import MnistConfig, hessian_data, model_at
 from hdlib.measures import binned
 from hdlib.models import LeNetTiny
 from hdlib.runs import Run
 from hdlib.tasks import Split, load_images
 from hdlib.training import checkpoint_name
 
-CHOSEN = 4
-"""Checkpoints shown in detail, evenly in log(1 + step)."""
 OTHER_SAMPLES = 2
 """Further draws of Hessian samples at the chosen checkpoints."""
-EARLY = 50
-"""Up to this step every checkpoint has trees of the Hessian's parts."""
-CLUSTERS = (2, 5, 10, 20, 50)
-"""Cuts of which the members are kept where the tree is not."""
 BINS = 200
 """Of the picture of the couplings."""
-RECOVERY = "recovery.safetensors"
-PARTITIONS = (
-    (50, 50),
-    (30, 30, 30, 30),
-    (15,) * 8,
-    (100, 5),
-    (80, 40, 20, 4),
-    (64, 32, 16, 8, 8, 8, 4, 4),
-)
-"""Sizes of planted blocks, equal and not."""
-NOISES = (0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7)
 RECOVERY_SEEDS = {"mnist": 20, "digits": 2}
 """Planted Hessians of each kind; few where the run is a small one."""
-
-
-class FiedlerConfig(MnistConfig):
-    """The MNIST run whose parameters are grouped: the same fields, and so the same key."""
-
-    experiment: ClassVar[str] = "fiedler"
-
-    @property
-    def trained(self) -> MnistConfig:
-        """The config of the MNIST run."""
-        return MnistConfig(**self.model_dump())
-
-    @property
-    def key(self) -> str:
-        """That of the MNIST run."""
-        return self.trained.key
-
-    @property
-    def chosen(self) -> list[int]:
-        """Checkpoints shown in detail."""
-        return log_spaced(self.checkpoints, CHOSEN)
-
-    @property
-    def parts(self) -> list[int]:
-        """Checkpoints at which the two parts of the Hessian have trees of their own."""
-        return sorted({*self.chosen, *(step for step in self.checkpoints if step <= EARLY)})
 
 
 def tree_name(step: int) -> str:
@@ -145,22 +105,7 @@ def trained_run(run: Run[FiedlerConfig]) -> Run[MnistConfig]:
 
 def stored_tree(run: Run[FiedlerConfig], step: int, prefix: str = "") -> FiedlerTree:
     """The tree at a checkpoint; that of the original work with the prefix "original_"."""
-    arrays = run.arrays(tree_name(step))
-    rest = (arrays[f"{prefix}{name}"] for name in ("connectivity", "conductance", "gain"))
-    linkage = stored_linkage(arrays, prefix)
-    return FiedlerTree(linkage, *(values.astype(np.float64) for values in rest))
-
-
-def stored_linkage(arrays: dict[str, NDArray], prefix: str) -> NDArray[np.float64]:
-    """A SciPy linkage, (n − 1, 4), from the merges and heights that are stored with a prefix."""
-    parts = arrays[f"{prefix}parts"].astype(np.int64)
-    sizes = np.ones(2 * len(parts) + 1)
-    for row, pair in enumerate(parts):
-        sizes[len(parts) + 1 + row] = sizes[pair].sum()
-    linkage = np.empty((len(parts), 4))
-    linkage[:, :2], linkage[:, 2] = parts, arrays[f"{prefix}height"]
-    linkage[:, 3] = sizes[len(parts) + 1 :]
-    return linkage
+    return as_tree(run.arrays(tree_name(step)), prefix)
 
 
 def tree_error(run: Run[FiedlerConfig], step: int) -> float:
@@ -179,7 +124,7 @@ def tree_error(run: Run[FiedlerConfig], step: int) -> float:
 
 
 class _Recipe:
-    """From config to run: computes the files that are missing."""
+    """Computes the files that are missing of a run."""
 
     def __init__(
         self, run: Run[FiedlerConfig], trained: Run[MnistConfig], device: torch.device
@@ -190,7 +135,8 @@ class _Recipe:
         self.device = device
         train = load_images(self.config.dataset).train
         self.train = Split(train.inputs.to(device), train.targets.to(device))
-        self.layers = parameter_layers(model_at(trained, self.config.checkpoints[0]))
+        layers = parameter_layers(model_at(trained, self.config.checkpoints[0]))
+        self.layers = list(layers.values())
 
     def compute(self) -> None:
         for step in tqdm(self.config.checkpoints, desc="trees", unit="checkpoint", disable=None):
@@ -200,7 +146,7 @@ class _Recipe:
             self._keep("couplings", couplings_name(step), step, self._couplings)
         for step in tqdm(self.config.parts, desc="parts", unit="checkpoint", disable=None):
             self._keep("parts", parts_name(step), step, self._parts)
-        for step in (self.config.checkpoints[0], self.config.checkpoints[-1]):
+        for step in self.config.ends:
             self._keep("mixtures", mixtures_name(step), step, self._mixtures)
         if not self.run.has(RECOVERY):
             started = time.monotonic()
@@ -242,29 +188,28 @@ class _Recipe:
         matrix = self._hessian(step)
         tree = fiedler_tree(matrix)
         original = fiedler_tree(matrix, laplacian="combinatorial", split="median")
-        layers = [
-            algebraic_connectivity(matrix[np.ix_(rows, rows)]) for rows in self.layers.values()
-        ]
+        layers = [algebraic_connectivity(matrix[np.ix_(rows, rows)]) for rows in self.layers]
         generator = np.random.default_rng((self.config.hessian_seed, 3, step))
-        null = fiedler_tree(permuted_within_blocks(matrix, list(self.layers.values()), generator))
+        null = fiedler_tree(permuted_within_blocks(matrix, self.layers, generator))
         return (
-            _stored(tree)
-            | {f"original_{name}": values for name, values in _stored(original).items()}
-            | {f"null_{name}": values for name, values in _cuts(null).items()}
+            tree_arrays(tree)
+            | {f"original_{name}": values for name, values in tree_arrays(original).items()}
+            | {f"null_{name}": values for name, values in cut_arrays(null).items()}
             | {
                 "connectivities": np.array([tree.connectivity[-1], *layers]),
                 "null_connectivity": null.connectivity[-1:],
-                "isolated": _isolated(matrix, list(self.layers.values())),
+                "isolated": measures.isolated(matrix, self.layers),
             }
         )
 
     def _other_samples(self, step: int) -> dict[str, NDArray]:
-        cuts = [_cuts(fiedler_tree(self._hessian(step, draw + 1))) for draw in range(OTHER_SAMPLES)]
+        trees = [fiedler_tree(self._hessian(step, draw + 1)) for draw in range(OTHER_SAMPLES)]
+        cuts = [cut_arrays(tree) for tree in trees]
         return {name: np.stack([cut[name] for cut in cuts]) for name in cuts[0]}
 
     def _parts(self, step: int) -> dict[str, NDArray]:
         split = self._split(step, self._samples())
-        return fiedler_parts.parts(split.gauss_newton.numpy(), split.residual.numpy())
+        return measures.parts(split.gauss_newton.numpy(), split.residual.numpy())
 
     def _mixtures(self, step: int) -> dict[str, NDArray]:
         data = self._samples()
@@ -272,7 +217,7 @@ class _Recipe:
         generator = np.random.default_rng((self.config.hessian_seed, 4, step))
         order = torch.from_numpy(generator.permutation(len(data.targets))).to(self.device)
         other = self._split(step, Split(data.inputs, data.targets[order]))
-        return fiedler_parts.mixtures(
+        return measures.mixtures(
             split.gauss_newton.numpy(), split.residual.numpy(), other.residual.numpy()
         )
 
@@ -287,29 +232,3 @@ class _Recipe:
             name: binned(matrix, order, bins=bins).astype(np.float32)
             for name, order in orders.items()
         }
-
-
-def _isolated(matrix: NDArray[np.float64], layers: list[NDArray[np.int64]]) -> NDArray[np.int64]:
-    """Parameters of each layer without any coupling, (L,)."""
-    coupled = (matrix != 0).sum(0) - (matrix.diagonal() != 0)
-    return np.array([int((coupled[rows] == 0).sum()) for rows in layers])
-
-
-def _stored(tree: FiedlerTree) -> dict[str, NDArray]:
-    return {
-        "parts": tree.linkage[:, :2].astype(np.int32),
-        "height": tree.linkage[:, 2],
-        "connectivity": tree.connectivity.astype(np.float32),
-        "conductance": tree.conductance.astype(np.float32),
-        "gain": tree.gain.astype(np.float32),
-    }
-
-
-def _cuts(tree: FiedlerTree) -> dict[str, NDArray]:
-    """Clusters of the cut with most modularity, then of the others; first conductances."""
-    numbers = [tree.n_modules, *(min(k, tree.n_leaves) for k in CLUSTERS)]
-    return {
-        "cuts": np.stack([tree.cut(k) for k in numbers]).astype(np.int16),
-        "modularity": np.array(tree.modularity),
-        "conductance": tree.conductance[tree.splits][: max(CLUSTERS) - 1],
-    }
