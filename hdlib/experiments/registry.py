@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from hdlib.experiments.fiedler.recipe import EXPERIMENT as FIEDLER
 from hdlib.experiments.grokking.recipe import EXPERIMENT as GROKKING
 from hdlib.experiments.mnist.recipe import EXPERIMENT as MNIST
 from hdlib.store import Registry
 
-REGISTRY = Registry([MNIST, GROKKING])
+REGISTRY = Registry([MNIST, GROKKING, FIEDLER])

@@ -10,9 +10,16 @@ import torch.nn.functional as F
 
 from hdlib.clustering import algebraic_connectivity, fiedler_tree
 from hdlib.curvature import gauss_newton, hessian, hessian_split, parameter_labels, parameter_layers
-from hdlib.experiments import fiedler
-from hdlib.experiments.fiedler import (
-    FiedlerConfig,
+from hdlib.experiments.fiedler import recipe
+from hdlib.experiments.fiedler.config import FiedlerConfig
+from hdlib.experiments.fiedler.measures import RATIOS, mixtures, total
+from hdlib.experiments.fiedler.parts import (
+    mixture_agreement,
+    part_agreement,
+    part_linkages,
+    ratios,
+)
+from hdlib.experiments.fiedler.recipe import (
     couplings_name,
     mixtures_name,
     parts_name,
@@ -21,16 +28,8 @@ from hdlib.experiments.fiedler import (
     tree_error,
     tree_name,
 )
-from hdlib.experiments.fiedler_parts import RATIOS, mixtures, total
-from hdlib.experiments.fiedler_parts_results import (
-    mixture_agreement,
-    part_agreement,
-    part_linkages,
-    ratios,
-)
-from hdlib.experiments.fiedler_results import FiedlerResults
-from hdlib.experiments.mnist.config import MnistConfig
-from hdlib.experiments.mnist.recipe import hessian_data, model_at
+from hdlib.experiments.fiedler.results import FiedlerResults
+from hdlib.experiments.mnist import MnistConfig, hessian_data, model_at
 from hdlib.models import LeNetTiny
 from hdlib.runs import Run
 from hdlib.tasks import load_images
@@ -48,7 +47,7 @@ SMALL = FiedlerConfig(**FIELDS)
 
 @pytest.fixture(scope="module")
 def run(tmp_path_factory: pytest.TempPathFactory) -> Run[FiedlerConfig]:
-    return fiedler.run(SMALL, root=tmp_path_factory.mktemp("root"))
+    return recipe.run(SMALL, root=tmp_path_factory.mktemp("root"))
 
 
 @pytest.fixture(scope="module")
@@ -151,18 +150,18 @@ def test_connectivity_of_network_and_layers(run, matrix):
 
 def test_a_killed_run_ends_like_one_that_was_not(run, tmp_path: Path):
     root = run.path.parent.parent
-    again = fiedler.run(SMALL, root=tmp_path)
+    again = recipe.run(SMALL, root=tmp_path)
     again.remove(tree_name(SMALL.checkpoints[1]))
     again.remove(couplings_name(SMALL.chosen[-1]))
     again.remove(mixtures_name(SMALL.checkpoints[0]))
     (again.path / tree_name(SMALL.checkpoints[0])).write_bytes(b"cut off")
-    again = fiedler.run(SMALL, root=tmp_path)
+    again = recipe.run(SMALL, root=tmp_path)
     assert again.complete
     assert again.files == Run(SMALL, root).files
 
 
 def test_a_tree_belongs_to_its_weights(run, tmp_path: Path):
-    other = fiedler.run(SMALL, root=tmp_path)
+    other = recipe.run(SMALL, root=tmp_path)
     step = SMALL.checkpoints[-1]
     trained = trained_run(other)
     weights = trained.tensors(f"checkpoints/step_{step:06d}.safetensors")
@@ -171,7 +170,7 @@ def test_a_tree_belongs_to_its_weights(run, tmp_path: Path):
     )
     before = stored_tree(other, step).linkage
     (other.path / tree_name(SMALL.checkpoints[0])).write_bytes(b"cut off")
-    fiedler.run(SMALL, root=tmp_path)
+    recipe.run(SMALL, root=tmp_path)
     assert not np.array_equal(stored_tree(other, step).linkage, before)
 
 

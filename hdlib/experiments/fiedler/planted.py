@@ -1,16 +1,26 @@
-"""What the Fiedler chapter shows of planted blocks: scores with their standard errors."""
+"""Blocks planted in Hessians of random numbers, and how well they are found."""
 
 from __future__ import annotations
 
 import numpy as np
 from numpy.typing import NDArray
 
-from hdlib.display import Markdown, table
-from hdlib.experiments.fiedler import NOISES, PARTITIONS, RECOVERY, FiedlerConfig
+from hdlib.experiments.fiedler.config import FiedlerConfig
 from hdlib.runs import Run
 
 Array = NDArray[np.float64]
 
+RECOVERY = "recovery.safetensors"
+PARTITIONS = (
+    (50, 50),
+    (30, 30, 30, 30),
+    (15,) * 8,
+    (100, 5),
+    (80, 40, 20, 4),
+    (64, 32, 16, 8, 8, 8, 4, 4),
+)
+"""Sizes of planted blocks, equal and not."""
+NOISES = (0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7)
 TREE, HALVED, OTHER = "normalised, ncut", "combinatorial, median", "SpectralClustering"
 EQUAL = np.array([len(set(sizes)) == 1 for sizes in PARTITIONS])
 KINDS = {"all": EQUAL | True, "equal": EQUAL, "unequal": ~EQUAL}
@@ -28,21 +38,3 @@ def scores(run: Run[FiedlerConfig], kind: str) -> dict[str, Array]:
 def standard_error(values: Array) -> Array:
     """Of the mean over the last axis."""
     return values.std(-1, ddof=1) / np.sqrt(values.shape[-1])
-
-
-def recovery_table(run: Run[FiedlerConfig]) -> Markdown:
-    """Mean over partitions and seeds ± its standard error, for each kind of partition and noise."""
-    names = {
-        TREE: "tree",
-        OTHER: "spectral clustering",
-        "difference": "difference",
-        HALVED: "combinatorial and median",
-    }
-    rows = []
-    for kind in KINDS:
-        found = scores(run, kind)
-        for i, noise in enumerate(NOISES):
-            values = (found[name][i] for name in names)
-            cells = (f"{round(v.mean(), 3) + 0.0:.3f} ± {standard_error(v):.3f}" for v in values)
-            rows.append((kind, noise, *cells))
-    return table(("partitions", "noise", *names.values()), rows)

@@ -1,6 +1,8 @@
-"""The trees of the two parts of a Hessian, and of other mixtures of them than the network's."""
+"""What the recipe measures on a Hessian: its two parts' trees, and those of other mixtures."""
 
 from __future__ import annotations
+
+from collections.abc import Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -58,6 +60,17 @@ def mixtures(gauss_newton: Array, residual: Array, shuffled: Array) -> dict[str,
         "shuffled": _modules(fiedler_tree(gauss_newton + shuffled)),
         "shuffled_total": np.array(total(shuffled)),
     }
+
+
+def isolated(matrix: Array, layers: Sequence[NDArray[np.int64]]) -> NDArray[np.int64]:
+    """Number of parameters of each layer without any coupling, (L,).
+
+    Args:
+        matrix: H, (n, n).
+        layers: indices of each layer's parameters.
+    """
+    coupled = (matrix != 0).sum(0) - (matrix.diagonal() != 0)
+    return np.array([int((coupled[rows] == 0).sum()) for rows in layers])
 
 
 def total(matrix: Array) -> float:

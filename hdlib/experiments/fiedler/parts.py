@@ -1,4 +1,4 @@
-"""What the Fiedler chapter shows of the Hessian's two parts, and of mixtures of them."""
+"""What came out of the Hessian's two parts, and of mixtures of them."""
 
 from __future__ import annotations
 
@@ -6,11 +6,12 @@ from collections.abc import Sequence
 
 import numpy as np
 from numpy.typing import NDArray
+from sklearn.metrics import adjusted_rand_score
 
-from hdlib.display import Markdown, table
-from hdlib.experiments.fiedler import mixtures_name, parts_name, stored_linkage
-from hdlib.experiments.fiedler_parts import RATIOS
-from hdlib.experiments.fiedler_results import FiedlerResults, index
+from hdlib.experiments.fiedler.measures import RATIOS
+from hdlib.experiments.fiedler.recipe import mixtures_name, parts_name
+from hdlib.experiments.fiedler.results import FiedlerResults
+from hdlib.experiments.fiedler.trees import as_linkage
 
 Array = NDArray[np.float64]
 Curve = tuple[Array, Array]
@@ -34,16 +35,27 @@ def part_agreement(results: FiedlerResults) -> dict[str, dict[str, Array]]:
     return {part: results.with_labels(found, results.compared) for part, found in cuts.items()}
 
 
+def likeness(results: FiedlerResults) -> dict[str, Array]:
+    """Adjusted Rand index of the modules of H and those of G and of R, (2,): first and last."""
+    ends = results.run.config.ends
+    stored = {step: results.run.arrays(parts_name(step)) for step in ends}
+    return {
+        part: np.array(
+            [adjusted_rand_score(stored[t][name], results.modules[results.at(t)]) for t in ends]
+        )
+        for part, name in PARTS.items()
+    }
+
+
 def part_linkages(results: FiedlerResults) -> dict[str, Array]:
     """Linkages of the trees of H, G and R, each at the first and then at the last checkpoint."""
     ends = {}
-    for position in (0, len(results.steps) - 1):
-        step = int(results.steps[position])
+    for step in results.run.config.ends:
         arrays = results.run.arrays(parts_name(step))
         ends[f"step {step:,}"] = {
-            "H": results.trees[position].linkage,
-            "Gauss–Newton": stored_linkage(arrays, f"{PARTS['G']}_"),
-            "residual": stored_linkage(arrays, f"{PARTS['R']}_"),
+            "H": results.trees[results.at(step)].linkage,
+            "Gauss–Newton": as_linkage(arrays, f"{PARTS['G']}_"),
+            "residual": as_linkage(arrays, f"{PARTS['R']}_"),
         }
     titles = ("H", "Gauss–Newton", "residual")
     return {f"{end}: {title}": ends[end][title] for title in titles for end in ends}
@@ -75,6 +87,18 @@ def mixture_agreement(results: FiedlerResults, step: int) -> dict[str, Array]:
     return results.with_labels(list(mixed), results.compared)
 
 
+def shuffled_agreement(results: FiedlerResults) -> dict[str, Array]:
+    """Agreement with units and classes of the modules of G + R′, labels shuffled, at both ends."""
+    stored = [results.run.arrays(mixtures_name(step)) for step in results.run.config.ends]
+    return results.with_labels([arrays["shuffled"] for arrays in stored], results.compared)
+
+
+def shuffled_totals(results: FiedlerResults) -> Array:
+    """Σ|R′| off the diagonal, the labels shuffled, (2,) at the first and the last checkpoint."""
+    stored = [results.run.arrays(mixtures_name(step)) for step in results.run.config.ends]
+    return np.array([float(arrays["shuffled_total"]) for arrays in stored])
+
+
 def own_mixtures(runs: Sequence[FiedlerResults]) -> list[str]:
     """Names of the curves of `mixture_curves` that are of real Hessians."""
     return [f"seed {results.run.config.seed}, {OWN}" for results in runs]
@@ -89,47 +113,9 @@ def mixture_curves(runs: Sequence[FiedlerResults]) -> dict[str, dict[str, Curve]
     panels: dict[str, dict[str, Curve]] = {name: {} for name in runs[0].compared}
     for results in runs:
         seed, (own,) = f"seed {results.run.config.seed}", own_mixtures([results])
-        steps = results.run.config.checkpoints
-        for step in (steps[0], steps[-1]):
+        for step in results.run.config.ends:
             for name, values in mixture_agreement(results, step).items():
                 panels[name][f"{seed}, step {step:,}, mixed"] = (np.array(RATIOS), values)
         for name, values in part_agreement(results)["H"].items():
             panels[name][own] = (ratios(results), values)
     return panels
-
-
-def parts_table(runs: Sequence[FiedlerResults]) -> Markdown:
-    """The mixture, and the agreement of the modules of H and of each part, by checkpoint."""
-    columns = [(part, name) for name in runs[0].compared for part in ("H", *PARTS)]
-    sums = ("Σ|G|", "Σ|R|", "Σ|R| / Σ|G|")
-    header = ("seed", "step", *sums, *(f"{name}, {part}" for part, name in columns))
-    rows = []
-    for results in runs:
-        found, size, share = part_agreement(results), totals(results), ratios(results)
-        for i, step in enumerate(results.run.config.parts):
-            sizes = (f"{size[part][i]:,.0f}" for part in PARTS)
-            cells = (index(found[part][name][i]) for part, name in columns)
-            seed = results.run.config.seed
-            rows.append((seed, f"{step:,}", *sizes, f"{share[i]:.3f}", *cells))
-    return table(header, rows)
-
-
-def shuffled_table(runs: Sequence[FiedlerResults]) -> Markdown:
-    """Before and after training, the modules of H beside those for shuffled labels, G + R′."""
-    header = ("seed", "step", "labels", "Σ|R| / Σ|G|", *runs[0].compared)
-    rows = []
-    for results in runs:
-        config, own = results.run.config, part_agreement(results)["H"]
-        steps = config.checkpoints
-        for step in (steps[0], steps[-1]):
-            at = config.parts.index(step)
-            arrays = results.run.arrays(mixtures_name(step))
-            curved = results.run.arrays(parts_name(step))["gauss_newton_total"]
-            others = results.with_labels([arrays["shuffled"]], results.compared)
-            where = (config.seed, f"{step:,}")
-            cells = (index(values[at]) for values in own.values())
-            rows.append((*where, "true", f"{ratios(results)[at]:.3f}", *cells))
-            cells = (index(values[0]) for values in others.values())
-            ratio = float(arrays["shuffled_total"] / curved)
-            rows.append((*where, "shuffled", f"{ratio:.3f}", *cells))
-    return table(header, rows)

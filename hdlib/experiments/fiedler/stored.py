@@ -1,0 +1,136 @@
+"""What is stored of a run, as arrays."""
+
+from __future__ import annotations
+
+from functools import cached_property
+
+import numpy as np
+from numpy.typing import NDArray
+
+from hdlib.clustering import FiedlerTree
+from hdlib.curvature import ParameterLabels, parameter_labels
+from hdlib.experiments.fiedler.config import FiedlerConfig
+from hdlib.experiments.fiedler.recipe import (
+    couplings_name,
+    samples_name,
+    trained_run,
+    tree_name,
+)
+from hdlib.experiments.fiedler.trees import as_tree
+from hdlib.experiments.mnist import model_at, spectrum_name
+from hdlib.runs import Run
+
+Array = NDArray[np.float64]
+IntArray = NDArray[np.int64]
+
+
+class StoredTrees:
+    """The trees of a complete run, and what is stored beside them.
+
+    T checkpoints, n parameters, L layers.
+
+    Attributes:
+        run: the run.
+        trained: the MNIST run that it is of.
+        steps: (T,) int64.
+        labels: what each parameter is.
+        trees: T trees.
+    """
+
+    def __init__(self, run: Run[FiedlerConfig]) -> None:
+        self.run = run
+        self.trained = trained_run(run)
+        self.steps = np.array(run.config.checkpoints)
+        self.labels: ParameterLabels = parameter_labels(model_at(self.trained, 0))
+        self._arrays = [run.arrays(tree_name(step)) for step in run.config.checkpoints]
+        self.trees = [as_tree(arrays) for arrays in self._arrays]
+
+    def at(self, step: int) -> int:
+        """Position of a checkpoint among all.
+
+        Raises:
+            ValueError: if ``step`` is none.
+        """
+        return self.run.config.checkpoints.index(step)
+
+    @property
+    def layers(self) -> list[str]:
+        """Names of the layers."""
+        return self.labels.layers
+
+    @cached_property
+    def chosen(self) -> dict[str, int]:
+        """The checkpoints shown in detail: label → position among the checkpoints."""
+        return {f"step {step:,}": self.at(step) for step in self.run.config.chosen}
+
+    @property
+    def last_eigenvalues(self) -> Array:
+        """(n,) spectrum of the last checkpoint."""
+        return self.trained.arrays(spectrum_name(int(self.steps[-1])))["eigenvalues"]
+
+    @cached_property
+    def originals(self) -> dict[str, FiedlerTree]:
+        """Combinatorial trees cut at the median, at the first and the last checkpoint."""
+        ends = [(f"step {step:,}", self.at(step)) for step in self.run.config.ends]
+        return {label: as_tree(self._arrays[i], "original_") for label, i in ends}
+
+    @cached_property
+    def connectivities(self) -> dict[str, Array]:
+        """λ₂ of the whole network and of each layer alone, (T,)."""
+        values = np.stack([arrays["connectivities"] for arrays in self._arrays])
+        return dict(zip(["network", *self.layers], values.T, strict=True))
+
+    @cached_property
+    def null_connectivity(self) -> Array:
+        """(T,) λ₂ of the network with its couplings permuted within blocks of layers."""
+        return np.array([arrays["null_connectivity"][0] for arrays in self._arrays])
+
+    @cached_property
+    def modules(self) -> list[IntArray]:
+        """The cut of most modularity at each checkpoint, (n,) each."""
+        return [tree.cut(tree.n_modules) for tree in self.trees]
+
+    @cached_property
+    def null_modules(self) -> list[IntArray]:
+        """The null's cut of most modularity at each checkpoint, (n,) each."""
+        return [arrays["null_cuts"][0] for arrays in self._arrays]
+
+    @cached_property
+    def modularity(self) -> dict[str, Array]:
+        """Most modularity of a cut, (T,), of the tree and of the null."""
+        return {
+            "tree": np.array([tree.modularity for tree in self.trees]),
+            "null": np.array([float(arrays["null_modularity"]) for arrays in self._arrays]),
+        }
+
+    @cached_property
+    def isolated(self) -> IntArray:
+        """(T, L) number of parameters of each layer without any coupling."""
+        return np.stack([arrays["isolated"] for arrays in self._arrays])
+
+    def conductances(self, label: str) -> dict[str, Array]:
+        """Conductance of the splits at the first or the last checkpoint, in order: three trees."""
+        i, original = self.chosen[label], self.originals[label]
+        return {
+            "tree": self.trees[i].conductance[self.trees[i].splits],
+            "null": self._arrays[i]["null_conductance"],
+            "combinatorial and median": original.conductance[original.splits],
+        }
+
+    def sample_modules(self, position: int) -> IntArray:
+        """Modules from other Hessian samples at a chosen checkpoint, (draws, n)."""
+        return self.run.arrays(samples_name(int(self.steps[position])))["cuts"][:, 0]
+
+    def couplings(self, step: int) -> dict[str, Array]:
+        """Mean couplings at the first or the last checkpoint, (b, b), in two orders."""
+        return self.run.arrays(couplings_name(step))
+
+    def filters(self, layer: str) -> dict[str, Array]:
+        """Weights of a convolution at the chosen checkpoints, (O, C, h, w)."""
+        return {
+            label: model_at(self.trained, int(self.steps[i]))
+            .get_parameter(f"{layer}.weight")
+            .detach()
+            .numpy()
+            for label, i in self.chosen.items()
+        }
