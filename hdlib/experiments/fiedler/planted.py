@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hdlib.experiments.fiedler.config import FiedlerConfig
-from hdlib.runs import Run
+from hdlib.store import Run
 
 Array = NDArray[np.float64]
 

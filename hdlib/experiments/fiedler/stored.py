@@ -18,7 +18,7 @@ from hdlib.experiments.fiedler.recipe import (
 )
 from hdlib.experiments.fiedler.trees import as_tree
 from hdlib.experiments.mnist import model_at, spectrum_name
-from hdlib.runs import Run
+from hdlib.store import Run
 
 Array = NDArray[np.float64]
 IntArray = NDArray[np.int64]

@@ -13,7 +13,7 @@ from hdlib.experiments.grokking.recipe import functions_name, spectrum_name
 from hdlib.experiments.grokking.spectra import DOSES, LEADING
 from hdlib.experiments.grokking.sweep import GrokkingSweep, head_name
 from hdlib.measures.functions import concentration
-from hdlib.runs import Run
+from hdlib.store import Run
 
 Array = NDArray[np.float64]
 Key = TypeVar("Key", int, str)

@@ -17,7 +17,7 @@ from hdlib.experiments.grokking.recipe import measures_name, model_at, spectrum_
 from hdlib.experiments.grokking.spectra import leading_vectors, stored_spectrum
 from hdlib.measures import GapTest, Phases, phases
 from hdlib.measures.pairs import MIRRORED, OTHERS, grid_logits, pair_accuracies
-from hdlib.runs import Run
+from hdlib.store import Run
 from hdlib.training import HISTORY, stored_checkpoints
 from hdlib.trajectory import Trajectory
 
