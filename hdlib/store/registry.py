@@ -6,7 +6,6 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
-from hdlib.store.config import ConfigError
 from hdlib.store.experiment import Experiment
 from hdlib.store.folder import DamagedRunError
 from hdlib.store.places import roots
@@ -51,12 +50,17 @@ class Registry:
         name, fields = read_record(path)
         try:
             experiment = self[name]
-            found = experiment.open(experiment.config(**fields))
-        except (ValueError, ConfigError) as error:
+            return experiment.open(experiment.config(**fields))
+        except ValueError as error:
             raise DamagedRunError(f"{path} is no record of a run: {error}") from error
-        if found.key != path.stem:
-            raise DamagedRunError(f"{path} does not belong to its config, whose key is {found.key}")
-        return found
+
+    def runs(self) -> Iterator[Run[Any]]:
+        """All runs whose records can be read, published ones first."""
+        for path in self.records():
+            try:
+                yield self.open(path)
+            except DamagedRunError:
+                continue
 
     def select(self, name: str) -> Run[Any]:
         """The run that ``name`` means.
@@ -72,11 +76,9 @@ class Registry:
             return self.open(Path(name).resolve())
         if name in self._experiments:
             return self[name].open(self[name].config())
-        runs = {f"{p.parent.parent.name}/{p.stem}": p for p in reversed(self.records())}
-        fitting = [
-            run for run in runs if run.startswith(name) or run.split("/")[1].startswith(name)
-        ]
+        runs = {f"{run.config.experiment}/{run.key}": run for run in self.runs()}
+        fitting = [key for key in runs if key.startswith(name) or key.split("/")[1].startswith(name)]
         if len(fitting) != 1:
             known = ", ".join(sorted(runs)) or "none"
             raise ValueError(f"{name!r} fits {len(fitting)} runs; there are: {known}")
-        return self.open(runs[fitting[0]])
+        return runs[fitting[0]]
