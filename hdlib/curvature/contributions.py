@@ -12,9 +12,9 @@ from hdlib.curvature.inputs.door import Door
 from hdlib.curvature.inputs.nested import map_tensors
 from hdlib.curvature.inputs.objective import Objective, require_finite
 from hdlib.curvature.inputs.settings import twice_differentiable
-from hdlib.curvature.losses import Loss
 from hdlib.curvature.products import blocks_of, hessian_map, pulled, vectors_of
 from hdlib.curvature.streamed import StreamedOperator
+from hdlib.loss import Loss
 
 SAMPLES = 25
 

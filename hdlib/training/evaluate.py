@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from hdlib.curvature.losses import Loss
+from hdlib.loss import Loss
 
 SAMPLES = 250
 

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 from tqdm import tqdm
 
-from hdlib.curvature.losses import Loss
+from hdlib.loss import Loss
 from hdlib.runs import Run
 from hdlib.training.evaluate import evaluate
 

@@ -22,9 +22,8 @@ from hdlib.curvature.inputs.functions import (
     rounding,
 )
 from hdlib.curvature.inputs.moves import direction, moved
-from hdlib.curvature.inputs.objective import NoHessianError, Objective
+from hdlib.curvature.inputs.objective import NOTHING, NoHessianError, Objective
 from hdlib.curvature.inputs.settings import twice_differentiable
-from hdlib.curvature.losses import NOTHING
 from hdlib.curvature.memory import announce, saved_bytes
 from hdlib.curvature.progress import progress
 

@@ -11,7 +11,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
 
-from hdlib.curvature.losses import Loss
+from hdlib.loss import Loss
 
 WEIGHTED = (F.cross_entropy, F.nll_loss)
 """Means over the targets that are not ignored, each with the weight of its class."""

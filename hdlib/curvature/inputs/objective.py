@@ -16,10 +16,11 @@ from hdlib.curvature.inputs.copies import copied
 from hdlib.curvature.inputs.data import Batch, Data, batches
 from hdlib.curvature.inputs.means import Weighed
 from hdlib.curvature.inputs.settings import InDouble
-from hdlib.curvature.losses import Loss
+from hdlib.loss import Loss
 
 PRECISIONS = (torch.float64, torch.float32)
 
+NOTHING = "no target counts: all are ignored by the loss, or have the weight 0"
 
 SHARED = (
     "a copy of the model, which curvature is computed with, would not see it move. Give a function "

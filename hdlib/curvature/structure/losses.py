@@ -3,21 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, NamedTuple, TypeAlias
+from typing import NamedTuple, TypeAlias
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from hdlib.curvature.layers import is_altered
+from hdlib.curvature.structure.altered import is_altered
+from hdlib.loss import Loss
 
 IGNORED = -100
 """The class that PyTorch's cross-entropy leaves out."""
-
-NOTHING = "no target counts: all are ignored by the loss, or have the weight 0"
-
-Loss: TypeAlias = Callable[[Any, Any], Tensor]
-"""``loss(outputs, targets)``: the mean over samples, a scalar."""
 
 
 class OutputDerivatives(NamedTuple):
@@ -80,7 +76,11 @@ class OutputDerivatives(NamedTuple):
         return root[:, :, None] * torch.cat([-tail[:, None], basis], 1)
 
 
-def output_derivatives(loss: Loss) -> Callable[[Tensor, Tensor], OutputDerivatives] | None:
+Derivatives: TypeAlias = Callable[[Tensor, Tensor], OutputDerivatives]
+"""Function of outputs (n, C) and targets."""
+
+
+def output_derivatives(loss: Loss) -> Derivatives | None:
     """The closed form for ``loss``, or None where it is not recognised.
 
     Recognised are `torch.nn.functional.cross_entropy` and `torch.nn.functional.mse_loss`, and their
