@@ -35,11 +35,11 @@ def sample_curvature(
     third derivative, and PyTorch's of a layer norm is wrong.
 
     Args:
-        model: as for `hdlib.curvature.hessian`.
-        loss: as for `hdlib.curvature.hessian`.
+        model: module, as `hdlib.curvature.hessian` takes it.
+        loss: mean-reduced loss, as `hdlib.curvature.hessian` takes it.
         data: N samples.
-        direction: v, (P,).
-        parameters: as for `hdlib.curvature.hessian`.
+        direction: vector v, (P,).
+        parameters: names of parameters or modules, as `hdlib.curvature.hessian` takes them.
 
     Returns:
         (N,) float64, in the order of the data; 0 for a sample that the loss does not count.

@@ -49,7 +49,7 @@ def hessian(
     first largest entry.
 
     Args:
-        model: any module; it is copied, in its mode (train, eval), and left as it is.
+        model: any module; copied, in its mode (train, eval), and left as it is.
         loss: ``loss(outputs, targets)``, the *mean* over the samples it is given, also with class
             weights or ignored targets where `torch.nn.functional.cross_entropy` or ``nll_loss``
             takes them; its own tensors may be of another floating type.
@@ -58,8 +58,8 @@ def hessian(
         parameters: names of parameters, or of modules for all parameters in them; by default all
             that require grad. In the order of `named_parameters`, flattened row-major, they are θ,
             P numbers in all.
-        dtype: of the derivatives; float32 for a model that is in single precision inside. Sums are
-            taken in float64.
+        dtype: type of the derivatives; float32 for a model that is in single precision inside.
+            Sums are taken in float64.
 
     Returns:
         (P, P) float64, exactly symmetric, on the model's device.

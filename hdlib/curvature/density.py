@@ -48,10 +48,10 @@ def density(
     type is that, are good to about 10⁻⁷ ‖A‖, far below what a few probes leave open.
 
     Args:
-        matrix: A, n × n, symmetric: a matrix or an operator, as `hdlib.spectrum` takes it.
-        probes: random vectors, at least 2, for a standard error.
-        steps: k, nodes a probe; n − m where that is less.
-        seed: of the probes, drawn on the CPU, so the same on every device.
+        matrix: A, a symmetric n × n matrix or operator, as `hdlib.spectrum` takes it.
+        probes: number of random vectors, at least 2, for a standard error.
+        steps: number k of nodes a probe; n − m where that is less.
+        seed: seed of the probes, drawn on the CPU, so the same on every device.
         deflate: eigenvalues (m,) and their vectors (n, m), float64 with orthonormal columns. That
             they are eigenpairs is not checked.
 

@@ -26,9 +26,9 @@ class Estimate(NamedTuple, Generic[Value]):
     """A mean over random probes.
 
     Attributes:
-        value: the mean.
-        standard_error: of the mean, from the spread of the probes. With few probes the error over
-            it follows Student's t with probes − 1 degrees of freedom.
+        value: mean over the probes.
+        standard_error: standard error of the mean, from the spread of the probes. With few
+            probes the error over it follows Student's t with probes − 1 degrees of freedom.
     """
 
     value: Value
@@ -39,10 +39,10 @@ class Count(NamedTuple):
     """An estimated number of eigenvalues, with both of its errors.
 
     Attributes:
-        value: the middle of ``lowest`` and ``highest``.
-        standard_error: of the value, from the spread of the probes (see `Estimate`).
-        lowest: the least that the quadratures allow, mean over the probes; more steps raise it.
-        highest: the most that they allow, mean over the probes; more steps lower it.
+        value: middle of ``lowest`` and ``highest``.
+        standard_error: standard error of the value, from the spread of the probes (`Estimate`).
+        lowest: least number that the quadratures allow, mean over the probes; more steps raise it.
+        highest: largest number that they allow, mean over the probes; more steps lower it.
     """
 
     value: float
@@ -62,10 +62,10 @@ class Density(Saved):
 
     Attributes:
         n: size of the operator.
-        known: (m,) float64, ascending, the eigenvalues that count exactly, 1/n each.
-        diagonal: (probes, k) float64, of the tridiagonal Lanczos matrices T.
-        coupling: (probes, k) float64, their other diagonals, and last the norm of what is left
-            after k steps; 0 from where a run was exhausted.
+        known: (m,) float64 eigenvalues that count exactly, 1/n each, ascending.
+        diagonal: (probes, k) float64 diagonals of the tridiagonal Lanczos matrices T.
+        coupling: (probes, k) float64 off-diagonals of T, and last the norm of what is left after k
+            steps; 0 from where a run was exhausted.
     """
 
     n: int
@@ -94,8 +94,8 @@ class Density(Saved):
         """The density smoothed by a Gaussian, 1/n Σᵢ N(t; λᵢ, width²), with integral 1.
 
         Args:
-            grid: the points t, (g,).
-            width: the standard deviation of the Gaussian, in units of the eigenvalues.
+            grid: points t, (g,).
+            width: standard deviation of the Gaussian, in units of the eigenvalues.
 
         Returns:
             (g,) float64, both the mean and its standard error at each point.

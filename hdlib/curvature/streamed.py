@@ -29,16 +29,16 @@ class StreamedOperator(CurvatureOperator):
     of at most 500 samples takes, which is announced; the pieces are smaller where that is much.
 
     Args:
-        model: as for `hdlib.curvature.hessian`.
-        loss: as for `hdlib.curvature.hessian`.
-        data: as for `hdlib.curvature.hessian`, gone through once and kept.
-        parameters: as for `hdlib.curvature.hessian`.
-        dtype: of the computation; with float32 products are faster, and good to about 10⁻⁷ ‖A‖.
+        model: module, as `hdlib.curvature.hessian` takes it.
+        loss: mean-reduced loss, as `hdlib.curvature.hessian` takes it.
+        data: samples, as `hdlib.curvature.hessian` takes them, gone through once and kept.
+        parameters: names of parameters or modules, as `hdlib.curvature.hessian` takes them.
+        dtype: type of the computation; in float32 products are faster, and good to about 10⁻⁷ ‖A‖.
 
     Attributes:
-        shape: (P, P).
-        device: the model's.
-        dtype: as given.
+        shape: size of the matrix, (P, P).
+        device: device of the model, and of the vectors.
+        dtype: type of the vectors.
 
     Raises:
         ValueError: as `hdlib.curvature.hessian`.

@@ -23,9 +23,9 @@ class OutputDerivatives(NamedTuple):
     s (diag(p) − ppᵀ) with p = d/s, and does not see a number added to all outputs.
 
     Attributes:
-        gradient: (n, C) ∂ℓ/∂f.
-        weights: (n, C) d, not negative.
-        coupled: whether the second term is there.
+        gradient: (n, C) first derivatives ∂ℓ/∂f.
+        weights: (n, C) diagonals d, not negative.
+        coupled: whether −ddᵀ/s is there.
     """
 
     gradient: Tensor
@@ -140,8 +140,8 @@ def mean_squared_error(outputs: Tensor, targets: Tensor) -> OutputDerivatives:
     """Mean of squares over the C outputs: ∂ℓ/∂f = 2(f − y)/C, ∂²ℓ/∂f² = 2I/C.
 
     Args:
-        outputs: (n, C).
-        targets: (n, C).
+        outputs: (n, C) outputs f.
+        targets: (n, C) targets y.
 
     Raises:
         ValueError: if the shapes differ: PyTorch would compare each output with every target.

@@ -23,7 +23,7 @@ def recognise(model: nn.Module, loss: Loss, sample: Batch) -> Engine | None:
     is hooked or patched.
 
     Args:
-        model: copy that is computed with.
+        model: copy of the model that is computed with.
         loss: mean-reduced loss, as it came.
         sample: one sample, in the model's type and on its device.
     """

@@ -29,7 +29,7 @@ class Attention:
     """z = value_last + Σₕ wₕ₀ values_a[a] + wₕ₁ values_b[b], w the softmax of three scores.
 
     Args:
-        tables: of the model; only scores and values are used.
+        tables: tables of the model, of which scores and values are used.
     """
 
     def __init__(self, tables: AttentionTables) -> None:

@@ -34,8 +34,8 @@ class AffineLink:
     """y = x W + c.
 
     Args:
-        weight: W (in, out).
-        bias: c (out,), or None.
+        weight: matrix W (in, out).
+        bias: vector c (out,), or None.
     """
 
     def __init__(self, weight: Tensor, bias: Tensor | None = None) -> None:

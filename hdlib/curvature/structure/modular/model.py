@@ -44,9 +44,9 @@ class FactoredModel(Protocol):
 
     Attributes:
         p: number of tokens beside "=", which is token p.
-        activation: φ, "none" or "relu".
+        activation: name of φ, "none" or "relu".
         mlp: linear layer, ReLU and linear layer, or None.
-        unembedding: U (C, d).
+        unembedding: matrix U (C, d).
         linear: whether there is neither φ nor MLP.
     """
 

@@ -21,7 +21,7 @@ class Affine(Layer):
     Attributes:
         outputs: number O of output channels.
         fan_in: number K of weights for each of them, without the bias.
-        start: where its weight begins in the vector of all parameters.
+        start: index of its first weight in the vector of all parameters.
     """
 
     def __init__(self, module: nn.Linear | nn.Conv2d, start: int) -> None:

@@ -29,13 +29,12 @@ def place(
     """Add a block of layers i ≤ j to the lower triangle.
 
     Args:
-        matrix: (P, P), changed in place.
+        matrix: (P, P) matrix, changed in place.
         earlier: layer i.
         later: layer j.
-        block: (Oᵢ, columnsᵢ, Oⱼ, columnsⱼ or fan_inⱼ); with ``one_channel`` the last axis is only
-            the part of fan_inⱼ in input channel o at place o of the first: weight (o, k) moves
-            output channel o alone.
-        one_channel: whether it is.
+        block: (Oᵢ, columnsᵢ, Oⱼ, columnsⱼ or fan_inⱼ) values.
+        one_channel: whether the block's last axis, at place o of its first, has only the part of
+            fan_inⱼ in input channel o: weight (o, k) moves output channel o alone.
     """
     for row, row_columns in _parameters(later, block.shape[3] > later.fan_in):
         for column, column_columns in _parameters(earlier, earlier.has_bias):

@@ -50,7 +50,7 @@ def piecewise_engine(
     Args:
         model: copy that is computed with, all of it trained.
         derivatives: closed form of the loss's derivatives.
-        sample: (1, *input), in the model's type.
+        sample: (1, *input) tensor in the model's type.
     """
     try:
         layers = piecewise_linear(model, sample)

@@ -17,8 +17,8 @@ class GaussNewtonSum:
     """Σₙ Jᵀ(∂²ℓ/∂f²)J over the samples added.
 
     Args:
-        layers: of the network.
-        matrix: (P, P), to whose lower triangle it is added.
+        layers: layers of the network.
+        matrix: (P, P) matrix, to whose lower triangle the sum is added.
     """
 
     def __init__(self, layers: list[Layer], matrix: Tensor) -> None:

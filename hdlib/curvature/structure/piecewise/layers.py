@@ -22,8 +22,8 @@ class Layer:
     """A layer without parameters; the base class of all others.
 
     Attributes:
-        shape: of a sample's input, known after a forward pass.
-        image: of a sample's output.
+        shape: shape of a sample's input, known after a forward pass.
+        image: shape of a sample's output, known likewise.
     """
 
     def __init__(self, module: nn.Module) -> None:
@@ -70,7 +70,7 @@ class MaxPool(Layer):
     A ReLU before a max-pool is taken together with it: gathering first leaves less to mask.
 
     Args:
-        module: the pool.
+        module: max-pool of the model.
         rectified: whether a ReLU comes before it.
     """
 

@@ -21,9 +21,9 @@ class Pulled(NamedTuple):
     """Derivatives pulled back to pre-activations, for n samples.
 
     Attributes:
-        jacobians: M (n, C, O) of each linear layer but the read-out.
-        factors: SᵀM (n, R, O, positions) of each convolution.
-        errors: δ (n, O[, positions]), the derivative of the loss.
+        jacobians: M (n, C, O) at each linear layer but the read-out.
+        factors: SᵀM (n, R, O, positions) at each convolution.
+        errors: derivatives δ (n, O[, positions]) of the loss at each layer.
         factor: S (n, C, R) where there are convolutions.
     """
 

@@ -15,8 +15,8 @@ def add_rank_k(total: Tensor, rows: Tensor, *, scale: float = 1.0) -> None:
     matrix. What is above the diagonal is left undefined.
 
     Args:
-        total: (n, n), changed in place.
-        rows: X (k, n).
+        total: (n, n) matrix, changed in place.
+        rows: matrix X (k, n).
         scale: factor on XᵀX.
     """
     for start in range(0, len(total), PANEL):

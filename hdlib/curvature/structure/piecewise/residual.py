@@ -15,8 +15,8 @@ class ResidualSum:
     """Σₙ Σ_c (∂ℓ/∂f_c) ∂²f_c/∂θ² over the samples added, by blocks of layers.
 
     Args:
-        layers: after a forward pass of any sample, which shows the shapes.
-        matrix: (P, P), to whose lower triangle it is added at the end.
+        layers: layers after a forward pass of any sample, which shows the shapes.
+        matrix: (P, P) matrix, to whose lower triangle the sum is added at the end.
     """
 
     def __init__(self, layers: list[Layer], matrix: Tensor) -> None:

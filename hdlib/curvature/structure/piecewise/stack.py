@@ -24,7 +24,7 @@ def piecewise_linear(model: nn.Module, sample: Tensor) -> list[Layer] | None:
 
     Args:
         model: float64 module, all of it trained.
-        sample: (1, *input), sent forward through the layers to see the shapes.
+        sample: (1, *input) tensor, sent forward through the layers to see the shapes.
     """
     modules = _stack(model)
     if modules is None:
