@@ -19,6 +19,7 @@ ORDER = [
     "curvature",
     "clustering",
     "trajectory",
+    "checkpoints",
     "measures",
     "figures",
     "__init__",
