@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import os
 import re
+import shutil
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -42,13 +46,54 @@ def test_lines_of_the_design(form, tmp_path, capsys):
     assert hdlib.in_shapes(s.top(2), model)["0.weight"].shape == (2, 9, 8)
 
 
-def test_snippets_of_the_readme():
-    """All of them, one after the other in one place."""
-    snippets = re.findall(r"```python\n(.*?)```", README.read_text(), re.DOTALL)
-    assert len(snippets) >= 3
+def snippets() -> dict[str, list[str]]:
+    """The README's Python, by section."""
+    sections = re.split(r"^## ", README.read_text(), flags=re.MULTILINE)
+    found = {
+        part.split("\n")[0]: re.findall(r"```python\n(.*?)```", part, re.S) for part in sections
+    }
+    return {section: blocks for section, blocks in found.items() if blocks}
+
+
+@pytest.mark.parametrize("section", snippets())
+def test_snippets_of_the_readme(section, tmp_path, monkeypatch):
+    """All of a section, one after the other in one place."""
+    monkeypatch.chdir(tmp_path)
     names: dict[str, object] = {}
-    for snippet in snippets:
-        exec(snippet, names)
+    for number, snippet in enumerate(snippets()[section], 1):
+        exec(compile(snippet, f"<{section}, block {number}>", "exec"), names)
+
+
+def test_the_readme_has_snippets():
+    assert sum(map(len, snippets().values())) >= 3
+
+
+def test_without_the_repository(tmp_path):
+    """As a wheel installs it: the package alone, in a place without published runs."""
+    shutil.copytree(Path(hdlib.__file__).parent, tmp_path / "site" / "hdlib")
+    elsewhere = tmp_path / "elsewhere"
+    elsewhere.mkdir()
+    environment = os.environ | {
+        "PYTHONPATH": str(tmp_path / "site"),
+        "HDLIB_HOME": str(tmp_path / "home"),
+    }
+
+    def python(*arguments: str) -> str:
+        run = subprocess.run(
+            [sys.executable, *arguments],
+            cwd=elsewhere,
+            env=environment,
+            capture_output=True,
+            text=True,
+        )
+        assert run.returncode == 0, run.stderr
+        return run.stdout
+
+    (snippet, *_), *_ = snippets().values()
+    printed = python("-c", f"import hdlib; print(hdlib.__file__)\n{snippet}")
+    assert printed.startswith(str(tmp_path))
+    assert "pairs certified" in printed
+    python("-c", "from hdlib.cli import main; main()", "show")
 
 
 def test_what_there_is_not():

@@ -6,8 +6,6 @@ from collections.abc import Sequence
 
 import numpy as np
 from numpy.typing import NDArray
-from sklearn.cluster import SpectralClustering
-from sklearn.metrics import adjusted_rand_score
 
 from hdlib.clustering.bisection import fiedler_tree
 from hdlib.clustering.couplings import coupling_graph
@@ -39,6 +37,8 @@ def recovery(
     Raises:
         ValueError: if ``seeds`` is not positive, or for a partition or noise that cannot be.
     """
+    from sklearn.metrics import adjusted_rand_score  # here, as scikit-learn takes a second
+
     if seeds < 1:
         raise ValueError(f"seeds={seeds}: must be at least 1")
     methods = {
@@ -66,5 +66,7 @@ def _by_halving_tree(hessian: FloatArray, k: int) -> IntArray:
 
 
 def _by_scikit_learn(hessian: FloatArray, k: int) -> IntArray:
+    from sklearn.cluster import SpectralClustering
+
     method = SpectralClustering(k, affinity="precomputed", random_state=0)
     return method.fit_predict(coupling_graph(hessian))

@@ -3,7 +3,7 @@
 from hdlib.curvature.contributions import EmpiricalFisherOperator, sample_curvature
 from hdlib.curvature.decomposition import spectrum
 from hdlib.curvature.dense import HessianSplit, gauss_newton, hessian, hessian_split
-from hdlib.curvature.density import Density, density
+from hdlib.curvature.density import density
 from hdlib.curvature.gradient import gradient
 from hdlib.curvature.labels import ParameterLabels, parameter_labels
 from hdlib.curvature.lanczos import lanczos
@@ -11,6 +11,7 @@ from hdlib.curvature.linear import CurvatureOperator
 from hdlib.curvature.operator import GaussNewtonOperator, HessianOperator
 from hdlib.curvature.parameters import in_shapes, layer_blocks, layer_weights, parameter_layers
 from hdlib.curvature.preconditioned import PreconditionedOperator, adam_ceiling, adam_diagonal
+from hdlib.curvature.quadrature import Density
 from hdlib.curvature.spectrum import ConvergenceError, Spectrum
 from hdlib.curvature.trace import TraceEstimate, trace
 

@@ -12,9 +12,9 @@ from hdlib.curvature.inputs.door import Door
 from hdlib.curvature.inputs.nested import map_tensors
 from hdlib.curvature.inputs.objective import Objective, require_finite
 from hdlib.curvature.inputs.settings import twice_differentiable
-from hdlib.curvature.losses import Loss
 from hdlib.curvature.products import blocks_of, hessian_map, pulled, vectors_of
 from hdlib.curvature.streamed import StreamedOperator
+from hdlib.loss import Loss
 
 SAMPLES = 25
 
@@ -35,11 +35,11 @@ def sample_curvature(
     third derivative, and PyTorch's of a layer norm is wrong.
 
     Args:
-        model: as for `hdlib.curvature.hessian`.
-        loss: as for `hdlib.curvature.hessian`.
+        model: module, as `hdlib.curvature.hessian` takes it.
+        loss: mean-reduced loss, as `hdlib.curvature.hessian` takes it.
         data: N samples.
-        direction: v, (P,).
-        parameters: as for `hdlib.curvature.hessian`.
+        direction: vector v, (P,).
+        parameters: names of parameters or modules, as `hdlib.curvature.hessian` takes them.
 
     Returns:
         (N,) float64, in the order of the data; 0 for a sample that the loss does not count.

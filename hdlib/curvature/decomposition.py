@@ -60,14 +60,14 @@ def spectrum(
     copy is used.
 
     Args:
-        matrix: n × n, symmetric: a tensor, a NumPy array, a sparse SciPy matrix, a SciPy
-            `LinearOperator`, or any `SymmetricOperator`, such as `hdlib.HessianOperator`; not
-            changed. Integers and shorter floats are taken as float64.
-        top: pairs at the upper end; 0 where only the other end is asked for. Of a matrix all n
-            where both ends together would be more; of an operator that is an error.
-        bottom: pairs at the lower end.
-        vectors: of a matrix, in place of both; by default 50.
-        options: of `hdlib.lanczos`, for operators.
+        matrix: symmetric n × n matrix or operator: a tensor, a NumPy array, a sparse SciPy matrix,
+            a SciPy `LinearOperator`, or any `SymmetricOperator`, such as `hdlib.HessianOperator`;
+            not changed. Integers and shorter floats are taken as float64.
+        top: number of pairs at the upper end; 0 where only the other end is asked for. Of a matrix
+            all n where both ends together would be more; of an operator that is an error.
+        bottom: number of pairs at the lower end.
+        vectors: number of a matrix's pairs at each end, in place of both; by default 50.
+        options: options of `hdlib.lanczos`, for operators.
 
     Raises:
         TypeError: for what is no matrix or operator, or options of Lanczos for a matrix.

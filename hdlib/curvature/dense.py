@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import NamedTuple
 
 import torch
@@ -13,18 +13,11 @@ from hdlib.curvature.inputs.data import Batch, Data
 from hdlib.curvature.inputs.door import Door, split
 from hdlib.curvature.inputs.objective import Objective
 from hdlib.curvature.inputs.settings import twice_differentiable
-from hdlib.curvature.layers import Layer, piecewise_linear
-from hdlib.curvature.losses import Loss, OutputDerivatives, output_derivatives
 from hdlib.curvature.memory import announce
 from hdlib.curvature.products import add_gauss_newton, add_hessian
 from hdlib.curvature.progress import progress
-from hdlib.curvature.rank_k import mirror
-from hdlib.curvature.structured import (
-    chunk,
-    fill_from_structure,
-    structured_memory,
-    worthwhile,
-)
+from hdlib.curvature.structure import Filling, recognise
+from hdlib.loss import Loss
 
 PRODUCT_SAMPLES, DIRECTIONS = 64, 64
 
@@ -48,15 +41,15 @@ def hessian(
 
     Computed in float64 whatever the model's dtype. Stacks of linear, convolution, ReLU, max-pool,
     average-pool and flatten layers with cross-entropy or mean squared error are recognised and
-    computed from their structure (`hdlib.curvature.piecewise`), which costs about one symmetric
-    rank-k product; other models and losses, and the few stacks where that is estimated to be
-    cheaper (`hdlib.curvature.structured`), take P Hessian-vector products
-    (`hdlib.curvature.products`), after a few evaluations that make sure that there is a Hessian
-    (`hdlib.curvature.inputs`). At kinks the derivatives are those of PyTorch's autograd: a ReLU at
-    exactly zero passes nothing, a tied max-pool passes its first largest entry.
+    computed from their structure (`hdlib.curvature.structure.piecewise`), which costs about one
+    symmetric rank-k product; other models and losses, and the few stacks where that is estimated to
+    be cheaper, take P Hessian-vector products (`hdlib.curvature.products`), after a few evaluations
+    that make sure that there is a Hessian (`hdlib.curvature.inputs`). At kinks the derivatives are
+    those of PyTorch's autograd: a ReLU at exactly zero passes nothing, a tied max-pool passes its
+    first largest entry.
 
     Args:
-        model: any module; it is copied, in its mode (train, eval), and left as it is.
+        model: any module; copied, in its mode (train, eval), and left as it is.
         loss: ``loss(outputs, targets)``, the *mean* over the samples it is given, also with class
             weights or ignored targets where `torch.nn.functional.cross_entropy` or ``nll_loss``
             takes them; its own tensors may be of another floating type.
@@ -65,8 +58,8 @@ def hessian(
         parameters: names of parameters, or of modules for all parameters in them; by default all
             that require grad. In the order of `named_parameters`, flattened row-major, they are θ,
             P numbers in all.
-        dtype: of the derivatives; float32 for a model that is in single precision inside. Sums are
-            taken in float64.
+        dtype: type of the derivatives; float32 for a model that is in single precision inside.
+            Sums are taken in float64.
 
     Returns:
         (P, P) float64, exactly symmetric, on the model's device.
@@ -129,17 +122,15 @@ def _computed(objective: Objective, data: Data, *, matrices: int, residual: bool
     first = next(stream)
     stream = itertools.chain([first], stream)
     with torch.no_grad():
-        structure = _structure(objective, first, residual=residual)
-        beside = 0 if structure is None else structured_memory(structure[0], residual=residual)
-        found = _matrices(objective, matrices, beside)
+        filling = _filling(objective, first, residual=residual)
+        found = _matrices(objective, matrices, 0 if filling is None else filling.memory)
         parts = found[0], found[-1] if residual else None
-        if structure is None:
+        if filling is None:
             weight = _fill_by_products(objective, stream, *parts)
         else:
-            pairs = _pairs(objective, stream, chunk(structure[0]))
-            weight = fill_from_structure(*structure, pairs, *parts)
+            weight = filling.fill(_pairs(objective, stream, filling.samples), *parts)
         for matrix in found:
-            mirror(matrix.div_(weight))
+            _mirror(matrix.div_(weight))
             if not torch.isfinite(matrix.sum()):
                 raise ValueError("the Hessian is not finite: outputs or losses overflow")
     return found
@@ -153,23 +144,13 @@ def _matrices(objective: Objective, count: int, beside: int) -> list[Tensor]:
     return [torch.zeros(size, size, dtype=torch.float64, device=device) for _ in range(count)]
 
 
-def _structure(
-    objective: Objective, first: Batch, *, residual: bool
-) -> tuple[list[Layer], Callable[[Tensor, Tensor], OutputDerivatives]] | None:
-    """Layers and derivatives of the loss where both are recognised, in float64, and it pays."""
-    derivatives = output_derivatives(objective.loss_given)
-    whole = len(objective.parameters) == len(list(objective.model.parameters()))
-    one_tensor = len(first.args) == 1 and not first.kwargs and isinstance(first.args[0], Tensor)
-    if derivatives is None or not (whole and one_tensor) or objective.dtype != torch.float64:
+def _filling(objective: Objective, first: Batch, *, residual: bool) -> Filling | None:
+    """How the structure fills the matrices, where it is recognised, in float64, and pays."""
+    if objective.dtype != torch.float64:
         return None
-    x = first[:1].to(objective.device, objective.dtype).args[0]
-    try:
-        layers = piecewise_linear(objective.model, x)
-    except RuntimeError:  # the model fails, which is told where it is called as a whole
-        return None
-    if layers is None or not worthwhile(layers, residual=residual):
-        return None
-    return layers, derivatives
+    sample = first[:1].to(objective.device, objective.dtype)
+    engine = recognise(objective.model, objective.loss_given, sample)
+    return None if engine is None else engine.filling(residual=residual)
 
 
 def _pairs(
@@ -204,3 +185,13 @@ def _fill_by_products(
     if residual is not None and residual is not gauss_newton:
         residual -= gauss_newton
     return total
+
+
+def _mirror(matrix: Tensor, *, block: int = 512) -> Tensor:
+    """Copy the lower triangle of a square matrix onto its upper one, in place."""
+    for start in range(0, len(matrix), block):
+        end = start + block
+        corner = matrix[start:end, start:end]
+        corner.copy_(corner.tril() + corner.tril(-1).T)
+        matrix[start:end, end:] = matrix[end:, start:end].T
+    return matrix

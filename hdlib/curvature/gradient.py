@@ -11,7 +11,7 @@ from hdlib.curvature.inputs.data import Data
 from hdlib.curvature.inputs.door import Door
 from hdlib.curvature.inputs.objective import Objective, require_finite
 from hdlib.curvature.inputs.settings import twice_differentiable
-from hdlib.curvature.losses import Loss
+from hdlib.loss import Loss
 
 SAMPLES = 100
 

@@ -20,16 +20,16 @@ class Krylov:
     of the operator, T float64.
 
     Args:
-        operator: n × n.
+        operator: symmetric n × n operator.
         space: largest number of vectors.
-        seed: of the random vectors.
+        seed: seed of the random vectors.
         check: whether to refuse an operator that is not symmetric.
 
     Attributes:
-        size: vectors in use.
+        size: number of vectors in use.
         last: first vector of the last block.
-        products: how many vectors were multiplied.
-        projected: (space, space), the upper triangle of T in use.
+        products: number of vectors multiplied so far.
+        projected: (space, space) matrix T, its upper triangle in use.
     """
 
     def __init__(self, operator: ScaledOperator, space: int, seed: int, *, check: bool) -> None:

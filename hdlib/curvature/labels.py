@@ -18,12 +18,12 @@ class ParameterLabels:
 
     Attributes:
         layers: names of the layers, in the order of the forward pass.
-        layer: position in ``layers``.
-        output: the filter of a convolution, the output of a linear layer: in the last, the class.
-        channel: the channel that a weight reads: a filter of the layer before, or an input.
+        layer: positions in ``layers``.
+        output: filter of a convolution, or output of a linear layer: in the last, the class.
+        channel: channel that a weight reads: a filter of the layer before, or an input.
         row: row of a weight in its filter's patch, or, for a linear layer that reads flattened
             maps, in the map.
-        column: as ``row``.
+        column: column of a weight, in the same place as its row.
     """
 
     layers: list[str]
@@ -58,8 +58,8 @@ class ParameterLabels:
         of one filter or those that read one channel, of which the group has more than half.
 
         Args:
-            members: indices of the group.
-            most: how many units of a layer are named.
+            members: indices of the parameters in the group.
+            most: largest number of units of a layer that are named.
         """
         lines = []
         for position, name in enumerate(self.layers):

@@ -70,21 +70,22 @@ def lanczos(
     leave the range of float64, the operator is scaled by a power of two.
 
     Args:
-        operator: A, n × n, symmetric, as `hdlib.spectrum` takes it.
-        top: pairs at the upper end.
-        bottom: pairs at the lower end; with ``top`` at most n.
+        operator: A, symmetric n × n, as `hdlib.spectrum` takes it.
+        top: number of pairs at the upper end.
+        bottom: number of pairs at the lower end; with ``top`` at most n.
         tol: largest residual ‖Av − λv‖₂ over the largest |λ| found; by default 1e-6, or 1e-4 for
             products in float32, which cannot certify less than 1e-6.
-        search: an operator within about ``tol`` of A to build the space with; its type is that of
+        search: operator within about ``tol`` of A to build the space with; its type is that of
             the space. A itself where None.
-        start: (n, w), vectors near the wanted ones, such as those of a nearby operator; the first
+        start: (n, w) vectors near the wanted ones, such as those of a nearby operator; the first
             block mixes them with random vectors, so that none is missed.
         space: largest dimension of the space; by default twelve times the wanted pairs, or 128
             where these are few, or ``max_products`` where it is less, and a margin.
-        max_products: products of the search after which to give up, at least one for each wanted
-            pair; by default 50 for each, and n.
-        seed: of the random vectors.
-        mark: return pairs that did not converge, not ``certified``, instead of raising.
+        max_products: number of products of the search after which to give up, at least one for
+            each wanted pair; by default 50 for each, and n.
+        seed: seed of the random vectors.
+        mark: whether pairs that did not converge are returned, not ``certified``, in place of an
+            error.
 
     Raises:
         TypeError: for what is no matrix or operator.

@@ -20,14 +20,14 @@ class CurvatureOperator(ABC):
     """A symmetric n × n operator A, as ``A @ block``, ``A + B``, ``A - B``, ``2 * A`` and ``-A``.
 
     Args:
-        size: n.
-        device: of the vectors it multiplies.
-        dtype: of these.
+        size: number n of rows.
+        device: device of the vectors that are multiplied.
+        dtype: type of the vectors that are multiplied.
 
     Attributes:
-        shape: (n, n).
-        device: as given.
-        dtype: as given.
+        shape: size of the operator, (n, n).
+        device: device of the vectors that are multiplied.
+        dtype: type of the vectors that are multiplied.
     """
 
     def __init__(self, size: int, device: torch.device, dtype: torch.dtype) -> None:
@@ -44,7 +44,7 @@ class CurvatureOperator(ABC):
 
         Raises:
             TypeError: if V is no tensor.
-        ValueError: if V does not have n rows of the operator's type.
+            ValueError: if V does not have n rows of the operator's type.
         """
         if not isinstance(block, Tensor):
             raise TypeError(f"vectors must be a tensor, got {type(block).__name__}")

@@ -2,26 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import itertools
+from collections.abc import Callable, Iterator
 
 import torch
 from torch import Tensor
 
-from hdlib.curvature.factored import FactoredProducts, is_factored
-from hdlib.curvature.inputs.data import Batch, Data
+from hdlib.curvature.inputs.data import Batch
 from hdlib.curvature.inputs.objective import Objective
 from hdlib.curvature.products import gauss_newton_map, hessian_map
 from hdlib.curvature.streamed import StreamedOperator
-from hdlib.models.transformer import ModularTransformer
+from hdlib.curvature.structure import Engine, recognise
 
 
 class HessianOperator(StreamedOperator):
     """H = ∂²L/∂θ² of the mean loss L over all samples of ``data``, as ``operator @ block``.
 
     Hv is the derivative of ⟨∇L, v⟩ (Pearlmutter 1994, in reverse mode). The gradient of a piece of
-    the data is linearised once for all vectors of a block. For a `ModularTransformer` under
-    cross-entropy it is linearised once for all products (`hdlib.curvature.factored`), the same
-    function up to rounding. Arguments, attributes and errors are those of `StreamedOperator`.
+    the data is linearised once for all vectors of a block. Where the structure of the model has
+    products of its own (`hdlib.curvature.structure`), it is linearised once for all of them, the
+    same function up to rounding. Arguments, attributes and errors are those of `StreamedOperator`.
 
     Example:
         >>> model = torch.nn.Linear(2, 1, bias=False)
@@ -32,43 +32,34 @@ class HessianOperator(StreamedOperator):
                 [0., 8.]], dtype=torch.float64)
     """
 
-    def _take(self, data: Data) -> None:
-        given, loss = self._objective.given, self._objective.loss_given
-        names = list(self._objective.parameters)
-        self._factored = None
-        if not is_factored(self._objective.model, loss):
-            super()._take(data)
-            return
-        # What does not depend on the direction is computed in float64 whatever the type.
-        exact = Objective(given, loss, parameters=names)
-        assert is_factored(exact.model, loss)
-        batches = list(exact.batches(data))
-        if not all(_are_pairs(exact.model, batch) for batch in batches):
-            super()._take(batches)
-            return
-        cast = [batch.to(self.device, torch.float64) for batch in batches]
-        tokens = torch.cat([batch.args[0] for batch in cast])
-        targets = torch.cat([batch.targets for batch in cast])
-        self._factored = FactoredProducts(exact.model, tokens, targets, dtype=self.dtype)
+    def _take(self, stream: Iterator[Batch]) -> None:
+        first = next(stream)
+        stream = itertools.chain([first], stream)
+        engine = self._engine(first[:1])
+        self._products = None
+        if engine is not None:
+            batches = list(stream)
+            self._products = engine.products(batches, dtype=self.dtype)
+            stream = iter(batches)
+        if self._products is None:
+            super()._take(stream)
+
+    def _engine(self, sample: Batch) -> Engine | None:
+        objective = self._objective
+        cast = sample.to(self.device, self.dtype)
+        engine = recognise(objective.model, objective.loss_given, cast)
+        if engine is None or self.dtype == torch.float64:
+            return engine
+        # What does not depend on the vectors is computed in float64 whatever their type.
+        given, loss = objective.given, objective.loss_given
+        exact = Objective(given, loss, parameters=list(objective.parameters))
+        return recognise(exact.model, loss, sample.to(self.device, torch.float64))
 
     def _map(self, piece: Batch) -> Callable[[Tensor], Tensor]:
         return hessian_map(self._objective, piece)
 
     def _multiply(self, block: Tensor) -> Tensor:
-        return super()._multiply(block) if self._factored is None else self._factored(block)
-
-
-def _are_pairs(model: ModularTransformer, batch: Batch) -> bool:
-    """Whether a batch is tokens (n, 3) and classes (n,) that all count."""
-    if len(batch.args) != 1 or batch.kwargs:
-        return False
-    tokens, targets = batch.args[0], batch.targets
-    return (
-        all(isinstance(t, Tensor) and t.dtype == torch.int64 for t in (tokens, targets))
-        and tokens.ndim == 2
-        and targets.ndim == 1
-        and 0 <= int(targets.min()) <= int(targets.max()) < len(model.unembedding)
-    )
+        return super()._multiply(block) if self._products is None else self._products(block)
 
 
 class GaussNewtonOperator(StreamedOperator):

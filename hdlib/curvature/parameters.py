@@ -51,8 +51,8 @@ def layer_weights(vectors: NDArray[np.float64], model: nn.Module) -> NDArray[np.
     """Each vector's weight per layer: the squared norm of its part there, over its whole.
 
     Args:
-        vectors: (P, m), none of them zero.
-        model: P parameters.
+        vectors: (P, m) columns, none of them zero.
+        model: module with P parameters that require grad.
 
     Returns:
         (m, layers), rows summing to 1, layers in the order of `parameter_layers`.
@@ -74,8 +74,8 @@ def in_shapes(
     """Vectors over the parameter vector θ, such as eigenvectors, in the shapes of the parameters.
 
     Args:
-        vectors: (P, m), or one of them, (P,); a tensor or an array.
-        model: P parameters that require grad, in the order of `named_parameters`.
+        vectors: (P, m) columns, or one vector (P,); a tensor or an array.
+        model: module with P parameters that require grad, in the order of `named_parameters`.
         parameters: names of parameters or modules, where θ holds only these.
 
     Returns:

@@ -13,13 +13,13 @@ class PreconditionedOperator(CurvatureOperator):
     """D^-½ A D^-½ for a symmetric A and a positive diagonal D; its eigenvalues are those of D⁻¹A.
 
     Args:
-        operator: A, n × n.
-        diagonal: of D, (n,), positive.
+        operator: A, symmetric n × n.
+        diagonal: entries of D, (n,), positive.
 
     Attributes:
-        shape: (n, n).
-        device: of the operator.
-        dtype: of the operator.
+        shape: size of the operator, (n, n).
+        device: device of the vectors that are multiplied.
+        dtype: type of the vectors that are multiplied.
 
     Raises:
         ValueError: if the diagonal does not fit or is not positive.
@@ -52,11 +52,11 @@ def adam_diagonal(
     descent with momentum preconditioned by it (Cohen et al. 2022, section 2).
 
     Args:
-        second_moment: ν.
-        step: t, at least 1.
-        beta1: β₁.
-        beta2: β₂.
-        eps: ε.
+        second_moment: Adam's running mean ν of squared gradients.
+        step: number t of updates, at least 1.
+        beta1: decay β₁ of the first moment.
+        beta2: decay β₂ of the second moment.
+        eps: ε in the denominator of an update.
 
     Raises:
         ValueError: if ``step`` is not positive.
@@ -74,7 +74,7 @@ def adam_ceiling(lr: float, beta1: float) -> float:
     β₁ = 0.9 (Cohen et al. 2022, equation 2). Weight decay is left out.
 
     Args:
-        lr: η.
-        beta1: β₁.
+        lr: learning rate η.
+        beta1: decay β₁ of the first moment.
     """
     return (2 + 2 * beta1) / ((1 - beta1) * lr)

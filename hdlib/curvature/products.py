@@ -21,9 +21,9 @@ def pulled(
     All at once where PyTorch can batch every backward pass, else one after the other.
 
     Args:
-        outputs: tensors that depend on the inputs, or do not.
+        outputs: tensors that may depend on the inputs.
         inputs: tensors that require grad.
-        cotangents: (b, *shape) for each output.
+        cotangents: blocks of cotangents, (b, *shape) for each output.
 
     Returns:
         (b, *shape) for each input.

@@ -24,16 +24,16 @@ class ScaledOperator:
     this power. Vectors may have more digits than the operator multiplies.
 
     Args:
-        operator: A.
-        dtype: of the vectors; by default float64.
-        like: a scaled operator of nearly the same products, whose e is taken.
+        operator: symmetric operator A.
+        dtype: type of the vectors; by default float64.
+        like: scaled operator of nearly the same products, whose e is taken.
 
     Attributes:
-        shape: (n, n).
-        device: of the operator.
-        dtype: of the vectors.
+        shape: size of the operator, (n, n).
+        device: device of the vectors that are multiplied.
+        dtype: type of the vectors that are multiplied.
         eps: relative rounding of the products.
-        exponent: e.
+        exponent: e of the factor 2⁻ᵉ.
     """
 
     def __init__(

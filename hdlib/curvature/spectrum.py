@@ -25,18 +25,18 @@ class Spectrum(Saved):
     own; those that have none are of a whole matrix, whose trace and norm closed.
 
     Attributes:
-        n: how many eigenvalues A has.
-        eigenvalues: (m,) float64, ascending.
-        lowest: how many of these lie below the unresolved ones; m where all are known.
-        indices: (k,) int64, which of them have a residual, ascending.
-        residuals: (k,) float64, ‖Av − λv‖₂ of each such pair, in units of the eigenvalues.
-        vectors: (n, k) float64, their vectors v, orthonormal columns; (n, 0) where not kept.
+        n: number of eigenvalues of A.
+        eigenvalues: (m,) float64 known eigenvalues, ascending.
+        lowest: number of known eigenvalues below the unresolved ones; m where all are known.
+        indices: (k,) int64 indices of the eigenvalues that have a residual, ascending.
+        residuals: (k,) float64 norms ‖Av − λv‖₂ of these pairs, in units of the eigenvalues.
+        vectors: (n, k) float64 eigenvectors of these, orthonormal columns; (n, 0) where not kept.
         scale: largest |λ| that was found of A, with which residuals are compared.
         tol: largest residual of a certified pair, over ``scale``.
-        products: how many vectors were multiplied by A one by one.
-        dtype: "float64" or "float32", of these products, and so of the residuals' own rounding.
-        trace_error: |Σλ − tr A| over Σ|λ| where all of A was there, else None.
-        frobenius_error: |(Σλ²)^½ − ‖A‖_F| over ‖A‖_F where all of A was there, else None.
+        products: number of vectors multiplied by A, one by one.
+        dtype: "float64" or "float32", the type of the products, and so of the residuals' rounding.
+        trace_error: relative error |Σλ − tr A| over Σ|λ| where all of A was there, else None.
+        frobenius_error: relative error |(Σλ²)^½ − ‖A‖_F| over ‖A‖_F, or None likewise.
 
     Raises:
         ValueError: if the parts do not fit together.
@@ -112,8 +112,8 @@ class Spectrum(Saved):
         """The same spectrum with fewer eigenvalues known.
 
         Args:
-            lowest: how many at the lower end.
-            highest: how many at the upper end.
+            lowest: number of eigenvalues at the lower end.
+            highest: number of eigenvalues at the upper end.
 
         Raises:
             ValueError: if not so many are known there.

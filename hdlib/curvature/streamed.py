@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 
 import torch
 from torch import Tensor, nn
@@ -13,8 +13,8 @@ from hdlib.curvature.inputs.door import Door
 from hdlib.curvature.inputs.objective import Objective, require_finite
 from hdlib.curvature.inputs.settings import twice_differentiable
 from hdlib.curvature.linear import CurvatureOperator
-from hdlib.curvature.losses import Loss
 from hdlib.curvature.progress import progress
+from hdlib.loss import Loss
 
 SAMPLES = 500
 DIRECTIONS = 4
@@ -29,16 +29,16 @@ class StreamedOperator(CurvatureOperator):
     of at most 500 samples takes, which is announced; the pieces are smaller where that is much.
 
     Args:
-        model: as for `hdlib.curvature.hessian`.
-        loss: as for `hdlib.curvature.hessian`.
-        data: as for `hdlib.curvature.hessian`, gone through once and kept.
-        parameters: as for `hdlib.curvature.hessian`.
-        dtype: of the computation; with float32 products are faster, and good to about 10⁻⁷ ‖A‖.
+        model: module, as `hdlib.curvature.hessian` takes it.
+        loss: mean-reduced loss, as `hdlib.curvature.hessian` takes it.
+        data: samples, as `hdlib.curvature.hessian` takes them, gone through once and kept.
+        parameters: names of parameters or modules, as `hdlib.curvature.hessian` takes them.
+        dtype: type of the computation; in float32 products are faster, and good to about 10⁻⁷ ‖A‖.
 
     Attributes:
-        shape: (P, P).
-        device: the model's.
-        dtype: as given.
+        shape: size of the matrix, (P, P).
+        device: device of the model, and of the vectors.
+        dtype: type of the vectors.
 
     Raises:
         ValueError: as `hdlib.curvature.hessian`.
@@ -58,11 +58,10 @@ class StreamedOperator(CurvatureOperator):
     ) -> None:
         self._objective = Objective(model, loss, parameters=parameters, dtype=dtype)
         super().__init__(self._objective.size, self._objective.device, dtype)
-        self._take(data)
+        self._take(self._objective.batches(data))
 
-    def _take(self, data: Data) -> None:
+    def _take(self, stream: Iterator[Batch]) -> None:
         self._door = Door(self._objective)
-        stream = self._objective.batches(data)
         pieces = self._door.pieces(stream, SAMPLES, directions=DIRECTIONS)
         self._pieces = [(piece, weight) for piece, weight in pieces if weight]
         self._weight = sum(weight for _, weight in self._pieces)

@@ -23,9 +23,9 @@ class SymmetricOperator(Protocol):
     """A symmetric n × n matrix A known by its products; a tensor is one.
 
     Attributes:
-        shape: (n, n).
-        device: of the vectors it multiplies.
-        dtype: of the vectors it multiplies, float64 or float32.
+        shape: size of the operator, (n, n).
+        device: device of the vectors that are multiplied.
+        dtype: type of the vectors that are multiplied, float64 or float32.
     """
 
     @property
@@ -50,9 +50,9 @@ class SciPyOperator:
     """A sparse SciPy matrix or a SciPy operator, for tensors.
 
     Attributes:
-        shape: (n, n).
+        shape: size of the operator, (n, n).
         device: the CPU.
-        dtype: float32 for an operator of that type, else float64.
+        dtype: type of the vectors, float32 for an operator of that type, else float64.
     """
 
     device = torch.device("cpu")

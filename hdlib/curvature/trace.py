@@ -29,10 +29,11 @@ class TraceEstimate(Saved):
     """An estimated trace.
 
     Attributes:
-        value: the estimate, unbiased.
-        standard_error: of the value, from the spread of the products that probe the rest. The error
-            over it follows about Student's t, with a third of the products as degrees of freedom.
-        products: columns the operator was applied to.
+        value: unbiased estimate of the trace.
+        standard_error: standard error of the value, from the spread of the products that probe the
+            rest. The error over it follows about Student's t, with a third of the products as
+            degrees of freedom.
+        products: number of columns that the operator was applied to.
     """
 
     value: float
@@ -55,9 +56,9 @@ def trace(
     and is zero up to rounding where the rank of A is at most m/3.
 
     Args:
-        matrix: A, n × n, symmetric: a matrix or an operator, as `hdlib.spectrum` takes it.
-        products: m, at least 4.
-        seed: of the signs, drawn on the CPU, so the same on every device.
+        matrix: A, a symmetric n × n matrix or operator, as `hdlib.spectrum` takes it.
+        products: number m of products, at least 4.
+        seed: seed of the signs, drawn on the CPU, so the same on every device.
 
     Raises:
         TypeError: for what is no matrix or operator.

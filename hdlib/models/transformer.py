@@ -165,6 +165,8 @@ class ModularTransformer(nn.Module):
         residual = tables.base + (tables.value_last + z.flatten(1)) @ tables.after
         return residual if self.linear else self.read_out(residual)
 
+    factored_forward = forward  # what `tables` factor, for `hdlib.curvature`
+
     def attention(self, tokens: Tensor) -> Tensor:
         """How the last position attends to a, b and itself, (3, n, H); sums over the three are 1.
 
@@ -199,6 +201,8 @@ class PlainTransformer(ModularTransformer):
         )
         attended = F.softmax(q @ k.transpose(2, 3) / q.shape[-1] ** 0.5, 3) @ v
         return self.read_out(x + attended.transpose(1, 2).flatten(2) @ self.output)[:, -1]
+
+    factored_forward = forward
 
 
 def _attention(tables: Tables, tokens: Tensor) -> Tensor:

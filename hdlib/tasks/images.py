@@ -8,7 +8,6 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 from numpy.typing import NDArray
-from sklearn.datasets import load_digits
 from torch import Tensor
 
 from hdlib.tasks.idx import read_idx
@@ -63,6 +62,8 @@ def _mnist(part: str) -> Split:
 
 
 def _digits() -> Images:
+    from sklearn.datasets import load_digits  # here, as scikit-learn takes a second
+
     pixels, labels = load_digits(return_X_y=True)
     small = torch.tensor(pixels, dtype=torch.float32).view(-1, 1, 8, 8) / 16
     images = F.interpolate(small, size=(28, 28), mode="bilinear", align_corners=False)

@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, TypeAlias
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 
+from hdlib.loss import Loss
 from hdlib.training.plan import State
 
-Loss: TypeAlias = Callable[[Any, Tensor], Tensor]
-"""``loss(outputs, targets)``: a mean over samples, a scalar."""
 SAMPLES = 250
 
 

@@ -9,6 +9,8 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.nn import AvgPool2d, Conv2d, Flatten, Identity, Linear, MaxPool2d, ReLU, Sequential
 
+from hdlib.curvature.inputs.data import Batch
+from hdlib.curvature.structure import Engine, recognise
 from hdlib.models import LeNetTiny
 
 Shape = tuple[int, ...]
@@ -161,3 +163,8 @@ def fit(model: nn.Module, loss, x: Tensor, y: Tensor, steps: int = 12) -> None:
         optimizer.zero_grad()
         loss(model(x), y).backward()
         optimizer.step()
+
+
+def recognised(model: nn.Module, x: Tensor, loss: Callable = F.cross_entropy) -> Engine | None:
+    """The engine for a model."""
+    return recognise(model, loss, Batch((x[:1],), {}, None))

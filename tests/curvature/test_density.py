@@ -5,7 +5,8 @@ import pytest
 import torch
 from scipy.stats import norm
 
-from hdlib.curvature.density import Density, _lanczos, density
+from hdlib.curvature.density import _lanczos, density
+from hdlib.curvature.quadrature import Density
 from hdlib.measures import spectral_summary
 
 RNG = np.random.default_rng(0)

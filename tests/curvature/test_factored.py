@@ -11,8 +11,8 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from hdlib.curvature import HessianOperator
-from hdlib.curvature.factored import PIECE, FactoredProducts, is_factored
-from hdlib.models import ModularTransformer, PlainTransformer
+from hdlib.curvature.structure.modular.products import PIECE, FactoredProducts
+from hdlib.models import PlainTransformer
 from hdlib.tasks import modular_task
 from hdlib.training import cross_entropy_float64
 
@@ -127,25 +127,6 @@ def test_single_precision_and_the_shape_of_blocks():
     for columns in (1, 7):
         assert relative_error(exact(block[:, :columns]), expected[:, :columns]) < 1e-13
     assert not exact(torch.zeros_like(block)).any()
-
-
-def test_what_is_factored():
-    def smoothed(outputs: Tensor, targets: Tensor) -> Tensor:
-        return F.cross_entropy(outputs, targets, label_smoothing=0.1)
-
-    class Own(ModularTransformer):
-        pass
-
-    model = ModularTransformer(5, width=4, n_heads=1)
-    assert is_factored(model, F.cross_entropy)
-    assert is_factored(model, nn.CrossEntropyLoss())
-    assert is_factored(PlainTransformer(5, width=4, n_heads=1), F.cross_entropy)
-    assert not is_factored(Own(5, width=4, n_heads=1), F.cross_entropy)
-    assert not is_factored(model, F.mse_loss)
-    assert not is_factored(model, smoothed)
-    assert not is_factored(nn.Linear(3, 5), F.cross_entropy)
-    model.query.requires_grad_(False)
-    assert not is_factored(model, F.cross_entropy)
 
 
 def test_the_training_loss_gives_the_same_products():

@@ -11,17 +11,19 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from hdlib.curvature import gauss_newton, hessian, hessian_split
-from hdlib.curvature import structured as structured_module
-from hdlib.curvature.layers import piecewise_linear
-from hdlib.curvature.structured import worthwhile
+from hdlib.curvature.structure.piecewise.cost import worthwhile
+from hdlib.curvature.structure.piecewise.stack import piecewise_linear
 
 from .reference import reference_gauss_newton, relative_error, unbatched_hessian
+from .stacks import recognised
 
 
 @pytest.fixture
 def structured(monkeypatch):
     """The structured path, also where products would be cheaper."""
-    monkeypatch.setattr("hdlib.curvature.dense.worthwhile", lambda *_, **__: True)
+    monkeypatch.setattr(
+        "hdlib.curvature.structure.piecewise.engine.worthwhile", lambda *_, **__: True
+    )
 
 
 def image_layers(rng: random.Random, channels: int, rectify: bool) -> list[nn.Module]:
@@ -105,7 +107,7 @@ def check(model: nn.Module, loss, x: Tensor, y: Tensor) -> None:
 @pytest.mark.parametrize("seed", range(60))
 def test_random_stacks(structured, seed):
     model, x = random_stack(seed)
-    assert piecewise_linear(model, x[:1]) is not None
+    assert recognised(model, x) is not None
     outputs = model(x)
     if seed % 3:
         check(model, F.cross_entropy, x, torch.arange(len(x)) % outputs.shape[1])
@@ -115,8 +117,8 @@ def test_random_stacks(structured, seed):
 
 def test_smallest_chunks_and_pieces(structured, monkeypatch):
     """Many classes or wide layers leave room for one sample, and one row of outer products."""
-    monkeypatch.setattr(structured_module, "CHUNK_FLOATS", 1)
-    monkeypatch.setattr("hdlib.curvature.piecewise.FLOATS", 1)
+    for name in ("room.CHUNK_FLOATS", "room.FLOATS", "blocks.FLOATS", "residual.FLOATS"):
+        monkeypatch.setattr(f"hdlib.curvature.structure.piecewise.{name}", 1)
     for seed in range(8):
         model, x = random_stack(seed)
         check(model, F.cross_entropy, x, torch.zeros(len(x), dtype=torch.int64))
@@ -181,7 +183,7 @@ def test_stacks_that_are_left_to_the_general_path(name):
     build, shape = OTHERS[name]
     model = build().double()
     x = torch.randn(4, *shape, dtype=torch.float64)
-    assert piecewise_linear(model, x[:1]) is None
+    assert recognised(model, x) is None
     check(model, F.cross_entropy, x, torch.arange(4) % 2)
 
 

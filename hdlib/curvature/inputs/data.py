@@ -84,8 +84,8 @@ def batches(data: Data, model: nn.Module) -> Iterator[Batch]:
     """The batches of ``data`` that hold samples, in their own types, on their own devices.
 
     Args:
-        data: see `Data`.
-        model: its signature tells whether it takes inputs one by one, by name, or as one argument.
+        data: one batch or an iterable of batches (`Data`).
+        model: module whose signature tells whether inputs come one by one, by name, or as one.
 
     Raises:
         ValueError: if there is no sample, the tensors of a batch differ in length, or one of them

@@ -22,9 +22,8 @@ from hdlib.curvature.inputs.functions import (
     rounding,
 )
 from hdlib.curvature.inputs.moves import direction, moved
-from hdlib.curvature.inputs.objective import NoHessianError, Objective
+from hdlib.curvature.inputs.objective import NOTHING, NoHessianError, Objective
 from hdlib.curvature.inputs.settings import twice_differentiable
-from hdlib.curvature.losses import NOTHING
 from hdlib.curvature.memory import announce, saved_bytes
 from hdlib.curvature.progress import progress
 
@@ -61,13 +60,13 @@ class Door:
     at its kink, these tests would show little, so they are made some way off, at other weights.
 
     Args:
-        objective: the loss.
-        order: of the derivatives that are wanted, 1 or 2.
+        objective: loss as a function of the parameters.
+        order: order of the derivatives that are wanted, 1 or 2.
 
     Attributes:
         own_weights: whether the loss divides by weights of its own, not by the number of samples;
             None before that shows.
-        directions: vectors that there is room for at a time, known with the first piece.
+        directions: number of vectors that there is room for at a time, known with the first piece.
     """
 
     def __init__(self, objective: Objective, *, order: int = 2) -> None:
@@ -89,8 +88,8 @@ class Door:
 
         Args:
             stream: batches as they came, at least one.
-            most: samples in a piece; fewer where derivatives of so many would not be small.
-            directions: vectors that second derivatives are multiplied with at a time, at most.
+            most: largest number of samples in a piece; fewer where their derivatives are large.
+            directions: largest number of vectors multiplied by second derivatives at a time.
 
         Raises:
             NoHessianError: if the loss is not one finite number, not a mean over samples, or not
@@ -206,8 +205,8 @@ class Door:
 
         Args:
             parts: two pieces and both together.
-            there: their losses at other weights: how these differ from the losses here must be the
-                mean, too.
+            there: losses of the parts at other weights; their differences from the losses here must
+                be the mean, too.
 
         Returns:
             What the losses divide by.

@@ -89,7 +89,7 @@ def check_leaves(objective: Objective, batch: Batch) -> None:
     """Make sure that a copy does not compute with the model as it came, or with old results.
 
     Args:
-        objective: the loss.
+        objective: loss as a function of the parameters.
         batch: samples of which some count.
 
     Raises:

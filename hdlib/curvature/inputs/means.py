@@ -11,7 +11,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
 
-from hdlib.curvature.losses import Loss
+from hdlib.loss import Loss
 
 WEIGHTED = (F.cross_entropy, F.nll_loss)
 """Means over the targets that are not ignored, each with the weight of its class."""
@@ -30,7 +30,7 @@ class Denominators(TorchFunctionMode):
     """Sees PyTorch's losses wherever they are called, and what each divides by; casts its weights.
 
     Attributes:
-        noted: Σ of the weights of the targets that are not ignored, for each mean taken so far.
+        noted: sums of the weights of the targets that are not ignored, one for each mean so far.
     """
 
     def __init__(self, *, note: bool) -> None:
@@ -69,8 +69,8 @@ class Weighed:
     """A loss, and what it divides by.
 
     Args:
-        loss: as it came; its own tensors may be of another floating type.
-        like: a tensor of the type and on the device of the outputs.
+        loss: loss as it came; its own tensors may be of another floating type.
+        like: tensor of the type and on the device of the outputs.
     """
 
     def __init__(self, loss: Loss, like: Tensor) -> None:

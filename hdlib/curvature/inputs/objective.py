@@ -16,10 +16,11 @@ from hdlib.curvature.inputs.copies import copied
 from hdlib.curvature.inputs.data import Batch, Data, batches
 from hdlib.curvature.inputs.means import Weighed
 from hdlib.curvature.inputs.settings import InDouble
-from hdlib.curvature.losses import Loss
+from hdlib.loss import Loss
 
 PRECISIONS = (torch.float64, torch.float32)
 
+NOTHING = "no target counts: all are ignored by the loss, or have the weight 0"
 
 SHARED = (
     "a copy of the model, which curvature is computed with, would not see it move. Give a function "
@@ -36,20 +37,20 @@ class Objective:
     """L(θ) of a batch, with θ the parameters of a private copy of the model.
 
     Args:
-        model: as it came; copied, in its mode (train, eval).
+        model: module as it came; copied, in its mode (train, eval).
         loss: ``loss(outputs, targets)``. One of PyTorch's own is given the ``logits`` of a model
             that returns more than a tensor.
         parameters: names of parameters or modules; by default all that require grad.
-        dtype: of the computation.
+        dtype: type of the computation.
 
     Attributes:
-        model: the copy.
-        given: the model as it came.
-        loss_given: the loss as it came.
-        parameters: θ by name.
-        size: P, how many numbers they are.
-        dtype: as given.
-        device: theirs.
+        model: copy of the model.
+        given: model as it came.
+        loss_given: loss as it came.
+        parameters: parameters θ by name.
+        size: number P of entries of θ.
+        dtype: type of the computation.
+        device: device of the parameters.
 
     Raises:
         ValueError: as `hdlib.curvature.inputs.copies.copied`, or for another ``dtype``.

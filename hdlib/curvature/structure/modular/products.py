@@ -3,72 +3,66 @@
 from __future__ import annotations
 
 import copy
-from typing import Any, NamedTuple, TypeGuard
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
 from torch.func import functional_call, vjp, vmap
 
-from hdlib.curvature.attention import Attention
-from hdlib.curvature.chain import Affine, Chain, Layer, ReLU, Residual, Saved, SoftmaxLoss
-from hdlib.curvature.layers import is_altered
-from hdlib.curvature.losses import Loss, cross_entropy, output_derivatives
-from hdlib.models.transformer import ModularTransformer, PlainTransformer, Tables
+from hdlib.curvature.structure.modular.attention import Attention
+from hdlib.curvature.structure.modular.chain import (
+    AffineLink,
+    Chain,
+    Kept,
+    Link,
+    ReLULink,
+    ResidualChain,
+    SoftmaxLoss,
+)
+from hdlib.curvature.structure.modular.model import AttentionTables, FactoredModel
 
 PIECE = 256
 """Pairs in a piece: with 8 directions its tangents stay in the processor's cache."""
 
 
-def is_factored(model: nn.Module, loss: Loss) -> TypeGuard[ModularTransformer]:
-    """Whether `FactoredProducts` has the Hessian of this model and loss.
-
-    A subclass may have its own forward pass, so only the two classes themselves are recognised.
-    """
-    return (
-        type(model) in (ModularTransformer, PlainTransformer)
-        and output_derivatives(loss) is cross_entropy
-        and all(parameter.requires_grad for parameter in model.parameters())
-        and not any(map(is_altered, model.modules()))
-    )
-
-
 class FactoredProducts:
-    """V ↦ HV for the mean cross-entropy of a `ModularTransformer` over n pairs.
+    """V ↦ HV for the mean cross-entropy of a factored transformer over n pairs.
 
-    The loss is a function F of the `Tables` T(θ) and of the matrices after them, so with c = ∂F/∂T
+    The loss is a function F of the `AttentionTables` T(θ) and of the matrices after them, so with
+    c = ∂F/∂T
 
         Hv = J_Tᵀ F″ (J_T v) + (Σᵢ cᵢ ∇²Tᵢ) v.
 
     T has a few hundred rows: its part is left to automatic differentiation. F″ runs over all pairs;
-    it is the forward derivative of F's backward pass, written out (`hdlib.curvature.chain`), in
+    it is the forward derivative of F's backward pass, written out in `chain` and `attention`, in
     pieces that fit in the cache. What does not depend on the direction is computed once, in float64
     whatever the type of the tangents: in float32 p − y would be rounding.
 
     Args:
-        model: float64, all parameters trained.
-        tokens: (n, 3) int64.
-        targets: (n,) int64.
-        dtype: of the tangents.
+        model: float64 transformer, all parameters trained.
+        tokens: (n, 3) int64 sequences [a, b, =].
+        targets: (n,) int64 classes.
+        dtype: type of the tangents.
     """
 
     def __init__(
         self,
-        model: ModularTransformer,
+        model: FactoredModel,
         tokens: Tensor,
         targets: Tensor,
         *,
         dtype: torch.dtype = torch.float64,
     ) -> None:
         self._loss = SoftmaxLoss(len(tokens))
-        self._pieces: list[Saved] = []
+        self._pieces: list[Kept] = []
         with torch.no_grad():
-            tables = model.tables()
+            tables = AttentionTables(*model.tables())
             self._attention = Attention(tables)
-            self._after = Affine(tables.after, tables.base)
+            self._after = AffineLink(tables.after, tables.base)
             self._chain, self._others = _layers(model, self._after)
-            self._gradient = Tables(*map(torch.zeros_like, tables))
+            self._gradient = AttentionTables(*map(torch.zeros_like, tables))
             for piece, labels in zip(tokens.split(PIECE), targets.split(PIECE), strict=True):
-                saved: Saved = {}
+                saved: Kept = {}
                 z = self._attention.forward(piece[:, 0], piece[:, 1], saved)
                 logits = self._chain.forward(z, saved)
                 g = self._chain.backward(self._loss.gradient(logits, labels, saved), saved)
@@ -79,16 +73,16 @@ class FactoredProducts:
                 self._pieces.append({key: _cast(kept, dtype) for key, kept in saved.items()})
         for affine in [self._after, *(other.affine for other in self._others)]:
             affine.to(dtype)
-        self._gradient = Tables(*(table.to(dtype) for table in self._gradient))
-        self._model = _TablesOnly(copy.deepcopy(model).to(dtype))
+        self._gradient = AttentionTables(*(table.to(dtype) for table in self._gradient))
+        self._model = _TablesOnly(copy.deepcopy(model)).to(dtype)
         self._parameters = {
             name: parameter.detach() for name, parameter in self._model.named_parameters()
         }
 
-        def tables_of(parameters: dict[str, Tensor]) -> Tables:
+        def tables_of(parameters: dict[str, Tensor]) -> AttentionTables:
             return functional_call(self._model, parameters, ())
 
-        def pull(parameters: dict[str, Tensor], c: Tables) -> dict[str, Tensor]:
+        def pull(parameters: dict[str, Tensor], c: AttentionTables) -> dict[str, Tensor]:
             return vjp(tables_of, parameters)[1](c)[0]
 
         self._pull = vjp(tables_of, self._parameters)[1]
@@ -110,7 +104,7 @@ class FactoredProducts:
             dg = self._chain.tangent_backward(self._loss.tangent(df, saved), saved)
             self._attention.tangent_backward(dg, saved)
         after, base = self._after.derivative()
-        moved = Tables(*[*self._attention.derivative(), base, after])
+        moved = AttentionTables(*[*self._attention.derivative(), base, after])
         for name, pulled in vmap(self._pull)(moved)[0].items():
             products[name] = products[name] + pulled
         for other in self._others:
@@ -139,40 +133,40 @@ def _cast(kept: Any, dtype: torch.dtype) -> Any:
 class _TablesOnly(nn.Module):
     """A model whose forward pass ends at its tables."""
 
-    def __init__(self, model: ModularTransformer) -> None:
+    def __init__(self, model: FactoredModel) -> None:
         super().__init__()
         self.model = model
 
-    def forward(self) -> Tables:
-        return self.model.tables()
+    def forward(self) -> AttentionTables:
+        return AttentionTables(*self.model.tables())
 
 
 class _Parameters(NamedTuple):
     """An affine layer whose weight, transposed, and bias are parameters of these names."""
 
-    affine: Affine
+    affine: AffineLink
     weight: str
     bias: str | None
 
 
-def _layers(model: ModularTransformer, after: Affine) -> tuple[Chain, list[_Parameters]]:
+def _layers(model: FactoredModel, after: AffineLink) -> tuple[Chain, list[_Parameters]]:
     """The layers from z to the logits, and those that are parameters themselves."""
-    layers: list[Layer] = [after]
+    layers: list[Link] = [after]
     others: list[_Parameters] = []
     if model.linear:
         return Chain(layers), others
 
-    def affine(weight: str, bias: str | None) -> Affine:
+    def affine(weight: str, bias: str | None) -> AffineLink:
         tensors = dict(model.named_parameters())
-        layer = Affine(tensors[weight].T, None if bias is None else tensors[bias])
+        layer = AffineLink(tensors[weight].T, None if bias is None else tensors[bias])
         name = "model.{}".format
         others.append(_Parameters(layer, name(weight), None if bias is None else name(bias)))
         return layer
 
     if model.activation == "relu":
-        layers.append(ReLU())
+        layers.append(ReLULink())
     if model.mlp is not None:
         into, out = (affine(f"mlp.{i}.weight", f"mlp.{i}.bias") for i in (0, 2))
-        layers.append(Residual([into, ReLU(), out]))
+        layers.append(ResidualChain([into, ReLULink(), out]))
     layers.append(affine("unembedding", None))
     return Chain(layers), others

@@ -14,28 +14,28 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-Saved: TypeAlias = dict[Any, Any]
+Kept: TypeAlias = dict[Any, Any]
 """What a layer keeps of a piece between its passes."""
 
 
-class Layer(Protocol):
+class Link(Protocol):
     """A map of (n, in) to (n, out)."""
 
-    def forward(self, x: Tensor, saved: Saved) -> Tensor: ...
+    def forward(self, x: Tensor, saved: Kept) -> Tensor: ...
 
-    def backward(self, g: Tensor, saved: Saved) -> Tensor: ...
+    def backward(self, g: Tensor, saved: Kept) -> Tensor: ...
 
-    def tangent(self, dx: Tensor, saved: Saved) -> Tensor: ...
+    def tangent(self, dx: Tensor, saved: Kept) -> Tensor: ...
 
-    def tangent_backward(self, dg: Tensor, saved: Saved) -> Tensor: ...
+    def tangent_backward(self, dg: Tensor, saved: Kept) -> Tensor: ...
 
 
-class Affine:
+class AffineLink:
     """y = x W + c.
 
     Args:
-        weight: W (in, out).
-        bias: c (out,), or None.
+        weight: matrix W (in, out).
+        bias: vector c (out,), or None.
     """
 
     def __init__(self, weight: Tensor, bias: Tensor | None = None) -> None:
@@ -62,23 +62,23 @@ class Affine:
         right = self._right.view(inputs, -1, outputs).transpose(0, 1)
         return self._left.view(-1, inputs, outputs) + right, self._sum
 
-    def forward(self, x: Tensor, saved: Saved) -> Tensor:
+    def forward(self, x: Tensor, saved: Kept) -> Tensor:
         saved[self] = x
         y = x @ self.weight
         return y if self.bias is None else y + self.bias
 
-    def backward(self, g: Tensor, saved: Saved) -> Tensor:
+    def backward(self, g: Tensor, saved: Kept) -> Tensor:
         saved[self] = saved[self], g
         return g @ self.weight.T
 
-    def tangent(self, dx: Tensor, saved: Saved) -> Tensor:
+    def tangent(self, dx: Tensor, saved: Kept) -> Tensor:
         self._dx = dx
         x, _ = saved[self]
         dy = (x @ self._columns).view(*dx.shape[:2], -1)
         dy.view(-1, dy.shape[2]).addmm_(dx.view(-1, dx.shape[2]), self.weight)
         return dy if self._bias is None else dy.add_(self._bias)
 
-    def tangent_backward(self, dg: Tensor, saved: Saved) -> Tensor:
+    def tangent_backward(self, dg: Tensor, saved: Kept) -> Tensor:
         x, g = saved[self]
         n = len(x)
         self._left.addmm_(self._dx.view(n, -1).T, g)
@@ -90,63 +90,63 @@ class Affine:
         return dx
 
 
-class ReLU:
+class ReLULink:
     """y = max(x, 0), its second derivative 0."""
 
-    def forward(self, x: Tensor, saved: Saved) -> Tensor:
+    def forward(self, x: Tensor, saved: Kept) -> Tensor:
         saved[self] = (x > 0).to(x.dtype)
         return x * saved[self]
 
-    def backward(self, g: Tensor, saved: Saved) -> Tensor:
+    def backward(self, g: Tensor, saved: Kept) -> Tensor:
         return g * saved[self]
 
-    def tangent(self, dx: Tensor, saved: Saved) -> Tensor:
+    def tangent(self, dx: Tensor, saved: Kept) -> Tensor:
         return dx.mul_(saved[self][:, None])
 
-    def tangent_backward(self, dg: Tensor, saved: Saved) -> Tensor:
+    def tangent_backward(self, dg: Tensor, saved: Kept) -> Tensor:
         return dg.mul_(saved[self][:, None])
 
 
 class Chain:
     """One layer after the other."""
 
-    def __init__(self, layers: list[Layer]) -> None:
+    def __init__(self, layers: list[Link]) -> None:
         self.layers = layers
 
-    def forward(self, x: Tensor, saved: Saved) -> Tensor:
+    def forward(self, x: Tensor, saved: Kept) -> Tensor:
         for layer in self.layers:
             x = layer.forward(x, saved)
         return x
 
-    def backward(self, g: Tensor, saved: Saved) -> Tensor:
+    def backward(self, g: Tensor, saved: Kept) -> Tensor:
         for layer in reversed(self.layers):
             g = layer.backward(g, saved)
         return g
 
-    def tangent(self, dx: Tensor, saved: Saved) -> Tensor:
+    def tangent(self, dx: Tensor, saved: Kept) -> Tensor:
         for layer in self.layers:
             dx = layer.tangent(dx, saved)
         return dx
 
-    def tangent_backward(self, dg: Tensor, saved: Saved) -> Tensor:
+    def tangent_backward(self, dg: Tensor, saved: Kept) -> Tensor:
         for layer in reversed(self.layers):
             dg = layer.tangent_backward(dg, saved)
         return dg
 
 
-class Residual(Chain):
+class ResidualChain(Chain):
     """y = x + chain(x)."""
 
-    def forward(self, x: Tensor, saved: Saved) -> Tensor:
+    def forward(self, x: Tensor, saved: Kept) -> Tensor:
         return x + super().forward(x, saved)
 
-    def backward(self, g: Tensor, saved: Saved) -> Tensor:
+    def backward(self, g: Tensor, saved: Kept) -> Tensor:
         return g + super().backward(g, saved)
 
-    def tangent(self, dx: Tensor, saved: Saved) -> Tensor:
+    def tangent(self, dx: Tensor, saved: Kept) -> Tensor:
         return dx + super().tangent(dx, saved)
 
-    def tangent_backward(self, dg: Tensor, saved: Saved) -> Tensor:
+    def tangent_backward(self, dg: Tensor, saved: Kept) -> Tensor:
         return dg + super().tangent_backward(dg, saved)
 
 
@@ -160,14 +160,14 @@ class SoftmaxLoss:
     def __init__(self, total: int) -> None:
         self.total = total
 
-    def gradient(self, logits: Tensor, targets: Tensor, saved: Saved) -> Tensor:
+    def gradient(self, logits: Tensor, targets: Tensor, saved: Kept) -> Tensor:
         p = torch.softmax(logits, 1)
         c = p - F.one_hot(targets, p.shape[1])
         wrong = p.scatter(1, targets[:, None], 0)
         saved[self] = p, wrong / self.total, targets[:, None, None]
         return c / self.total
 
-    def tangent(self, df: Tensor, saved: Saved) -> Tensor:
+    def tangent(self, df: Tensor, saved: Kept) -> Tensor:
         """Dc = p ∘ (df − ⟨p, df⟩) / total.
 
         The target's entry is minus the sum of the others: where p is nearly 1 its own difference

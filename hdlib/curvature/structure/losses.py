@@ -3,21 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, NamedTuple, TypeAlias
+from typing import NamedTuple, TypeAlias
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from hdlib.curvature.layers import is_altered
+from hdlib.curvature.structure.altered import is_altered
+from hdlib.loss import Loss
 
 IGNORED = -100
 """The class that PyTorch's cross-entropy leaves out."""
-
-NOTHING = "no target counts: all are ignored by the loss, or have the weight 0"
-
-Loss: TypeAlias = Callable[[Any, Any], Tensor]
-"""``loss(outputs, targets)``: the mean over samples, a scalar."""
 
 
 class OutputDerivatives(NamedTuple):
@@ -27,9 +23,9 @@ class OutputDerivatives(NamedTuple):
     s (diag(p) − ppᵀ) with p = d/s, and does not see a number added to all outputs.
 
     Attributes:
-        gradient: (n, C) ∂ℓ/∂f.
-        weights: (n, C) d, not negative.
-        coupled: whether the second term is there.
+        gradient: (n, C) first derivatives ∂ℓ/∂f.
+        weights: (n, C) diagonals d, not negative.
+        coupled: whether −ddᵀ/s is there.
     """
 
     gradient: Tensor
@@ -80,7 +76,11 @@ class OutputDerivatives(NamedTuple):
         return root[:, :, None] * torch.cat([-tail[:, None], basis], 1)
 
 
-def output_derivatives(loss: Loss) -> Callable[[Tensor, Tensor], OutputDerivatives] | None:
+Derivatives: TypeAlias = Callable[[Tensor, Tensor], OutputDerivatives]
+"""Function of outputs (n, C) and targets."""
+
+
+def output_derivatives(loss: Loss) -> Derivatives | None:
     """The closed form for ``loss``, or None where it is not recognised.
 
     Recognised are `torch.nn.functional.cross_entropy` and `torch.nn.functional.mse_loss`, and their
@@ -140,8 +140,8 @@ def mean_squared_error(outputs: Tensor, targets: Tensor) -> OutputDerivatives:
     """Mean of squares over the C outputs: ∂ℓ/∂f = 2(f − y)/C, ∂²ℓ/∂f² = 2I/C.
 
     Args:
-        outputs: (n, C).
-        targets: (n, C).
+        outputs: (n, C) outputs f.
+        targets: (n, C) targets y.
 
     Raises:
         ValueError: if the shapes differ: PyTorch would compare each output with every target.

@@ -8,16 +8,6 @@ PANEL = 256
 """Rows of the result at a time: less than a tenth is computed twice where there are thousands."""
 
 
-def mirror(matrix: Tensor, *, block: int = 512) -> Tensor:
-    """Copy the lower triangle of a square matrix onto its upper one, in place."""
-    for start in range(0, len(matrix), block):
-        end = start + block
-        corner = matrix[start:end, start:end]
-        corner.copy_(corner.tril() + corner.tril(-1).T)
-        matrix[start:end, end:] = matrix[end:, start:end].T
-    return matrix
-
-
 def add_rank_k(total: Tensor, rows: Tensor, *, scale: float = 1.0) -> None:
     """Add ``scale`` · XᵀX to the lower triangle of ``total``, with half the work of a full product.
 
@@ -25,9 +15,9 @@ def add_rank_k(total: Tensor, rows: Tensor, *, scale: float = 1.0) -> None:
     matrix. What is above the diagonal is left undefined.
 
     Args:
-        total: (n, n), changed in place.
-        rows: X (k, n).
-        scale: a factor.
+        total: (n, n) matrix, changed in place.
+        rows: matrix X (k, n).
+        scale: factor on XᵀX.
     """
     for start in range(0, len(total), PANEL):
         end = min(start + PANEL, len(total))

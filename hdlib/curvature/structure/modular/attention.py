@@ -7,11 +7,11 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from hdlib.curvature.chain import Saved
-from hdlib.models.transformer import Tables
+from hdlib.curvature.structure.modular.chain import Kept
+from hdlib.curvature.structure.modular.model import AttentionTables
 
 
-class _Kept(NamedTuple):
+class _Pairs(NamedTuple):
     """Of n pairs: tokens, weights (n, H) and values (n, H, d/H) of both, and their gradients."""
 
     a: Tensor
@@ -29,14 +29,14 @@ class Attention:
     """z = value_last + Σₕ wₕ₀ values_a[a] + wₕ₁ values_b[b], w the softmax of three scores.
 
     Args:
-        tables: of the model; only scores and values are used.
+        tables: tables of the model, of which scores and values are used.
     """
 
-    def __init__(self, tables: Tables) -> None:
+    def __init__(self, tables: AttentionTables) -> None:
         self.tables = tables
         self.n_heads = tables.scores_a.shape[1]
 
-    def along(self, tables: Tables) -> None:
+    def along(self, tables: AttentionTables) -> None:
         """Take directions of the tables, each with a leading axis k."""
         self._k = len(tables.base)
         self._scores_a, self._scores_b, self._values_a, self._values_b = (
@@ -57,7 +57,7 @@ class Attention:
         ]
 
     def derivative(self) -> list[Tensor]:
-        """Derivatives of the gradients of scores and values, in the order of `Tables`."""
+        """Derivatives of the gradients of scores and values, in the order of `AttentionTables`."""
         return [
             total if total.shape[0] == self._k and index in (2, 5) else self._unfold(total)
             for index, total in enumerate(self._sums)
@@ -66,7 +66,7 @@ class Attention:
     def _unfold(self, total: Tensor) -> Tensor:
         return total.view(len(total), self._k, -1).transpose(0, 1)
 
-    def forward(self, a: Tensor, b: Tensor, saved: Saved) -> Tensor:
+    def forward(self, a: Tensor, b: Tensor, saved: Kept) -> Tensor:
         tables = self.tables
         scores = torch.stack(
             [tables.scores_a[a], tables.scores_b[b], tables.score_last.expand(len(a), -1)]
@@ -80,12 +80,12 @@ class Attention:
         saved[self] = a, b, weight_a, weight_b, value_a, value_b
         return tables.value_last + z.flatten(1)
 
-    def backward(self, g: Tensor, saved: Saved, total: Tables) -> None:
+    def backward(self, g: Tensor, saved: Kept, total: AttentionTables) -> None:
         """Add the gradients of scores and values to ``total``."""
         a, b, weight_a, weight_b, value_a, value_b = saved[self]
         g = g.unflatten(1, (self.n_heads, -1))
         g_a, g_b = (g * value_a).sum(2), (g * value_b).sum(2)
-        kept = _Kept(a, b, weight_a, weight_b, value_a, value_b, g, g_a, g_b)
+        kept = _Pairs(a, b, weight_a, weight_b, value_a, value_b, g, g_a, g_b)
         saved[self] = kept
         mean = weight_a * kept.weight_g_a + weight_b * kept.weight_g_b
         total.scores_a.index_add_(0, a, weight_a * (kept.weight_g_a - mean))
@@ -95,8 +95,8 @@ class Attention:
         total.values_b.index_add_(0, b, (weight_b[..., None] * g).flatten(1))
         total.value_last.add_(g.sum(0).flatten())
 
-    def tangent(self, saved: Saved) -> Tensor:
-        kept: _Kept = saved[self]
+    def tangent(self, saved: Kept) -> Tensor:
+        kept: _Pairs = saved[self]
         n, heads = len(kept.a), (self._k, self.n_heads, -1)
         score_a = self._scores_a[kept.a].view(n, *heads[:2])
         score_b = self._scores_b[kept.b].view(n, *heads[:2])
@@ -112,8 +112,8 @@ class Attention:
         dz.addcmul_(self._weight_b[..., None], kept.value_b[:, None])
         return dz.flatten(2).add_(self._value_last)
 
-    def tangent_backward(self, dg: Tensor, saved: Saved) -> None:
-        kept: _Kept = saved[self]
+    def tangent_backward(self, dg: Tensor, saved: Kept) -> None:
+        kept: _Pairs = saved[self]
         n = len(kept.a)
         dg = dg.view(n, self._k, self.n_heads, -1)
         g = kept.g[:, None]

@@ -1,0 +1,37 @@
+"""Modules that compute something else than their type says."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from torch import nn
+from torch.nn.modules import module as torch_module
+
+RECOGNISED = (
+    nn.Linear,
+    nn.Conv2d,
+    nn.ReLU,
+    nn.MaxPool2d,
+    nn.AvgPool2d,
+    nn.Flatten,
+    nn.Identity,
+)
+"""Layers of exactly these types: a subclass may compute something else."""
+FORWARDS: dict[type[nn.Module], Callable] = {
+    kind: kind.forward for kind in (*RECOGNISED, nn.Sequential, nn.CrossEntropyLoss, nn.MSELoss)
+}
+"""As PyTorch has them, in case one is replaced."""
+
+
+def is_altered(module: nn.Module) -> bool:
+    """Whether hooks, or another ``forward`` than its type had, change what a module computes."""
+    hooks = (
+        module._forward_hooks,
+        module._forward_pre_hooks,
+        module._backward_hooks,
+        module._backward_pre_hooks,
+        torch_module._global_forward_hooks,
+        torch_module._global_forward_pre_hooks,
+    )
+    written = FORWARDS.get(type(module), type(module).forward)
+    return any(hooks) or "forward" in vars(module) or type(module).forward is not written

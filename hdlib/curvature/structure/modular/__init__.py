@@ -1,0 +1,1 @@
+"""Hessian-vector products of the factored one-layer transformer, differentiated by hand."""
