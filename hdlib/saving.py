@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import fields
 from os import PathLike
 from pathlib import Path
-from typing import Any, ClassVar, Self
+from typing import Any, ClassVar, Self, TypeVar
 
 import numpy as np
 import safetensors.numpy
@@ -19,6 +19,7 @@ from hdlib.atomic import write_atomically
 
 HEADER = "hdlib"
 """Key of the metadata: the type, its scalars, and the sum of all, as JSON."""
+Value = TypeVar("Value", bound="Saved")
 
 
 class Saved:
@@ -36,7 +37,7 @@ class Saved:
         Raises:
             OSError: if it cannot be written; what was there before is there still.
         """
-        scalars, arrays = self._apart("")
+        scalars, arrays = _apart(self)
         header = {"type": type(self).__name__, "scalars": scalars}
         header["sha256"] = _sum(header, arrays)
         metadata = {HEADER: json.dumps(header, sort_keys=True)}
@@ -54,42 +55,43 @@ class Saved:
         if header["type"] != cls.__name__:
             raise ValueError(f"{path} holds a {header['type']}, not a {cls.__name__}")
         try:
-            return cls._together(header["scalars"], arrays, "")
+            return _together(cls, header["scalars"], arrays)
         except (TypeError, AttributeError) as error:
             raise ValueError(f"{path} is of another version of {cls.__name__}: {error}") from error
 
-    def _apart(self, prefix: str) -> tuple[dict[str, Any], dict[str, NDArray]]:
-        """What is no array by its name, and the arrays by theirs after the prefix."""
-        scalars, arrays = {}, {}
-        for name in (field.name for field in fields(self)):  # pyright: ignore[reportArgumentType]
-            value = getattr(self, name)
-            if name in self._saved_within:
-                parts = [part._apart(f"{prefix}{name}.{i}.") for i, part in enumerate(value)]
-                scalars[name] = [part for part, _ in parts]
-                for _, found in parts:
-                    arrays |= found
-            elif isinstance(value, np.ndarray):
-                arrays[prefix + name] = np.ascontiguousarray(value)
-            else:
-                scalars[name] = value
-        return scalars, arrays
 
-    @classmethod
-    def _together(
-        cls, scalars: Mapping[str, Any], arrays: Mapping[str, NDArray], prefix: str
-    ) -> Self:
-        """The value of which these are the parts."""
-        values = dict(scalars)
-        for name, kind in cls._saved_within.items():
-            parts = enumerate(values.get(name, ()))
-            values[name] = tuple(
-                kind._together(p, arrays, f"{prefix}{name}.{i}.") for i, p in parts
-            )
-        for name, array in arrays.items():
-            field = name.removeprefix(prefix)
-            if name.startswith(prefix) and "." not in field:
-                values[field] = array
-        return cls(**values)
+def _apart(value: Saved, prefix: str = "") -> tuple[dict[str, Any], dict[str, NDArray]]:
+    """What is no array, by its name, and the arrays by theirs after the prefix."""
+    scalars, arrays = {}, {}
+    for name in (field.name for field in fields(value)):  # pyright: ignore[reportArgumentType]
+        part = getattr(value, name)
+        if name in value._saved_within:
+            inner = [_apart(one, f"{prefix}{name}.{i}.") for i, one in enumerate(part)]
+            scalars[name] = [found for found, _ in inner]
+            for _, found in inner:
+                arrays |= found
+        elif isinstance(part, np.ndarray):
+            arrays[prefix + name] = np.ascontiguousarray(part)
+        else:
+            scalars[name] = part
+    return scalars, arrays
+
+
+def _together(
+    kind: type[Value], scalars: Mapping[str, Any], arrays: Mapping[str, NDArray], prefix: str = ""
+) -> Value:
+    """The value of which `_apart` made these."""
+    values = dict(scalars)
+    for name, inner in kind._saved_within.items():
+        values[name] = tuple(
+            _together(inner, found, arrays, f"{prefix}{name}.{i}.")
+            for i, found in enumerate(values.get(name, ()))
+        )
+    for name, array in arrays.items():
+        field = name.removeprefix(prefix)
+        if name.startswith(prefix) and "." not in field:
+            values[field] = array
+    return kind(**values)
 
 
 def _read(path: Path) -> tuple[dict[str, Any], dict[str, NDArray]]:
