@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -60,7 +61,7 @@ def assert_same(first: Trajectory, second: Trajectory) -> None:
 
 
 def ends_of(checkpoints, data=LOADER, **options) -> Trajectory:
-    options = {"top": 6, "bottom": 4, "vectors": 3} | options
+    options = dict[str, Any](top=6, bottom=4, vectors=3) | options
     return hdlib.trajectory(MODEL, F.cross_entropy, data, checkpoints, **options)
 
 

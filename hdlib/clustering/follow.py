@@ -51,7 +51,7 @@ def follow(
     Args:
         steps: (T,) training steps, ascending.
         spectra: T spectra of n eigenvalues each, whose pairs are certified.
-        eps: resolution ε ≥ 0, in units of the eigenvalues; clusters are at least so far apart.
+        eps: resolution ε ≥ 0, in units of the eigenvalues; gaps larger than it are cut.
         gaps: in place of it, how many of the largest gaps to cut at each checkpoint; fewer where
             that would part gaps of one size.
         threshold: least share, at least 1/2 and below 1.

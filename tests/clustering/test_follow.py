@@ -256,7 +256,7 @@ def test_laws(spectra, cut, kind, threshold):
     assert set.union(*names) == set(range(len(found)))
 
     for event in found.events:
-        at = list(steps).index(event.step)
+        at = steps.tolist().index(event.step)
         assert set(event.before) <= names[at - 1] - {0}
         assert set(event.after) <= names[at] - {0}
         sizes = {"born": (0, 1), "died": (1, 0)}.get(event.kind)
