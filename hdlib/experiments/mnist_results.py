@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hdlib.clustering import dendrogram
-from hdlib.curvature import parameter_layers
+from hdlib.curvature import Spectrum, parameter_layers
 from hdlib.display import Markdown, table
 from hdlib.experiments.mnist import (
     DRAW_SIZE,
@@ -30,6 +30,7 @@ from hdlib.experiments.mnist_outliers import (
 from hdlib.measures import GapTest, spectral_summary, subspace_overlap
 from hdlib.runs import Run
 from hdlib.training import HISTORY, checkpoint_name
+from hdlib.trajectory import Trajectory
 
 Array = NDArray[np.float64]
 
@@ -80,6 +81,28 @@ class MnistResults:
     def eigenvalues(self) -> Array:
         """(T, n), ascending."""
         return self._stacked("eigenvalues")
+
+    @cached_property
+    def trajectory(self) -> Trajectory:
+        """All eigenvalues at each checkpoint."""
+        none = np.empty(0)
+        return Trajectory(
+            self.steps,
+            tuple(
+                Spectrum(
+                    n=len(values),
+                    eigenvalues=values,
+                    lowest=len(values),
+                    indices=none.astype(np.int64),
+                    residuals=none,
+                    vectors=np.empty((len(values), 0)),
+                    scale=float(np.abs(values).max()),
+                    tol=0.0,
+                    products=0,
+                )
+                for values in self.eigenvalues
+            ),
+        )
 
     @cached_property
     def history(self) -> dict[str, NDArray]:
