@@ -25,19 +25,18 @@ from hdlib.figures.validation import checked_array
 Scale = Literal["log", "linear"]
 
 
-def step_axis(ax: Axes, steps: ArrayLike, scale: Scale = "log") -> None:
+def step_axis(ax: Axes, steps: NDArray[np.int64], scale: Scale = "log") -> None:
     """Make x an axis of training steps.
 
     Args:
         ax: the axes.
-        steps: (T,) ascending; marked by minor ticks.
+        steps: (T,) ascending, from the first to the last that is shown; marked by minor ticks.
         scale: "log", with the first 10 steps linear so that 0 shows; or "linear".
 
     Raises:
         ValueError: for another scale.
     """
-    marked = np.asarray(steps).tolist()
-    first, last = marked[0], marked[-1]
+    first, last = int(steps[0]), int(steps[-1])
     if scale == "log":
         ax.set_xscale("symlog", linthresh=10)
         powers = [0, *(10**exponent for exponent in range(1, 16))]
@@ -50,7 +49,7 @@ def step_axis(ax: Axes, steps: ArrayLike, scale: Scale = "log") -> None:
         ax.xaxis.set_major_locator(MaxNLocator(int(np.clip(inches / 0.5, 2, 7)), integer=True))
     else:
         raise ValueError(f"the scale of steps must be 'log' or 'linear', got {scale!r}")
-    ax.xaxis.set_minor_locator(FixedLocator(marked))
+    ax.xaxis.set_minor_locator(FixedLocator(steps.tolist()))
     ax.xaxis.set_minor_formatter(NullFormatter())
     transform = ax.xaxis.get_transform()
     low, high = transform.transform(np.array([first, last], dtype=float))
@@ -152,7 +151,9 @@ def colour_bar(
 
 def legend(fig: Figure, handles: Sequence[Any]) -> None:
     """A legend above all axes, in as many columns as there is room for; none without handles."""
-    if handles:
-        longest = max(len(str(handle.get_label())) for handle in handles)
-        columns = int(WIDTH / (0.6 + 0.075 * longest))
-        fig.legend(handles=handles, loc="outside upper left", ncols=min(max(columns, 1), 8))
+    sizes = [0.6 + 0.065 * len(str(handle.get_label())) for handle in handles]  # inches
+    for columns in range(len(sizes), 0, -1):
+        width = sum(max(column) for column in np.array_split(sizes, columns))
+        if width <= WIDTH or columns == 1:
+            fig.legend(handles=handles, loc="outside upper left", ncols=columns)
+            break

@@ -50,11 +50,10 @@ def shares(
         texts = [_text(name) for name in np.asarray(names).tolist()]
         shape = (len(texts), len(parts))
         checked[title] = texts, checked_shares(f"panels[{title!r}]", values, shape)
-    letters = max(len(texts) * max(map(len, texts)) for texts, _ in checked.values())
-    turned = letters > 70  # what the width has room for
-
+    # Turned names need the room of the longest.
+    turned = {title: len(t) * max(map(len, t)) > 70 for title, (t, _) in checked.items()}
     rows = len(checked)
-    height = 2.3 if turned else 1.75
+    height = 2.3 if any(turned.values()) else 1.75
     fig, axes = plt.subplots(rows, 1, figsize=(WIDTH, 0.7 + height * rows), squeeze=False)
     for ax, (title, (texts, values)) in zip(axes[:, 0], checked.items(), strict=True):
         places, left = np.arange(len(texts)), -0.6
@@ -66,7 +65,7 @@ def shares(
             usual = checked_shares(f"reference {name!r}", usual, (len(parts),))
             _stack(ax, np.array([-2.0]), usual[None], 1.0)
             ticks, labels, left = [-2, *ticks], [name, *labels], -2.8
-        ax.set_xticks(ticks, labels, rotation=90 if turned else 0)
+        ax.set_xticks(ticks, labels, rotation=90 if turned[title] else 0)
         ax.tick_params(axis="x", length=0)
         ax.set(xlim=(left, len(texts) - 0.4), ylim=(0, 1), yticks=(0, 0.5, 1))
         ax.set(ylabel="share", title=title)

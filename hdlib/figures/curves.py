@@ -52,22 +52,21 @@ def curves(
         rows,
         columns,
         figsize=(WIDTH, 3.8 if rows == 1 else 0.5 + 2.2 * rows),
-        sharex=True,
+        sharex=xlabel is not None,  # steps have ticks of their own in each panel
         sharey=sharey,
         squeeze=False,
     )
     used, unused = axes.flat[: len(panels)], axes.flat[len(panels) :]
-    drawn: list[Curve] = []
+    drawn = []
     for ax, (title, panel) in zip(used, panels.items(), strict=True):
         name = f"panels[{title!r}]." if title else ""
-        drawn += draw_panel(ax, panel, colours, name=name, steps=xlabel is None)
+        drawn.append(draw_panel(ax, panel, colours, name=name, steps=xlabel is None))
         ax.set_title(title)
-    ends = [np.asarray(curve.x)[[0, -1]] for curve in drawn]
-    few = [np.asarray(curve.x) for curve in drawn if np.size(curve.x) < FEW]
-    x = np.unique(np.concatenate([*ends, *few]))
-    for i, ax in enumerate(used):
+    x = np.concatenate([np.asarray(curve.x) for found in drawn for curve in found])
+    for i, (ax, found) in enumerate(zip(used, drawn, strict=True)):
         if xlabel is None:
-            step_axis(ax, x, xscale)
+            few = [np.asarray(curve.x) for curve in found if np.size(curve.x) < FEW]
+            step_axis(ax, np.unique(np.concatenate([[x.min(), x.max()], *few])), xscale)
         elif xscale == "log":
             log_axis(ax, "x", x)
         beneath = i + columns < len(panels)

@@ -54,7 +54,7 @@ def training_summary(
 
     def logged(quantity: str) -> Panel:
         parts = {part: history[f"{part}_{quantity}"] for part in ("train", "test")}
-        return Panel(parts, x=history["step"], yscale="wide")
+        return Panel(parts, x=history["step"], yscale="wide" if quantity == "loss" else "linear")
 
     def measured(*keys: str) -> Panel:
         found = [
