@@ -28,8 +28,8 @@ from hdlib.figures.validation import (
     Eigenvalues,
     FloatArray,
     IntArray,
-    checked_array,
     checked_dendrograms,
+    checked_indices,
     labelled,
     require_entries,
     require_positive,
@@ -109,7 +109,8 @@ def parameter_dendrogram(
     """
     linkages = labelled(linkages)
     require_entries("linkages", linkages)
-    groups = _checked_groups(groups, names)
+    require_names("names", names)
+    groups = checked_indices("groups", groups, (None,), count=len(names))
     trees = {
         label: checked_linkage(f"linkages[{label!r}]", linkage, len(groups))
         for label, linkage in linkages.items()
@@ -164,7 +165,8 @@ def dendrogram_pair(
             names, or ``merges`` that is not positive.
         ConvergenceError: if pairs of the spectrum are not certified.
     """
-    groups = _checked_groups(groups, names)
+    require_names("names", names)
+    groups = checked_indices("groups", groups, (None,), count=len(names))
     tree = checked_linkage("linkage", linkage, len(groups))
     (dendro,) = checked_dendrograms({"": spectrum}).values()
     require_positive("merges", merges)
@@ -244,22 +246,3 @@ def _draw_parameters(
     )
     strip.set(xticks=[], yticks=[])
     strip.spines[:].set_visible(False)
-
-
-def _checked_groups(groups: ArrayLike, names: Sequence[str]) -> IntArray:
-    """The group of each parameter as int64.
-
-    Raises:
-        ValueError: unless they are a vector of indices into 1 to 10 names.
-    """
-    require_names("names", names)
-    array = checked_array("groups", groups, (None,))
-    whole = array.astype(np.int64)
-    wrong = (whole != array) | (whole < 0) | (whole >= len(names))
-    if wrong.any():
-        where = int(np.argmax(wrong))
-        raise ValueError(
-            f"groups must be integers 0 to {len(names) - 1}, one of {len(names)} names, got "
-            f"{array[where]:g} at index {where}"
-        )
-    return whole

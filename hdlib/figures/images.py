@@ -11,7 +11,13 @@ from matplotlib.figure import Figure
 from numpy.typing import ArrayLike
 
 from hdlib.figures.style import CATEGORIES, WIDTH, style
-from hdlib.figures.validation import IntArray, checked_array, require_entries, require_keys
+from hdlib.figures.validation import (
+    IntArray,
+    checked_array,
+    checked_indices,
+    require_entries,
+    require_keys,
+)
 
 DASHES = ("solid", (0, (3, 1.5)), (0, (1, 1)))
 
@@ -45,10 +51,11 @@ def filters(
         for label, value in weights.items()
     }
     numbers: dict[str, IntArray] = {}
+    most = len(DASHES) * len(CATEGORIES)
     if clusters is not None:
         require_keys("clusters", clusters, tuple(weights))
         numbers = {
-            label: _checked_clusters(f"clusters[{label!r}]", clusters[label], shape[0])
+            label: checked_indices(f"clusters[{label!r}]", clusters[label], shape[:1], count=most)
             for label in weights
         }
     signed = shape[1] == 1
@@ -96,12 +103,3 @@ def _frame(ax: Axes, cluster: int) -> None:
         linestyle=DASHES[cluster // len(CATEGORIES)],
         capstyle="butt",  # others would fill the gaps between dashes
     )
-
-
-def _checked_clusters(name: str, clusters: ArrayLike, count: int) -> IntArray:
-    array = checked_array(name, clusters, (count,))
-    most = len(DASHES) * len(CATEGORIES)
-    whole = array.astype(np.int64)
-    if (whole != array).any() or whole.min() < 0 or whole.max() >= most:
-        raise ValueError(f"{name} must be integers 0 to {most - 1}, got {array}")
-    return whole

@@ -22,7 +22,7 @@ class Curve(NamedTuple):
     """Values where they were measured.
 
     Attributes:
-        x: (X,) where, ascending; training steps or any other number.
+        x: (X,) places: training steps, ascending, or any other numbers.
         y: (X,) values, NaN where missing.
         errors: (X,) lengths of error bars up and down, none by default.
         colour: a colour, by default that of the label.
@@ -45,7 +45,7 @@ class Panel:
 
     Attributes:
         curves: label → `Curves`, at most 10 labels in a figure; "" has no entry in the legend.
-        x: (X,) where arrays among the curves, nulls, background and band were measured.
+        x: (X,) places of all that is given as an array: curves, nulls, points, background, band.
         nulls: label → `Curves` of a null, or one number for all x; dashed, in the colour of the
             curves of the same label where there are some, else grey.
         limits: label → number, say a ceiling; a dashed line.

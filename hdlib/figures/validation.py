@@ -62,6 +62,25 @@ def checked_array(
     return array
 
 
+def checked_indices(
+    name: str, values: ArrayLike, shape: tuple[int | None, ...], *, count: int
+) -> IntArray:
+    """Indices into ``count`` things as int64.
+
+    Raises:
+        ValueError: for another shape, or what is no integer from 0 to ``count - 1``.
+    """
+    array = checked_array(name, values, shape)
+    whole = array.astype(np.int64)
+    wrong = (whole != array) | (whole < 0) | (whole >= count)
+    if wrong.any():
+        where = int(np.argmax(wrong))
+        raise ValueError(
+            f"{name} must be integers 0 to {count - 1}, got {array[where]:g} at index {where}"
+        )
+    return whole
+
+
 def checked_increasing(name: str, values: ArrayLike, *, least: int = 1) -> FloatArray:
     """A vector of positive, strictly increasing numbers, as a logarithmic axis needs.
 

@@ -128,7 +128,7 @@ def test_two_parameters():
     [
         ({"linkages": {}}, "linkages must have at least one entry"),
         ({"linkages": {"a": caterpillar(9)}}, r"linkages\['a'\] must have 39 rows for 40"),
-        ({"groups": GROUPS + 1}, "groups must be integers 0 to 2, one of 3 names, got 3 at index"),
+        ({"groups": GROUPS + 1}, "groups must be integers 0 to 2, got 3 at index"),
         ({"groups": GROUPS / 2}, "got 0.5 at index 1"),
         ({"names": []}, "names must be 1 to 10 names, got 0"),
         ({"merges": 0}, "merges must be positive, got 0"),
