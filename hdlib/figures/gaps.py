@@ -63,7 +63,9 @@ def gap_barcode(trajectory: Trajectory, *, k: int = 15, linthresh: float = 1e-2)
     )
     if bulks:
         at, below, above = np.array(bulks).T
-        ax.bar(at, above - below, bottom=below, width=1, color=GRID, label="not resolved")
+        ax.bar(
+            at, above - below, bottom=below, width=1, color=GRID, label="eigenvalues not resolved"
+        )
         fig.legend(loc="outside upper left")
     ax.axhline(0, color=MUTED, lw=0.8)
     ax.set_yscale("symlog", linthresh=linthresh)
