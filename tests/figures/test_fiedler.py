@@ -1,127 +1,30 @@
 from __future__ import annotations
 
-import matplotlib.pyplot as plt
-import numpy as np
 import pytest
-from matplotlib.collections import LineCollection
-from matplotlib.colors import to_hex
 
-from hdlib.clustering import fiedler_tree
-from hdlib.figures import dendrogram_pair, fiedler_dendrograms
+from hdlib.experiments.fiedler_figures import mixtures
 
-from .drawn import png
-from .trees import caterpillar, random_tree
+from .drawn import png, xs, ys
 
-NAMES = ["conv1", "conv2", "linear"]
-GROUPS = np.arange(40) % 3
+CURVES = {"mixed": ([0.01, 0.1, 1], [0.0, 0.2, 0.9]), "own": ([0.02, 0.7], [0.1, 0.8])}
 
 
-def heights(ax):
-    (lines,) = (part for part in ax.collections if isinstance(part, LineCollection))
-    return [float(segment[1, 1]) for segment in lines.get_segments()]
-
-
-def test_heights_and_groups_are_those_of_the_trees():
-    trees = {"step 0": random_tree(40, 0), "step 5": random_tree(40, 1)}
-    linkages = {label: tree.linkage for label, tree in trees.items()}
-    fig = fiedler_dendrograms(linkages, GROUPS, NAMES, merges=10)
-    assert len(fig.axes) == 4
-    for ax, strip, (label, tree) in zip(fig.axes[::2], fig.axes[1::2], trees.items(), strict=True):
-        assert ax.get_title("left") == label
-        np.testing.assert_array_equal(heights(ax), tree.linkage[-10:, 2])
-        (image,) = strip.images
-        np.testing.assert_array_equal(np.asarray(image.get_array())[0], GROUPS[tree.order])
-        assert ax.get_xlim() == strip.get_xlim() == (0, 40)
-    assert [text.get_text() for text in fig.legends[0].get_texts()] == NAMES
-    assert not plt.get_fignums()
-
-
-def test_colours_of_the_strip_are_those_of_the_legend():
-    tree = random_tree(40, 0)
-    fig = fiedler_dendrograms({"tree": tree.linkage}, GROUPS, NAMES)
-    (image,) = fig.axes[1].images
-    colours = image.to_rgba(GROUPS[None])[0]
-    patches = fig.legends[0].get_patches()
-    for group, patch in enumerate(patches):
-        assert {to_hex(colour) for colour in colours[group == GROUPS]} == {
-            to_hex(patch.get_facecolor())
-        }
-
-
-def test_every_panel_has_its_own_heights():
-    flat, steep = caterpillar(40), caterpillar(40)
-    steep[:, 2] = np.geomspace(1, 1e5, 39)
-    fig = fiedler_dendrograms({"flat": flat, "steep": steep}, GROUPS, NAMES)
-    scales = [ax.get_yscale() for ax in fig.axes[::2]]
-    assert scales == ["linear", "log"]
-    for ax in fig.axes[::2]:
-        low, high = ax.get_ylim()
-        assert 0 <= low < min(heights(ax)) < max(heights(ax)) < high
+def test_each_panel_has_each_curve():
+    other = {label: (ratios, [-0.01] * len(ratios)) for label, (ratios, _) in CURVES.items()}
+    fig = mixtures({"units": CURVES, "classes": other}, unconnected=["own"])
+    units, classes = fig.axes
+    assert (units.get_title("left"), classes.get_title("left")) == ("units", "classes")
+    mixed, own = units.lines
+    assert (xs(mixed).tolist(), ys(mixed).tolist()) == ([0.01, 0.1, 1], [0.0, 0.2, 0.9])
+    assert ys(own).tolist() == [0.1, 0.8]
+    assert classes.lines[0].get_color() == mixed.get_color() != own.get_color()
+    assert (mixed.get_linestyle(), own.get_linestyle()) == ("-", "None")
+    assert units.get_xscale() == "log"
     png(fig)
 
 
-def test_columns_are_filled_row_by_row():
-    titles = ["a", "b", "c", "d"]
-    linkages = {title: random_tree(40, seed).linkage for seed, title in enumerate(titles)}
-    fig = fiedler_dendrograms(linkages, GROUPS, NAMES, columns=2)
-    panels = {ax.get_title("left"): ax for ax in fig.axes if ax.get_title("left")}
-    assert list(panels) == titles
-    for title, ax in panels.items():
-        assert heights(ax) == linkages[title][:, 2].tolist()
-    places = [panels[title].get_position() for title in titles]
-    assert places[0].y0 == places[1].y0 > places[2].y0 == places[3].y0
-    assert places[0].x0 == places[2].x0 < places[1].x0 == places[3].x0
-    png(fig)
-
-
-def test_pieces_do_not_squeeze_the_others():
-    uncoupled = np.zeros((40, 40))
-    uncoupled[:38, :38] = np.random.default_rng(0).random((38, 38))
-    linkage = fiedler_tree(uncoupled + uncoupled.T).linkage
-    assert np.count_nonzero(linkage[:, 2] > 1e10) == 2
-    ax = fiedler_dendrograms({"tree": linkage}, GROUPS, NAMES).axes[0]
-    low, high = ax.get_ylim()
-    assert ax.get_yscale() == "linear"
-    assert low < linkage[0, 2] < linkage[-3, 2] < high < 2 * linkage[-3, 2]
-
-
-def test_two_parameters():
-    png(fiedler_dendrograms({"": [[0, 1, 1.0, 2]]}, [0, 0], ["layer"]))
-
-
-@pytest.mark.parametrize(
-    ("changed", "message"),
-    [
-        ({"linkages": {}}, "linkages must have at least one entry"),
-        ({"linkages": {"a": caterpillar(9)}}, r"linkages\['a'\] must have 39 rows for 40"),
-        ({"groups": GROUPS + 1}, "groups must be integers 0 to 2, one of 3 names, got 3 at index"),
-        ({"groups": GROUPS / 2}, "got 0.5 at index 1"),
-        ({"names": []}, "names must be 1 to 10 names, got 0"),
-        ({"merges": 0}, "merges must be positive, got 0"),
-        ({"columns": 0}, "columns must be positive, got 0"),
-        ({"columns": 2}, "columns=2: must divide the number of trees, 1"),
-    ],
-)
-def test_refuses(changed, message):
-    given = {"linkages": {"a": caterpillar(40)}, "groups": GROUPS, "names": NAMES, **changed}
-    with pytest.raises(ValueError, match=message):
-        fiedler_dendrograms(**given)
-    assert not plt.get_fignums()
-
-
-def test_pair_shows_both_trees():
-    tree, eigenvalues = random_tree(40, 0), np.random.default_rng(0).normal(size=40)
-    fig = dendrogram_pair(eigenvalues, tree.linkage, GROUPS, NAMES, merges=8)
-    left, right, strip = fig.axes
-    gaps = np.sort(np.diff(np.sort(eigenvalues)))
-    np.testing.assert_array_equal(sorted(heights(left)), gaps[-8:])
-    np.testing.assert_array_equal(heights(right), tree.linkage[-8:, 2])
-    (image,) = strip.images
-    np.testing.assert_array_equal(np.asarray(image.get_array())[0], GROUPS[tree.order])
-
-
-def test_pair_refuses():
-    with pytest.raises(ValueError, match="linkage must have 39 rows for 40 parameters, got 8"):
-        dendrogram_pair(np.arange(40), caterpillar(9), GROUPS, NAMES)
-    with pytest.raises(ValueError, match="eigenvalues'] must be finite"):
-        dendrogram_pair([np.nan], caterpillar(40), GROUPS, NAMES)
+def test_refuses():
+    with pytest.raises(ValueError, match="panels must have at least one entry"):
+        mixtures({}, unconnected=[])
+    with pytest.raises(ValueError, match="x must be positive on a logarithmic axis, got 0"):
+        mixtures({"a": {"x": ([0, 1], [0, 0])}}, unconnected=[])

@@ -105,7 +105,7 @@ def own_mixtures(runs: Sequence[FiedlerResults]) -> list[str]:
 
 
 def mixture_curves(runs: Sequence[FiedlerResults]) -> dict[str, dict[str, Curve]]:
-    """For each set of labels, the agreement against Σ|R| / Σ|G|, as `figures.mixture_curves` takes.
+    """For each set of labels, the agreement against Σ|R| / Σ|G|, for `fiedler_figures.mixtures`.
 
     One curve for the mixtures at the first and the last checkpoint of each run, and one for the
     Hessians that the checkpoints of the run really have.
