@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from functools import cached_property
+from functools import cache, cached_property
 
 import numpy as np
 from numpy.typing import NDArray
@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from hdlib.curvature import Spectrum, parameter_layers
 from hdlib.curvature.decomposition import TOLERANCE
 from hdlib.experiments.lenet import log_spaced
-from hdlib.experiments.mnist.config import MnistConfig
+from hdlib.experiments.mnist.config import SECOND, MnistConfig
 from hdlib.experiments.mnist.gaps import CLASSES, predicted, searched
 from hdlib.experiments.mnist.recipe import (
     draws_name,
@@ -142,6 +142,17 @@ class MnistResults:
         """Spectral measures at each checkpoint, under the names of `SpectralSummary`."""
         rows = [spectral_summary(each)._asdict() for each in self.trajectory.eigenvalues]
         return {"step": self.steps} | {key: np.array([row[key] for row in rows]) for key in rows[0]}
+
+    @cached_property
+    def resolutions(self) -> Array:
+        """Resolutions ε at which clusters are counted."""
+        return self.trajectory.resolutions()
+
+    @property
+    def chosen_counts(self) -> dict[str, NDArray[np.int64]]:
+        """n(ε) at the chosen checkpoints."""
+        counts = self.trajectory.at(self.chosen_steps).cluster_counts(self.resolutions)
+        return dict(zip(self.chosen, counts, strict=True))
 
     @property
     def zeros(self) -> NDArray[np.int64]:
@@ -285,9 +296,15 @@ class Published:
     @cached_property
     def second(self) -> MnistResults:
         """The first epoch from seed 43."""
-        return MnistResults(run(MnistConfig(seed=43, n_epochs=1, sweep_checkpoints=0, draws=0)))
+        return MnistResults(run(SECOND))
 
     @property
     def both(self) -> tuple[MnistResults, MnistResults]:
         """The first and the second."""
         return self.first, self.second
+
+
+@cache
+def published() -> Published:
+    """The published runs, read once."""
+    return Published()
