@@ -3,6 +3,7 @@
 from importlib import import_module
 from types import ModuleType
 
+from hdlib.checkpoints import trajectory
 from hdlib.clustering import (
     Dendrogram,
     FiedlerTree,
@@ -75,6 +76,7 @@ __all__ = [
     "sample_curvature",
     "spectrum",
     "trace",
+    "trajectory",
 ]
 
 

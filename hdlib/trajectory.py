@@ -10,8 +10,8 @@ from typing import ClassVar
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from hdlib.clustering import Dendrogram, Gap, dendrogram
-from hdlib.curvature import ConvergenceError, Spectrum
+from hdlib.clustering import Dendrogram, Gap, Tracks, at_step, dendrogram, follow
+from hdlib.curvature import Spectrum
 from hdlib.saving import Saved
 
 FloatArray = NDArray[np.float64]
@@ -131,10 +131,8 @@ class Trajectory(Saved):
         """
         trees = []
         for step, spectrum in self:
-            try:
+            with at_step(step):
                 trees.append(dendrogram(spectrum))
-            except (ConvergenceError, ValueError) as error:
-                raise type(error)(f"at step {step}: {error}") from error
         return tuple(trees)
 
     def gaps(self, k: int) -> dict[int, list[Gap]]:
@@ -183,6 +181,17 @@ class Trajectory(Saved):
         """
         return np.stack([tree.n_clusters(resolutions) for tree in self.dendrograms])
 
+    def follow(
+        self, *, eps: float | None = None, gaps: int | None = None, threshold: float = 0.5
+    ) -> Tracks:
+        """Clusters of eigenvalues followed through training: births, deaths, merges and splits.
+
+        By the overlap of their subspaces where vectors are kept, by rank where not; arguments and
+        errors are those of `hdlib.clustering.follow`. A resolution over the largest eigenvalue is
+        one of `relative`.
+        """
+        return follow(self.steps, self.spectra, eps=eps, gaps=gaps, threshold=threshold)
+
     def overlaps(self, k: int) -> FloatArray:
         """Overlap of the top-k eigenspaces of every two checkpoints.
 
@@ -197,19 +206,15 @@ class Trajectory(Saved):
         """
         if k < 1:
             raise ValueError(f"k={k}: must be at least 1")
-        bases = [self._top(step, spectrum, k) for step, spectrum in self]
+        bases = []
+        for step, spectrum in self:
+            with at_step(step):
+                bases.append(spectrum.top(k))
         overlaps = np.empty((len(self), len(self)))
         for i, a in enumerate(bases):
             for j, b in enumerate(bases[: i + 1]):
                 overlaps[i, j] = overlaps[j, i] = ((a.T @ b) ** 2).sum() / k
         return overlaps
-
-    @staticmethod
-    def _top(step: int, spectrum: Spectrum, k: int) -> FloatArray:
-        try:
-            return spectrum.top(k)
-        except ValueError as error:
-            raise ValueError(f"at step {step}: {error}") from error
 
     def __repr__(self) -> str:
         first, last = self.steps[0], self.steps[-1]

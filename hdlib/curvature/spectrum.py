@@ -30,7 +30,7 @@ class Spectrum(Saved):
         lowest: how many of these lie below the unresolved ones; m where all are known.
         indices: (k,) int64, which of them have a residual, ascending.
         residuals: (k,) float64, ‖Av − λv‖₂ of each such pair, in units of the eigenvalues.
-        vectors: (n, k) float64, their vectors v, orthonormal columns; (n, 0) where not kept.
+        vectors: (n, v) float64, orthonormal columns, those of the v ≤ k highest of these pairs.
         scale: largest |λ| that was found of A, with which residuals are compared.
         tol: largest residual of a certified pair, over ``scale``.
         products: how many vectors were multiplied by A one by one.
@@ -70,10 +70,26 @@ class Spectrum(Saved):
             ),
             ("scale", self.scale >= np.abs(values).max(initial=0), "at least the largest |λ|"),
             ("residuals", self.residuals.shape == (k,), f"({k},), as many as indices"),
-            ("vectors", self.vectors.shape in ((self.n, k), (self.n, 0)), f"({self.n}, {k} or 0)"),
+            (
+                "vectors",
+                self.vectors.ndim == 2
+                and len(self.vectors) == self.n
+                and self.vectors.shape[1] <= k,
+                f"({self.n}, at most {k})",
+            ),
         ):
             if not fits:
                 raise ValueError(f"{name} of a Spectrum must be {allowed}")
+
+    @property
+    def _first_kept(self) -> int:
+        """Position among the pairs of the lowest one whose vector is kept."""
+        return len(self.indices) - self.vectors.shape[1]
+
+    @property
+    def kept(self) -> NDArray[np.int64]:
+        """(v,) int64, to which eigenvalues the vectors belong, ascending."""
+        return self.indices[self._first_kept :]
 
     @property
     def highest(self) -> int:
@@ -131,10 +147,18 @@ class Spectrum(Saved):
             lowest=lowest,
             indices=np.searchsorted(kept, self.indices[pairs]),
             residuals=self.residuals[pairs],
-            vectors=self.vectors[:, pairs] if self.vectors.shape[1] else self.vectors,
+            vectors=self.vectors[:, pairs[self._first_kept :]],
             trace_error=None,
             frobenius_error=None,
         )
+
+    def with_vectors(self, count: int) -> Spectrum:
+        """The same spectrum with the vectors of its ``count`` highest eigenvalues alone.
+
+        Raises:
+            ValueError: if not all of them are known.
+        """
+        return replace(self, vectors=np.ascontiguousarray(self.top(count)[:, ::-1]))
 
     def top(self, k: int) -> FloatArray:
         """Eigenvectors of the k largest eigenvalues, (n, k), that of the largest first.
@@ -161,10 +185,9 @@ class Spectrum(Saved):
             raise ValueError(f"the {wanted} {what} were asked for, {known} eigenvalues are known")
 
     def _vectors(self, wanted: NDArray[np.int64], name: str) -> FloatArray:
-        kept = self.indices[: self.vectors.shape[1]]
-        if not np.isin(wanted, kept).all():
+        if not np.isin(wanted, self.kept).all():
             raise ValueError(f"the {name} eigenvectors were asked for, not all are known")
-        return self.vectors[:, np.searchsorted(kept, wanted)]
+        return self.vectors[:, np.searchsorted(self.kept, wanted)]
 
     def __repr__(self) -> str:
         if self.unresolved:

@@ -23,6 +23,7 @@ from hdlib.experiments.grokking_spectrum import stored_spectrum
 from hdlib.measures import GapTest, Phases, phases
 from hdlib.runs import Run
 from hdlib.training import HISTORY, stored_checkpoints
+from hdlib.trajectory import Trajectory
 
 Array = NDArray[np.float64]
 
@@ -122,6 +123,11 @@ class GrokkingResults:
             sure.append(ends)
         lowest = min(ends.lowest for ends in sure)
         return [ends.ends(lowest=lowest, highest=k) for ends in sure]
+
+    @cached_property
+    def trajectory(self) -> Trajectory:
+        """`known` at each checkpoint with a spectrum."""
+        return Trajectory(self.spectrum_steps, tuple(self.known))
 
     @cached_property
     def eigenvalues(self) -> Array:

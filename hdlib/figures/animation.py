@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from io import BytesIO
 from typing import TYPE_CHECKING
 
@@ -10,15 +9,13 @@ import matplotlib.pyplot as plt
 import numpy as np
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.colors import to_rgb
-from numpy.typing import ArrayLike
 from PIL import Image as Picture
 
-from hdlib.clustering import Dendrogram
-from hdlib.curvature import Spectrum
-from hdlib.figures.dendrogram import LEAF_AXIS, draw_tree
+from hdlib.figures.dendrogram import EIGENVALUE_AXIS, draw_eigenvalues, eigenvalue_count
 from hdlib.figures.style import BLUE, INK, MUTED, VERMILLION, WIDTH, style
-from hdlib.figures.tree import build_tree, eigenvalue_count, height_limits
-from hdlib.figures.validation import checked_trajectory, require_positive
+from hdlib.figures.tree import eigenvalue_tree, gap_limits
+from hdlib.figures.validation import require_positive
+from hdlib.trajectory import Trajectory
 
 if TYPE_CHECKING:
     from IPython.core.display import Image
@@ -28,21 +25,13 @@ SHADES = 12
 
 
 @style()
-def dendrogram_animation(
-    steps: ArrayLike,
-    spectra: ArrayLike | Sequence[Spectrum | Dendrogram],
-    *,
-    merges: int = 30,
-    frame_ms: int = 600,
-) -> Image:
+def dendrogram_animation(trajectory: Trajectory, *, merges: int = 30, frame_ms: int = 600) -> Image:
     """The dendrogram of each checkpoint in turn, as an animated PNG on fixed axes.
 
     Needs IPython. Trees are drawn as `hdlib.figures.dendrogram` draws them.
 
     Args:
-        steps: (T,) training steps, ascending.
-        spectra: at each step: `Spectrum` or `Dendrogram`, as much of each known, or an array
-            (T, n) of all eigenvalues.
+        trajectory: the spectra.
         merges: how many merges to draw in each frame.
         frame_ms: how long a frame shows, in milliseconds.
 
@@ -50,26 +39,25 @@ def dendrogram_animation(
         An image of type image/png with T frames, which loops.
 
     Raises:
-        ValueError: for spectra that are not finite or do not fit, or a number that is not
-            positive.
+        ValueError: for a number that is not positive.
         ConvergenceError: if pairs of a spectrum are not certified.
     """
     from IPython.core.display import Image
 
-    steps, trees = checked_trajectory(steps, spectra)
     require_positive("merges", merges)
     require_positive("frame_ms", frame_ms)
-    limits = height_limits(trees, merges=merges)
+    trees = trajectory.dendrograms
+    limits = gap_limits(trees, merges=merges)
 
     # A layout that followed the labels would make the axes jump from frame to frame.
     fig = plt.figure(figsize=(WIDTH, 4.6), dpi=FRAME_DPI, layout="none")
     canvas = FigureCanvasAgg(fig)
     ax = fig.add_axes((0.09, 0.37, 0.9, 0.56))
-    fig.text(0.54, 0.015, LEAF_AXIS, ha="center", size=10)
+    fig.text(0.54, 0.015, EIGENVALUE_AXIS, ha="center", size=10)
     frames: list[Picture.Image] = []
-    for step, dendro in zip(steps, trees, strict=True):
+    for step, dendro in zip(trajectory.steps, trees, strict=True):
         ax.clear()
-        draw_tree(ax, build_tree(dendro, merges=merges, floor=limits[0]), limits)
+        draw_eigenvalues(ax, eigenvalue_tree(dendro, merges=merges, floor=limits[0]), limits)
         ax.set_xlim(-0.8, min(merges, len(dendro.heights)) + 0.8)
         ax.set_title(f"step {step} ({eigenvalue_count(dendro)})")
         canvas.draw()

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Any
+from hashlib import sha256
+from html import escape
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import plotly.graph_objects as go
@@ -10,7 +12,12 @@ from numpy.typing import NDArray
 
 from hdlib.figures.style import BLUE, GRID, INK, MUTED, PAPER, VERMILLION
 
+if TYPE_CHECKING:
+    from IPython.core.display import Markdown
+
 FloatArray = NDArray[np.float64]
+
+LEAST_WIDTH = "40rem"
 
 
 def player(
@@ -131,6 +138,42 @@ def leaves(members: NDArray[np.int64], floor: float, texts: list[str]) -> go.Sca
         cliponaxis=False,
         text=texts,
         hovertemplate="%{text}<extra></extra>",
+    )
+
+
+def embed(figure: go.Figure, *, alt: str, div_id: str | None = None) -> Markdown:
+    """A plotly figure for a page of the book: raw HTML in Markdown, as wide as its column.
+
+    It asks for ``/assets/plotly.min.js`` itself, so that only pages with such a figure load it, and
+    waits for it. Not an output of type text/html: for those Quarto loads two libraries of a CDN.
+    Needs IPython.
+
+    Args:
+        figure: the figure.
+        alt: its alternative text. Quarto drops the cell option ``fig-alt`` where the output is not
+            a picture.
+        div_id: id of its HTML element, unique on the page; by default a hash of the figure, so that
+            a chapter executed again stores the same output.
+    """
+    from IPython.core.display import Markdown
+
+    content = figure.to_json() or ""
+    name = div_id or f"figure-{sha256(content.encode()).hexdigest()[:12]}"
+    html = figure.to_html(
+        full_html=False,
+        include_plotlyjs=False,
+        div_id=name,
+        config={"responsive": True, "displayModeBar": False},
+        auto_play=False,
+        default_width="100%",
+    )
+    # Narrower than this, its labels would overlap: it scrolls in a box of its own.
+    html = f'<div style="overflow-x: auto"><div style="min-width: {LEAST_WIDTH}">{html}</div></div>'
+    # A module runs after what is deferred.
+    html = html.replace("<script", '<script type="module"', 1)
+    html = html.replace("<div", f'<div role="group" aria-label="{escape(alt)}"', 1)
+    return Markdown(
+        f'```{{=html}}\n<script defer src="/assets/plotly.min.js"></script>\n{html}\n```'
     )
 
 

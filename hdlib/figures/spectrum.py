@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 
 import matplotlib as mpl
 import matplotlib.pyplot as plt
@@ -10,31 +10,19 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.scale import SymmetricalLogTransform
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import NDArray
 
-from hdlib.clustering import Dendrogram
-from hdlib.curvature import Density, Spectrum
-from hdlib.figures.style import (
-    BLUE,
-    GRID,
-    INK,
-    PALE_YELLOW,
-    VERMILLION,
-    WIDTH,
-    StepScale,
-    shade_steps,
-    stage_colours,
-    step_axis,
-    style,
-)
+from hdlib.curvature import Density
+from hdlib.figures.axes import Scale, legend, shade, step_axis
+from hdlib.figures.style import BLUE, GRID, INK, VERMILLION, WIDTH, stage_colours, style
 from hdlib.figures.validation import (
     Eigenvalues,
     checked_dendrograms,
-    checked_trajectory,
     labelled,
     require_entries,
     require_positive,
 )
+from hdlib.trajectory import Trajectory
 
 LINES = 20
 GREY = "#B5B5B5"
@@ -46,13 +34,12 @@ SMOOTH_LINSCALE = 0.9 / np.log(10)
 
 
 @style()
-def spectrum_evolution(
-    steps: ArrayLike,
-    spectra: ArrayLike | Sequence[Spectrum | Dendrogram],
+def evolution(
+    trajectory: Trajectory,
     *,
     linthresh: float = 1e-3,
-    transition: tuple[int, int] | None = None,
-    step_scale: StepScale = "log",
+    shaded: Mapping[str, tuple[float, float]] | None = None,
+    xscale: Scale = "log",
 ) -> Figure:
     """Every eigenvalue against the training step: both ends as lines, the bulk as bands.
 
@@ -62,20 +49,24 @@ def spectrum_evolution(
     quantiles are not: what is known at either end is shaded, and what lies between.
 
     Args:
-        steps: (T,) training steps, ascending.
-        spectra: at each step: `Spectrum` or `Dendrogram`, as much of each known, or an array
-            (T, n) of all eigenvalues.
+        trajectory: the spectra, as much of each known.
         linthresh: λ below which the axis is linear.
-        transition: first and last step of a transition, shaded.
-        step_scale: of the axis of steps.
+        shaded: name → first and last step of an interval, say of a transition.
+        xscale: "log" or "linear" steps.
 
     Raises:
-        ValueError: for spectra that are not finite or do not fit, ``linthresh`` ≤ 0, a transition
-            that ends before it begins, or an unknown scale.
+        ValueError: if not as much is known at each checkpoint, ``linthresh`` ≤ 0, an interval ends
+            before it begins, or for an unknown scale.
         ConvergenceError: if pairs of a spectrum are not certified.
     """
-    steps, trees = checked_trajectory(steps, spectra)
     require_positive("linthresh", linthresh)
+    steps, trees = trajectory.steps, trajectory.dendrograms
+    known = {(len(tree.eigenvalues), tree.lowest) for tree in trees}
+    if len(known) > 1:
+        raise ValueError(
+            "at each checkpoint as many eigenvalues must be known at each end, as "
+            f"`Trajectory.certified_ends` leaves them; got (known, lowest) of {sorted(known)}"
+        )
     eigenvalues = np.stack([tree.eigenvalues for tree in trees])
     n, lowest, unresolved = eigenvalues.shape[1], trees[0].lowest, trees[0].unresolved
     if unresolved:
@@ -84,11 +75,10 @@ def spectrum_evolution(
         bottom, top = min(LINES, n // 2), min(LINES, (n + 1) // 2)
 
     fig, ax = plt.subplots(figsize=(WIDTH, 4.6))
-    step_axis(ax, steps, step_scale)
+    step_axis(ax, steps, xscale)
     ax.set_yscale("symlog", linthresh=linthresh)
     ax.grid(axis="y")
-    if transition is not None:
-        shade_steps(ax, transition, name="transition", colour=PALE_YELLOW, label="transition")
+    shade(ax, shaded or {})
     # One checkpoint has no width of its own: its bands run across the axes.
     x = steps if len(steps) > 1 else np.array(ax.get_xlim())
     if unresolved:
@@ -99,14 +89,13 @@ def spectrum_evolution(
         (f"{top} largest", eigenvalues[:, n - top :][:, ::-1], "Blues", BLUE),
         (f"{bottom} smallest", eigenvalues[:, :bottom], "Oranges", VERMILLION),
     ):
-        shades = mpl.colormaps[colormap](np.linspace(0.95, 0.5, block.shape[1]))
-        for line, shade in zip(block.T, shades, strict=True):
-            ax.plot(steps, line, color=shade, lw=1, marker=".", ms=3)
+        tones = mpl.colormaps[colormap](np.linspace(0.95, 0.5, block.shape[1]))
+        for line, tone in zip(block.T, tones, strict=True):
+            ax.plot(steps, line, color=tone, lw=1, marker=".", ms=3)
         if block.size:
             ax.plot([], [], color=colour, marker=".", ms=3, label=name)
     ax.set_ylabel("eigenvalue λ")
-    handles, labels = ax.get_legend_handles_labels()
-    fig.legend(handles[::-1], labels[::-1], loc="outside upper left", ncols=3)
+    legend(fig, ax.get_legend_handles_labels()[0][::-1])
     return fig
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence, Sized
+from collections.abc import Mapping, Sized
 from typing import TypeVar
 
 import numpy as np
@@ -62,28 +62,6 @@ def checked_array(
     return array
 
 
-def checked_curves(
-    name: str, curves: Mapping[str, ArrayLike], keys: tuple[str, ...], *, missing: bool = True
-) -> tuple[IntArray, dict[str, FloatArray]]:
-    """The steps and the named curves of a table, each (T,).
-
-    Args:
-        name: what to call the table in a message.
-        curves: ``step`` and the keys, of one length; others are ignored.
-        keys: the curves wanted.
-        missing: whether NaN is allowed.
-
-    Raises:
-        ValueError: for a missing key, bad steps, or curves that do not fit or are not finite.
-    """
-    require_keys(name, curves, ("step", *keys))
-    steps = checked_steps(curves["step"], name=f"{name}['step']")
-    return steps, {
-        key: checked_array(f"{name}[{key!r}]", curves[key], (len(steps),), missing=missing)
-        for key in keys
-    }
-
-
 def checked_increasing(name: str, values: ArrayLike, *, least: int = 1) -> FloatArray:
     """A vector of positive, strictly increasing numbers, as a logarithmic axis needs.
 
@@ -116,34 +94,6 @@ def checked_dendrograms(spectra: Mapping[str, Eigenvalues]) -> dict[str, Dendrog
         )
         for label, values in spectra.items()
     }
-
-
-def checked_trajectory(
-    steps: ArrayLike, spectra: ArrayLike | Sequence[Spectrum | Dendrogram]
-) -> tuple[IntArray, list[Dendrogram]]:
-    """Steps (T,) and the dendrogram of a spectrum for each, as much of each known.
-
-    Raises:
-        ValueError: for bad steps, another number of spectra, eigenvalues that are not finite, or
-            spectra that differ in what is known of them.
-        ConvergenceError: if pairs of a spectrum are not certified.
-    """
-    checked = checked_steps(steps)
-    given = list(spectra) if isinstance(spectra, Sequence) else []
-    known = [value for value in given if isinstance(value, Spectrum | Dendrogram)]
-    if not known or len(known) < len(given):
-        rows = checked_array("eigenvalues", spectra, (len(checked), None))  # pyright: ignore
-        return checked, [dendrogram(row) for row in rows]
-    if len(known) != len(checked):
-        raise ValueError(f"spectra must be {len(checked)}, one for each step, got {len(known)}")
-    trees = list(checked_dendrograms(dict(zip(map(str, checked), known, strict=True))).values())
-    shapes = {(tree.n, len(tree.eigenvalues), tree.lowest) for tree in trees}
-    if len(shapes) > 1:
-        raise ValueError(
-            "of each spectrum as many eigenvalues must be known at each end, as `Spectrum.ends` "
-            f"leaves them; got (n, known, lowest) of {sorted(shapes)}"
-        )
-    return checked, trees
 
 
 def labelled(spectra: Mapping[str, Value] | Value) -> Mapping[str, Value]:

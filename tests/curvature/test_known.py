@@ -138,6 +138,23 @@ def test_what_it_says(found, words):
     assert len(repr(found).splitlines()) <= 4
 
 
+def test_vectors_of_the_highest_alone():
+    some = ENDS.with_vectors(3)
+    assert some.vectors.shape == (N, 3)
+    assert some.kept.tolist() == [5, 6, 7]
+    np.testing.assert_array_equal(some.top(3), ENDS.top(3))
+    np.testing.assert_array_equal(some.residuals, ENDS.residuals)
+    fewer = some.ends(lowest=1, highest=2)
+    assert fewer.kept.tolist() == [1, 2]
+    np.testing.assert_array_equal(fewer.top(2), ENDS.top(2))
+    assert some.ends(lowest=3, highest=0).vectors.shape == (N, 0)
+    for asked, words in ((some.top, "top 4"), (some.bottom, "4 bottom"), (some.with_vectors, "4")):
+        with pytest.raises(ValueError, match=words):
+            asked(4)
+    with pytest.raises(ValueError, match="bottom 1 eigenvectors were asked for, not all are known"):
+        some.bottom(1)
+
+
 @pytest.mark.parametrize(
     ("change", "words"),
     [
@@ -156,7 +173,9 @@ def test_what_it_says(found, words):
             "indices of a Spectrum must be ascending",
         ),
         ({"residuals": np.zeros(3)}, r"residuals of a Spectrum must be \(8,\)"),
-        ({"vectors": np.zeros((N, 3))}, r"vectors of a Spectrum must be \(40, 8 or 0\)"),
+        ({"vectors": np.zeros((N, 9))}, r"vectors of a Spectrum must be \(40, at most 8\)"),
+        ({"vectors": np.zeros((8, 8))}, r"vectors of a Spectrum must be \(40, at most 8\)"),
+        ({"vectors": np.zeros(N)}, r"vectors of a Spectrum must be \(40, at most 8\)"),
     ],
 )
 def test_parts_that_do_not_fit(change: dict[str, Any], words):

@@ -11,7 +11,8 @@ from matplotlib.colors import LogNorm
 from matplotlib.figure import Figure
 from numpy.typing import ArrayLike
 
-from hdlib.figures.shares import checked_shares, group_handles, require_names
+from hdlib.figures.axes import colour_bar, legend
+from hdlib.figures.bars import checked_shares, part_handles, require_names
 from hdlib.figures.style import CATEGORIES, GRID, WIDTH, style
 from hdlib.figures.validation import checked_array, require_entries, require_keys
 
@@ -76,7 +77,6 @@ def coupling_matrix(
         for part in (strip, ax):
             part.spines[:].set_visible(False)
     if image is not None:
-        bar = fig.colorbar(image, ax=panels, label="mean coupling |H|", pad=0.02, shrink=0.8)
-        bar.outline.set_visible(False)
-    fig.legend(handles=group_handles(names), loc="outside upper right", ncols=5)
+        colour_bar(fig, image, panels, "mean coupling |H|", shrink=0.8)
+    legend(fig, part_handles(names))
     return fig
