@@ -262,6 +262,15 @@ class MnistResults:
         return {name: np.reshape([row[name] for row in rows], shape) for name in rows[0]}
 
     @property
+    def sweep_curves(self) -> dict[str, dict[str, Array]]:
+        """The same as curves: measure → step → (N,)."""
+        labels = [f"step {step:,}" for step in self.run.config.sweep_steps]
+        return {
+            name: dict(zip(labels, values, strict=True))
+            for name, values in self.sweep_measures.items()
+        }
+
+    @property
     def sweep_shares(self) -> dict[str, Array]:
         """Cumulative share of λ₁ carried by the hardest samples, at the last checkpoint."""
         sizes = self.run.config.sweep_sizes
