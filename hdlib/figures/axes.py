@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -56,6 +56,25 @@ def step_axis(ax: Axes, steps: NDArray[np.int64], scale: Scale = "log") -> None:
     margin = 0.03 * (high - low) or 5.0
     ax.set_xlim(*transform.inverted().transform(np.array([low - margin, high + margin])))
     ax.set_xlabel("step")
+
+
+def number_axis(ax: Axes, x: NDArray[np.float64], scale: Scale) -> None:
+    """Make x an axis of numbers.
+
+    Args:
+        ax: the axes.
+        x: (X,) the numbers.
+        scale: "log" or "linear".
+
+    Raises:
+        ValueError: for another scale, or numbers that are not positive on a logarithmic one.
+    """
+    if scale not in get_args(Scale):
+        raise ValueError(f"the scale of x must be 'log' or 'linear', got {scale!r}")
+    if scale == "log":
+        if x.min() <= 0:
+            raise ValueError(f"x must be positive on a logarithmic axis, got {x.min():g}")
+        log_axis(ax, "x", x)
 
 
 def shade(ax: Axes, intervals: Mapping[str, ArrayLike], *, name: str = "") -> None:

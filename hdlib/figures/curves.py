@@ -10,10 +10,10 @@ import numpy as np
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from hdlib.figures.axes import Scale, legend, log_axis, step_axis
-from hdlib.figures.panel import FEW, Curve, Panel, draw_panel
+from hdlib.figures.axes import Scale, legend, number_axis, step_axis
+from hdlib.figures.panel import FEW, Panel, draw_panel
 from hdlib.figures.style import CATEGORIES, MUTED, WIDTH, stage_colours, style
-from hdlib.figures.validation import labelled, require_entries
+from hdlib.figures.validation import labelled, require_entries, require_positive
 
 
 @style()
@@ -46,6 +46,7 @@ def curves(
     """
     panels = labelled(panels)
     require_entries("panels", panels)
+    require_positive("columns", columns)
     colours = _colours(panels.values(), stages=stages)
     rows = -(-len(panels) // columns)
     fig, axes = plt.subplots(
@@ -67,8 +68,8 @@ def curves(
         if xlabel is None:
             few = [np.asarray(curve.x) for curve in found if np.size(curve.x) < FEW]
             step_axis(ax, np.unique(np.concatenate([[x.min(), x.max()], *few])), xscale)
-        elif xscale == "log":
-            log_axis(ax, "x", x)
+        else:
+            number_axis(ax, x, xscale)
         beneath = i + columns < len(panels)
         ax.set_xlabel("" if beneath else xlabel or "step")
         ax.tick_params(labelbottom=not beneath)

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from hdlib import ConvergenceError, dendrogram, figures, spectrum
+from hdlib import ConvergenceError, Trajectory, dendrogram, figures, spectrum
 
 from .operators import Operator, planted
 
@@ -63,9 +63,14 @@ def test_uncertified_pairs_are_refused_or_part_of_the_bulk(seed, products):
     words = (
         rf"{failed} of {sum(ends.values())} eigenpairs are not certified: .* residual {worst:.2e}"
     )
-    for refused in (dendrogram, figures.dendrogram, lambda s: figures.gap_barcode([0], [s])):
+    alone = Trajectory(np.array([0]), (found,))
+    for refused, value in (
+        (dendrogram, found),
+        (figures.dendrogram, found),
+        (figures.gap_barcode, alone),
+    ):
         with pytest.raises(ConvergenceError, match=words + r".*certified_ends\(\)"):
-            refused(found)
+            refused(value)
     sure = found.certified_ends()
     if not len(sure.eigenvalues):
         with pytest.raises(ValueError, match=f"no eigenvalue of {N} is known and certified"):

@@ -5,6 +5,10 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from hdlib import Trajectory
+
+from .spectra import known, through
+
 mpl.use("agg")
 
 STEPS = np.array(
@@ -28,6 +32,17 @@ def steps() -> NDArray[np.int64]:
 
 
 @pytest.fixture(scope="session")
-def trajectory(steps: NDArray[np.int64]) -> NDArray[np.float64]:
+def trajectory(steps: NDArray[np.int64]) -> Trajectory:
     """A spectrum of 5,994 eigenvalues at each of 25 steps."""
-    return np.array([realistic_spectrum(5994, seed) for seed in range(len(steps))])
+    return through(steps, [realistic_spectrum(5994, seed) for seed in range(len(steps))])
+
+
+@pytest.fixture(scope="session")
+def ends() -> Trajectory:
+    """The 40 lowest and 50 highest of 94,666 eigenvalues at three steps.
+
+    What is between them would be the largest gap by far.
+    """
+    rng = np.random.default_rng(0)
+    values = np.hstack([-rng.gamma(1, 1e-3, (3, 40)), 5 + rng.gamma(1, 0.1, (3, 50))])
+    return through([0, 100, 17_000], [known(row, n=94_666, lowest=40) for row in values])

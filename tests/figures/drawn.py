@@ -6,6 +6,7 @@ from io import BytesIO
 
 import numpy as np
 from matplotlib.axes import Axes
+from matplotlib.collections import LineCollection
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.patches import Rectangle
@@ -28,3 +29,15 @@ def png(fig: Figure) -> bytes:
     buffer = BytesIO()
     fig.savefig(buffer)
     return buffer.getvalue()
+
+
+def extents(ax: Axes) -> dict[str, tuple[float, float]]:
+    """First and last x of each labelled patch."""
+    boxes = {p.get_label(): p.get_path().get_extents(p.get_patch_transform()) for p in ax.patches}
+    return {str(label): (box.x0, box.x1) for label, box in boxes.items()}
+
+
+def merge_heights(ax: Axes) -> list[float]:
+    """Heights of the brackets of a tree, in the order drawn."""
+    (branches,) = (part for part in ax.collections if isinstance(part, LineCollection))
+    return [float(segment[1, 1]) for segment in branches.get_segments()]
