@@ -46,7 +46,7 @@ def _space_moves(runs: Published) -> Verdict:
 
 
 def _gradient_from_all(runs: Published) -> Verdict:
-    inside = runs.first.sweep_gradients
+    inside = runs.first.samples.gradients
     return Verdict(
         bool(inside[:, -1].min() > 0.9 and inside[-1, 2] < 0.3),
         {"all": extent(inside[:, -1], ".0%"), "last": inside[-1, -1], "few": inside[-1, 2]},

@@ -126,7 +126,7 @@ def _second_level_open(runs: Published) -> Verdict:
         ]
         for results in runs.both
     ]
-    more = [second_level(eigenvalues) for eigenvalues in runs.first.sweep_eigenvalues[0, 3:]]
+    more = [second_level(eigenvalues) for eigenvalues in runs.first.samples.eigenvalues[0, 3:]]
     count = sum(len(results.steps) for results in runs.both)
     return Verdict(
         not found[0]
@@ -152,7 +152,7 @@ def _no_other_cluster(runs: Published) -> Verdict:
         if step and rank != PREDICTED
     ]
     untrained = runs.second.searched_gaps[0]
-    few = searched(runs.first.sweep_eigenvalues[1, 0])
+    few = searched(runs.first.samples.eigenvalues[1, 0])
     return Verdict(
         len(set(ranks)) == len(ranks)
         and all(gap.stands_out and gap.rank not in {PREDICTED, *ranks} for gap in (untrained, few)),

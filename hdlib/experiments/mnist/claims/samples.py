@@ -15,22 +15,15 @@ from hdlib.experiments.mnist.gaps import (
     predicted,
     searched,
 )
-from hdlib.experiments.mnist.results import (
-    CARRY,
-    GAP,
-    LARGEST,
-    QUOTED,
-    RANK,
-    SMALL,
-    Published,
-)
+from hdlib.experiments.mnist.results import Published
+from hdlib.experiments.mnist.samples import CARRY, GAP, LARGEST, QUOTED, RANK, SMALL
 
 
 def _single_images(runs: Published) -> Verdict:
-    draws = runs.first.draw_headlines
+    draws = runs.first.samples.draws
     largest, gaps, small = draws[LARGEST], draws[GAP], draws[SMALL]
-    carry = runs.first.sweep_measures[CARRY][-1, 0]
-    share = runs.first.sweep_shares["N = 50"][0]
+    carry = runs.first.samples.measures[CARRY][-1, 0]
+    share = runs.first.samples.shares["N = 50"][0]
     return Verdict(
         bool(
             largest.max() > 100 * largest.min()
@@ -51,9 +44,9 @@ def _single_images(runs: Published) -> Verdict:
 
 
 def _late_samples_differ(runs: Published) -> Verdict:
-    measures = runs.first.sweep_measures
+    measures = runs.first.samples.measures
     largest, carry = measures[LARGEST][-1], measures[CARRY][-1]
-    hardest = runs.first.sweep_shares["N = 60,000"][-1]
+    hardest = runs.first.samples.shares["N = 60,000"][-1]
     return Verdict(
         largest[2] > 1.8 * largest[-1]
         and carry[2] < 5
@@ -73,8 +66,8 @@ def _late_samples_differ(runs: Published) -> Verdict:
 
 
 def _early_samples_agree(runs: Published) -> Verdict:
-    measures = runs.first.sweep_measures
-    nine = runs.first.sweep_eigenvalues[0][:, -PREDICTED:]
+    measures = runs.first.samples.measures
+    nine = runs.first.samples.eigenvalues[0][:, -PREDICTED:]
     off = float(np.abs(nine / nine[-1] - 1).max())
     spread = float(np.ptp(measures[LARGEST][0]) / measures[LARGEST][0, -1])
     carry = measures[CARRY][0, -1]
@@ -88,7 +81,7 @@ def _early_samples_agree(runs: Published) -> Verdict:
 
 
 def _nine_and_ten_are_back(runs: Published) -> Verdict:
-    _, epoch, last = runs.first.sweep_eigenvalues
+    _, epoch, last = runs.first.samples.eigenvalues
     few, *more = [searched(each) for each in epoch[2:]]
     search, ten = searched(last[-1]), predicted(last[-1], CLASSES)
     return Verdict(
