@@ -104,7 +104,8 @@ CLAIMS: tuple[Claim[Published], ...] = (
         evidence="At one and the same point twenty draws of 50 images give largest eigenvalues of "
         "{largest}, and gaps of {gaps}; the quoted {quoted} and {quoted_gap} lie within. (The "
         "quoted {quoted_small:,} small eigenvalues are a little fewer than the {small} of the "
-        "draws.) In the smallest nested sample one image carries {share:.1%} of the eigenvalue.",
+        "draws: it is another training run.) In the smallest nested sample one image carries "
+        "{share:.1%} of the eigenvalue.",
         decide=_single_images,
         seeds=1,
         null="none",
