@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Mapping
 from typing import Any
 
 import matplotlib.pyplot as plt
@@ -87,12 +87,12 @@ def curves(
     return fig
 
 
-def _colours(panels: Iterable[Panel], *, stages: bool) -> dict[str, Any]:
+def _colours(panels: Collection[Panel], *, stages: bool) -> dict[str, Any]:
     """The colour of each label, in the order in which they are first met."""
     labels = dict.fromkeys(name for panel in panels for name in (*panel.curves, *panel.points))
-    named = [label for label in labels if label]
-    if not labels:
+    if not labels and not any(panel.background for panel in panels):
         raise ValueError("curves must have at least one entry, got none")
+    named = [label for label in labels if label]
     if not stages and len(named) > len(CATEGORIES):
         raise ValueError(f"curves must have at most {len(CATEGORIES)} labels, got {len(named)}")
     hues = stage_colours(len(named)) if stages else CATEGORIES

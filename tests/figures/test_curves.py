@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from matplotlib.collections import LineCollection
 from matplotlib.colors import to_hex
 from matplotlib.text import Annotation
 
@@ -66,6 +67,7 @@ def test_a_curve_may_have_steps_errors_and_a_colour_of_its_own():
     assert xs(ax.lines[1]).tolist() == [5, 50]
     assert ax.lines[1].get_color() == VERMILLION
     (bars,) = ax.collections
+    assert isinstance(bars, LineCollection)
     np.testing.assert_array_equal(
         [segment[:, 1] for segment in bars.get_segments()], [[0.5, 1.5], [2, 2]]
     )

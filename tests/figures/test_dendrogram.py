@@ -16,7 +16,7 @@ GROUPS = np.arange(40) % 3
 
 
 def test_heights_drawn_are_the_largest_gaps(trajectory):
-    spectra = dict(zip(("step 0", "step 14070"), trajectory.spectra, strict=False))
+    spectra = {f"step {step}": trajectory[step] for step in (0, 14_070)}
     fig = dendrogram(spectra, merges=30)
     for ax, (label, spectrum) in zip(fig.axes, spectra.items(), strict=True):
         gaps = np.sort(np.diff(spectrum.eigenvalues))[-30:]

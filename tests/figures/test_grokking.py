@@ -75,6 +75,9 @@ def test_frequencies_that_ever_have_a_share_are_in_colour():
     assert names == ["k = 1", "k = 3", "transition"]
     for line, k in zip(fig.axes[0].lines, (1, 0, 2), strict=True):
         np.testing.assert_array_equal(ys(line), shares[:, k])
+    none = frequency_shares([0, 10, 20], shares / 100, transition=None)
+    assert not none.legends
+    assert len(none.axes[0].lines) == 3
 
 
 def test_both_eigenvalues_and_the_ceiling():
