@@ -49,3 +49,7 @@ class MnistConfig(LeNetTraining):
         """Numbers of Hessian samples of the sweep, up to the whole training set."""
         size = TRAIN_SIZE[self.dataset]
         return [n for n in SWEEP_SIZES if n < size] + [size]
+
+
+SECOND = MnistConfig(seed=43, n_epochs=1, sweep_checkpoints=0, draws=0)
+"""The first epoch from another seed, published beside the run of the defaults."""

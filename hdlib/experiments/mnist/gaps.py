@@ -19,6 +19,11 @@ PREDICTED = CLASSES - 1
 SECOND_LEVEL = range(PREDICTED**2, CLASSES**2 + 1)
 """Where a level from pairs of K classes may end: (K − 1)², K (K − 1) and K² are among these."""
 
+SMALL_P = 0.05
+"""A p below it is called small."""
+FEATURELESS = "simulated spectra without a gap"
+"""What gaps are compared with, in words."""
+
 
 class Setting(NamedTuple):
     """Of simulated spectra: tail index α, number of images N, and spread of their log weights."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from functools import cached_property
+from functools import cache, cached_property
 
 import numpy as np
 from numpy.typing import NDArray
@@ -10,15 +10,10 @@ from numpy.typing import NDArray
 from hdlib.curvature import Spectrum, parameter_layers
 from hdlib.curvature.decomposition import TOLERANCE
 from hdlib.experiments.lenet import log_spaced
-from hdlib.experiments.mnist.config import MnistConfig
+from hdlib.experiments.mnist.config import SECOND, MnistConfig
 from hdlib.experiments.mnist.gaps import CLASSES, predicted, searched
-from hdlib.experiments.mnist.recipe import (
-    draws_name,
-    model_at,
-    run,
-    spectrum_name,
-    sweep_name,
-)
+from hdlib.experiments.mnist.recipe import model_at, run, spectrum_name
+from hdlib.experiments.mnist.samples import SampleResults
 from hdlib.measures import GapTest, spectral_summary
 from hdlib.store import Run
 from hdlib.training import HISTORY, checkpoint_name
@@ -29,25 +24,8 @@ Array = NDArray[np.float64]
 CHOSEN = 4
 ROUNDING = 1e-13
 """An eigenvalue below this part of the largest is zero, to rounding."""
-LARGEST = "largest eigenvalue"
-GAP = "gap to the next"
-RANK = "rank of the highest score"
-SCORE = "highest score of 100"
-CARRY = "images that carry λ"
-SMALL = "eigenvalues with |λ| < 0.01"
-QUOTED = {LARGEST: 52.1, GAP: 39.8, SMALL: 5_075}
-"""The original work's headline: step 14,070, test accuracy 98.6%, Hessian over 50 samples."""
 ALL_DATA = "all training data"
 OWN_SAMPLES = "the Hessian's samples"
-
-
-def headline(eigenvalues: Array) -> dict[str, float]:
-    """The numbers of the original work's headline, for a spectrum in ascending order."""
-    return {
-        LARGEST: float(eigenvalues[-1]),
-        GAP: float(eigenvalues[-1] - eigenvalues[-2]),
-        SMALL: spectral_summary(eigenvalues).n_small,
-    }
 
 
 def _spectrum(arrays: dict[str, NDArray]) -> Spectrum:
@@ -72,16 +50,12 @@ def _spectrum(arrays: dict[str, NDArray]) -> Spectrum:
 class MnistResults:
     """Everything the chapter shows, read from a complete run.
 
-    T checkpoints, n parameters, m eigenvectors at both ends together, L layers, S steps and N sizes
-    of the sample sweep.
+    T checkpoints, n parameters, m eigenvectors at both ends together, L layers.
 
     Attributes:
         run: the run.
         steps: (T,) int64.
-        quoted: the original work's headline.
     """
-
-    quoted = QUOTED
 
     def __init__(self, run: Run[MnistConfig]) -> None:
         self.run = run
@@ -142,6 +116,17 @@ class MnistResults:
         """Spectral measures at each checkpoint, under the names of `SpectralSummary`."""
         rows = [spectral_summary(each)._asdict() for each in self.trajectory.eigenvalues]
         return {"step": self.steps} | {key: np.array([row[key] for row in rows]) for key in rows[0]}
+
+    @cached_property
+    def resolutions(self) -> Array:
+        """Resolutions ε at which clusters are counted."""
+        return self.trajectory.resolutions()
+
+    @property
+    def chosen_counts(self) -> dict[str, NDArray[np.int64]]:
+        """n(ε) at the chosen checkpoints."""
+        counts = self.trajectory.at(self.chosen_steps).cluster_counts(self.resolutions)
+        return dict(zip(self.chosen, counts, strict=True))
 
     @property
     def zeros(self) -> NDArray[np.int64]:
@@ -219,59 +204,9 @@ class MnistResults:
         }
 
     @cached_property
-    def _sweep(self) -> list[list[dict[str, NDArray]]]:
-        config = self.run.config
-        if not config.sweep_steps:
-            raise ValueError("this run has no sample sweep: sweep_checkpoints=0; at least 1 needed")
-        return [
-            [self.run.arrays(sweep_name(step, n)) for n in config.sweep_sizes]
-            for step in config.sweep_steps
-        ]
-
-    @cached_property
-    def sweep_eigenvalues(self) -> Array:
-        """(S, N, n), ascending, by number of samples."""
-        return np.array([[entry["eigenvalues"] for entry in row] for row in self._sweep])
-
-    @property
-    def sweep_gradients(self) -> Array:
-        """(S, N) fraction of the full gradient's squared norm in the top-10 eigenspace."""
-        cosines = [[entry["gradient_cosines"] for entry in row] for row in self._sweep]
-        return np.array(cosines)[..., -CLASSES:].sum(-1)
-
-    @cached_property
-    def sweep_measures(self) -> dict[str, Array]:
-        """Headline numbers and highest scores by number of samples, (S, N)."""
-        rows = []
-        for entry in (entry for row in self._sweep for entry in row):
-            gap = searched(entry["eigenvalues"])
-            tested = {RANK: gap.rank, SCORE: gap.score, CARRY: float(entry["effective_samples"])}
-            rows.append(headline(entry["eigenvalues"]) | tested)
-        shape = len(self._sweep), -1
-        return {name: np.reshape([row[name] for row in rows], shape) for name in rows[0]}
-
-    @property
-    def sweep_shares(self) -> dict[str, Array]:
-        """Cumulative share of λ₁ carried by the hardest samples, at the last checkpoint."""
-        sizes = self.run.config.sweep_sizes
-        return {
-            f"N = {size:,}": entry["top_curvature_shares"]
-            for size, entry in zip(sizes, self._sweep[-1], strict=True)
-        }
-
-    @cached_property
-    def draw_headlines(self) -> dict[str, Array]:
-        """Headline numbers of each independent draw of 50 samples at the last checkpoint."""
-        config = self.run.config
-        if not config.draws:
-            raise ValueError("this run has no draws: draws=0; at least 1 is needed")
-        spectra = self.run.arrays(draws_name(config.checkpoints[-1]))["eigenvalues"]
-        rows = [headline(eigenvalues) for eigenvalues in spectra]
-        return {key: np.array([row[key] for row in rows]) for key in QUOTED}
-
-    def reference(self, name: str) -> float:
-        """A headline number at the last checkpoint, from all training samples."""
-        return float(self.sweep_measures[name][-1, -1])
+    def samples(self) -> SampleResults:
+        """How the spectrum hangs on the training samples in the Hessian."""
+        return SampleResults(self.run)
 
 
 class Published:
@@ -285,9 +220,15 @@ class Published:
     @cached_property
     def second(self) -> MnistResults:
         """The first epoch from seed 43."""
-        return MnistResults(run(MnistConfig(seed=43, n_epochs=1, sweep_checkpoints=0, draws=0)))
+        return MnistResults(run(SECOND))
 
     @property
     def both(self) -> tuple[MnistResults, MnistResults]:
         """The first and the second."""
         return self.first, self.second
+
+
+@cache
+def published() -> Published:
+    """The published runs, read once."""
+    return Published()

@@ -23,7 +23,8 @@ from hdlib.experiments.mnist.gaps import (
     straight_threshold,
 )
 from hdlib.experiments.mnist.recipe import sweep_name
-from hdlib.experiments.mnist.results import ALL_DATA, QUOTED, MnistResults
+from hdlib.experiments.mnist.results import ALL_DATA, MnistResults
+from hdlib.experiments.mnist.samples import QUOTED
 from hdlib.measures import featureless_scores, spacing_ratio, tail_spacings
 from hdlib.measures.featureless import LEVEL, quantile_error
 
@@ -136,7 +137,7 @@ def sweep_gap_table(results: MnistResults) -> Markdown:
     config = results.run.config
     rows = [
         (f"{step:,}", f"{size:,}", *_gap_row(eigenvalues))
-        for step, row in zip(config.sweep_steps, results.sweep_eigenvalues, strict=True)
+        for step, row in zip(config.sweep_steps, results.samples.eigenvalues, strict=True)
         for size, eigenvalues in zip(config.sweep_sizes, row, strict=True)
     ]
     return table(("step", "N", *GAP_HEADER), rows)
@@ -147,13 +148,13 @@ def headline_table(results: MnistResults) -> Markdown:
     config = results.run.config
     rows = []
     for name, quoted in QUOTED.items():
-        low, middle, high = np.quantile(results.draw_headlines[name], [0, 0.5, 1])
+        low, middle, high = np.quantile(results.samples.draws[name], [0, 0.5, 1])
         rows.append(
             (
                 name,
                 f"{quoted:,}",
                 f"{low:,.4g} … {middle:,.4g} … {high:,.4g}",
-                *(f"{value:,.4g}" for value in results.sweep_measures[name][-1]),
+                *(f"{value:,.4g}" for value in results.samples.measures[name][-1]),
             )
         )
     header = (
@@ -170,7 +171,7 @@ def gradient_table(results: MnistResults) -> Markdown:
     config = results.run.config
     rows = [
         (f"step {step:,}", *(f"{fraction:.0%}" for fraction in row))
-        for step, row in zip(config.sweep_steps, results.sweep_gradients, strict=True)
+        for step, row in zip(config.sweep_steps, results.samples.gradients, strict=True)
     ]
     return table(("checkpoint", *(f"N = {size:,}" for size in config.sweep_sizes)), rows)
 
