@@ -197,7 +197,7 @@ CAUSAL = Claim(
     says="Moved by a dose that is small enough, the eigenvectors of networks with one head hit one "
     "frequency; elsewhere the causal test is weaker.",
     evidence="At 0.1% of the norm {small} of the change of the restricted losses is of one "
-    "frequency in the middle, where random directions have {random:.0%}; at 1% it is {large}. In "
+    "frequency in the median, where random directions have {random:.0%}; at 1% it is {large}. In "
     "networks with two or eight heads it is that of random directions to within {others:.2f} at "
     "any dose. In the chapter's run {late} of twelve have more than 37% at steps 11,000 and "
     "17,000, and none has more than {before:.0%} at 8,500, though J v is of one frequency there. "
