@@ -23,6 +23,8 @@ from hdlib.trajectory import Trajectory
 
 Array = NDArray[np.float64]
 
+FINEST = 1e-6
+"""Finest resolution, in units of the largest eigenvalue."""
 PHASES = ("memorisation", "circuit formation", "clean-up")
 NEGATIVE = 1e-4
 """An eigenvalue below so much of the largest |λ| counts as negative: what is nearer to zero the
@@ -165,6 +167,17 @@ class GrokkingResults:
         """Dendrograms of certified eigenvalues over the largest, at the chosen checkpoints."""
         trees = self.relative.dendrograms
         return {label: trees[self.position(step)] for label, step in self.chosen.items()}
+
+    @cached_property
+    def resolutions(self) -> Array:
+        """Resolutions ε of the relative spectra, up to the largest gap of all checkpoints."""
+        return self.relative.resolutions(finest=FINEST)
+
+    @property
+    def chosen_counts(self) -> dict[str, NDArray[np.int64]]:
+        """n(ε) at the chosen checkpoints."""
+        trees = self.chosen_dendrograms.items()
+        return {label: tree.n_clusters(self.resolutions) for label, tree in trees}
 
     @cached_property
     def _densities(self) -> list[Density]:
