@@ -48,8 +48,8 @@ def run(config: GrokkingConfig, *, root: Path | None = None) -> Run[GrokkingConf
     checkpoints also what the leading eigenvectors do to the network's function.
 
     Args:
-        config: what to compute.
-        root: where to look and compute instead of the usual roots.
+        config: network, training and measures.
+        root: folder to look and compute in, instead of the usual roots.
 
     Raises:
         ValueError: if the device is not there.
