@@ -215,7 +215,7 @@ GAP_CLOSES = Claim(
 
 
 def _attention(published: Published) -> Verdict:
-    found = published.results.attention
+    found = published.functions.attention
     sizes = np.abs(found.changes)
     most, by_head, fifth = sizes[:4].max(1), sizes[:4].max(0), sizes[4].max()
     return Verdict(
