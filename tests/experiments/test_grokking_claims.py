@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import ast
+from functools import cached_property
 from pathlib import Path
 
 import nbformat
 import pytest
 
-from hdlib.experiments.grokking.claims import CLAIMS, published, shown
+from hdlib.experiments.grokking.claims import CLAIMS, Published, published, shown
+from hdlib.experiments.grokking.functions import FunctionResults, HeadFunctions
 
 CHAPTER = Path(__file__).parents[2] / "chapters" / "grokking.ipynb"
 
@@ -20,6 +22,47 @@ def test_holds(claim):
     text = claim.shown(published())
     assert "nan" not in text
     assert "Holds in the published runs" in text
+
+
+class _Random:
+    """Random directions in place of the eigenvectors."""
+
+    def shares(self, key, of=""):
+        return super().shares(key, of or "random_")  # pyright: ignore[reportAttributeAccessIssue]
+
+    def moves(self, key):
+        _, random = super().moves(key)  # pyright: ignore[reportAttributeAccessIssue]
+        return random, random
+
+
+class _RandomFunctions(_Random, FunctionResults): ...
+
+
+class _RandomHeads(_Random, HeadFunctions): ...
+
+
+class _NoEigenvectors(Published):
+    functions = cached_property(lambda self: _RandomFunctions(published().results.run))
+    heads = cached_property(lambda self: _RandomHeads(published().sweep))
+
+
+@pytest.mark.parametrize(
+    "name", ["late-frequencies", "one-head-pairs", "more-heads-differ", "causal"]
+)
+def test_of_random_directions_it_does_not_hold(name):
+    (claim,) = (claim for claim in CLAIMS if claim.name == name)
+    assert claim.decide(_NoEigenvectors()).holds is False
+    assert "DOES NOT HOLD" in claim.shown(_NoEigenvectors())
+
+
+@pytest.mark.parametrize("name", ["heads-counted", "gap-closes"])
+def test_of_another_number_of_heads_it_does_not_hold(name):
+    (claim,) = (claim for claim in CLAIMS if claim.name == name)
+    other = Published()
+    other.sweep.gaps = {
+        name: gap._replace(heads=gap.heads + 1) for name, gap in published().sweep.gaps.items()
+    }
+    assert claim.decide(other).holds is False
 
 
 def test_names_are_unique():

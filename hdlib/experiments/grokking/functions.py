@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Generic, Literal, TypeAlias, TypeVar
+from functools import cached_property
+from typing import Generic, Literal, NamedTuple, TypeAlias, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from hdlib.experiments.grokking.config import GrokkingConfig
-from hdlib.experiments.grokking.recipe import functions_name, spectrum_name
-from hdlib.experiments.grokking.spectra import DOSES, LEADING
+from hdlib.experiments.grokking.measures import attention_shifts
+from hdlib.experiments.grokking.recipe import functions_name, model_at, spectrum_name
+from hdlib.experiments.grokking.spectra import DOSES, LEADING, leading_vectors
 from hdlib.experiments.grokking.sweep import GrokkingSweep, head_name
 from hdlib.measures.functions import concentration
-from hdlib.store import Run
+from hdlib.runs import Run
+from hdlib.training import HISTORY, stored_checkpoints
 
 Array = NDArray[np.float64]
 Key = TypeVar("Key", int, str)
@@ -22,6 +25,22 @@ Directions: TypeAlias = Literal["", "rotated_", "random_"]
 """Eigenvectors, a random basis of the space they span, or random directions."""
 SINGLE = 0.5
 """An eigenvector moves one frequency where that has more than so much of the energy of J v."""
+
+
+class AttentionMoves(NamedTuple):
+    """Attention of H heads over the training pairs, as the weights move along eigenvectors.
+
+    Attributes:
+        step: checkpoint.
+        to_a: (H,), mean attention to a.
+        to_equals: (H,), mean attention to "=".
+        changes: (H + 1, H), changes of the first along the leading eigenvectors.
+    """
+
+    step: int
+    to_a: Array
+    to_equals: Array
+    changes: Array
 
 
 class _Functions(Generic[Key]):
@@ -57,6 +76,7 @@ class FunctionResults(_Functions[int]):
     """What the leading eigenvectors of a run do to its function, wherever its weights are kept.
 
     Attributes:
+        run: complete run.
         steps: checkpoints with weights.
         doses: lengths of the moves, as shares of the norm of the weights.
 
@@ -65,6 +85,7 @@ class FunctionResults(_Functions[int]):
     """
 
     def __init__(self, run: Run[GrokkingConfig]) -> None:
+        self.run = run
         self.steps = run.steps("functions")
         if not self.steps:
             raise ValueError(f"{run.path} has no functions: spectra=0; at least 1 is needed")
@@ -74,6 +95,23 @@ class FunctionResults(_Functions[int]):
     def energies(self) -> dict[str, NDArray[np.float32]]:
         """Share of each frequency in J v along each eigenvector, (12, F), at each checkpoint."""
         return {f"{step:,}": self.shares(step) for step in self.steps}
+
+    @cached_property
+    def attention(self) -> AttentionMoves:
+        """How the leading eigenvectors, one more than there are heads, move each head's attention.
+
+        At the last checkpoint with weights at which less than half of the test pairs are right, or
+        at the first one; recomputed from its weights.
+        """
+        history, config = self.run.table(HISTORY), self.run.config
+        accuracy = dict(zip(history["step"], history["test_accuracy"], strict=True))
+        kept = stored_checkpoints(self.run)
+        step = max((step for step in kept if accuracy[step] < 0.5), default=kept[0])
+        model = model_at(self.run, step)
+        vectors = leading_vectors(config, model, config.n_heads + 1)
+        to_a, changes = attention_shifts(model, config.task, vectors)
+        to_equals = model.attention(config.task.train.tokens())[2].mean(0).detach().numpy()
+        return AttentionMoves(step, to_a, to_equals, changes)
 
 
 class HeadFunctions(_Functions[str]):

@@ -27,7 +27,7 @@ def widest_by_chance(count: int) -> Array:
     """How often the widest of the first gaps of a featureless spectrum is the one below each rank.
 
     Args:
-        count: gaps that are looked at, K.
+        count: number of gaps that are looked at, K.
 
     Returns:
         (tails, K) float64; rows sum to 1.
@@ -41,8 +41,8 @@ def gap_beyond(eigenvalues: Array, heads: int) -> GapTest:
     """The gap with the highest score below the ranks of the heads, down to rank 30.
 
     Args:
-        eigenvalues: (m,), the highest of a spectrum.
-        heads: how many ranks are left out.
+        eigenvalues: (m,), highest eigenvalues of a spectrum.
+        heads: number of ranks that are left out.
     """
     last = min(LAST, len(tail_spacings(eigenvalues)))
     return gap_test(eigenvalues, nulls(), ranks=range(heads + 1, last + 1))

@@ -23,7 +23,7 @@ from hdlib.tasks.modular import ModularTask
 PROBED = 30
 """Top eigenvectors along which weights are moved, and as many random directions."""
 MOVE = 0.01
-"""How far, as a share of the norm of all weights."""
+"""Length of a move, as a share of the norm of all weights."""
 
 
 def circuit_frequencies(model: ModularTransformer) -> NDArray[np.int64]:
@@ -46,8 +46,8 @@ def circuit_measures(
     """Fourier spectra of embedding, unembedding and logits, and the progress measures.
 
     Args:
-        model: at a checkpoint.
-        task: that it learns.
+        model: network at a checkpoint; it comes back in double precision.
+        task: pairs that it learns, and their split.
         frequencies: key frequencies of the last checkpoint.
     """
     logits = grid_logits(model, task)
@@ -104,11 +104,11 @@ def responses(
     square of the dose.
 
     Args:
-        model: at a checkpoint.
-        task: that it learns.
-        frequencies: k.
+        model: network at a checkpoint; it comes back in double precision.
+        task: pairs that it learns, and their split.
+        frequencies: (K,), each taken alone.
         directions: (P, m), unit columns.
-        dose: how far, as a share of the norm of all weights.
+        dose: length of a move, as a share of the norm of all weights.
 
     Returns:
         (m, frequencies).
@@ -130,8 +130,8 @@ def attention_shifts(
     A(θ + δ) − A(θ − δ), ‖δ‖ = 0.01 ‖θ‖. The sign of a direction makes its largest change positive.
 
     Args:
-        model: at a checkpoint.
-        task: that it learns.
+        model: network at a checkpoint; it comes back in double precision.
+        task: pairs that it learns, and their split.
         directions: (P, m), unit columns.
 
     Returns:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from functools import cached_property
-from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,9 +11,9 @@ from hdlib.clustering import Dendrogram
 from hdlib.curvature import Density, adam_ceiling
 from hdlib.experiments.grokking.config import GrokkingConfig
 from hdlib.experiments.grokking.gaps import gap_beyond
-from hdlib.experiments.grokking.measures import PROBED, attention_shifts
+from hdlib.experiments.grokking.measures import PROBED
 from hdlib.experiments.grokking.recipe import measures_name, model_at, spectrum_name
-from hdlib.experiments.grokking.spectra import leading_vectors, stored_spectrum
+from hdlib.experiments.grokking.spectra import stored_spectrum
 from hdlib.measures import GapTest, Phases, phases
 from hdlib.measures.pairs import MIRRORED, OTHERS, grid_logits, pair_accuracies
 from hdlib.store import Run
@@ -23,26 +22,12 @@ from hdlib.trajectory import Trajectory
 
 Array = NDArray[np.float64]
 
+FINEST = 1e-6
+"""Finest resolution, in units of the largest eigenvalue."""
 PHASES = ("memorisation", "circuit formation", "clean-up")
 NEGATIVE = 1e-4
 """An eigenvalue below so much of the largest |λ| counts as negative: what is nearer to zero the
 quadrature cannot tell from it."""
-
-
-class AttentionMoves(NamedTuple):
-    """Attention of H heads over the training pairs, as the weights move along eigenvectors.
-
-    Attributes:
-        step: checkpoint.
-        to_a: (H,), mean attention to a.
-        to_equals: (H,), mean attention to "=".
-        changes: (H + 1, H), changes of the first along the leading eigenvectors.
-    """
-
-    step: int
-    to_a: Array
-    to_equals: Array
-    changes: Array
 
 
 class GrokkingResults:
@@ -167,6 +152,17 @@ class GrokkingResults:
         return {label: trees[self.position(step)] for label, step in self.chosen.items()}
 
     @cached_property
+    def resolutions(self) -> Array:
+        """Resolutions ε of the relative spectra, up to the largest gap of all checkpoints."""
+        return self.relative.resolutions(finest=FINEST)
+
+    @property
+    def chosen_counts(self) -> dict[str, NDArray[np.int64]]:
+        """n(ε) at the chosen checkpoints."""
+        trees = self.chosen_dendrograms.items()
+        return {label: tree.n_clusters(self.resolutions) for label, tree in trees}
+
+    @cached_property
     def _densities(self) -> list[Density]:
         return [
             Density(
@@ -257,22 +253,6 @@ class GrokkingResults:
         """Largest eigenvalue of the Hessian as Adam sees it, (S,), NaN at step 0; its ceiling."""
         values = [found.get("adam_eigenvalue", np.array([np.nan]))[0] for found in self.spectra]
         return np.array(values), adam_ceiling(self.config.lr, self.config.beta1)
-
-    @cached_property
-    def attention(self) -> AttentionMoves:
-        """How the leading eigenvectors, one more than there are heads, move each head's attention.
-
-        At the last checkpoint with weights at which less than half of the test pairs are right, or
-        at the first one; recomputed from its weights.
-        """
-        accuracy = dict(zip(self.history["step"], self.history["test_accuracy"], strict=True))
-        kept, task = stored_checkpoints(self.run), self.config.task
-        step = max((step for step in kept if accuracy[step] < 0.5), default=kept[0])
-        model = model_at(self.run, step)
-        vectors = leading_vectors(self.config, model, self.config.n_heads + 1)
-        to_a, changes = attention_shifts(model, task, vectors)
-        to_equals = model.attention(task.train.tokens())[2].mean(0).detach().numpy()
-        return AttentionMoves(step, to_a, to_equals, changes)
 
     @cached_property
     def by_phase(self) -> dict[str, list[int]]:

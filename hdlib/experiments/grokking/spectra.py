@@ -82,8 +82,8 @@ def spectrum_measures(
     """The ends of the spectrum, the quadrature for the rest, and what is measured along vectors.
 
     Args:
-        config: how, and of which task.
-        model: at a checkpoint; it comes back in double precision.
+        config: task, and settings of the search.
+        model: network at a checkpoint; it comes back in double precision.
         frequencies: key frequencies of the last checkpoint.
     """
     task, device = config.task, model.embedding.device
@@ -116,10 +116,10 @@ def adam_measures(
     """Largest eigenvalue of the Hessian as Adam sees it, and its residual.
 
     Args:
-        config: of the optimiser and the task.
-        model: at a checkpoint.
-        second_moment: of all parameters in order, (P,).
-        step: of the checkpoint, at least 1.
+        config: task, and settings of the optimiser.
+        model: network at a checkpoint.
+        second_moment: (P,), running mean of squared gradients, parameter by parameter.
+        step: training step of the checkpoint, at least 1.
     """
     diagonal = adam_diagonal(second_moment, step=step, beta1=config.beta1, beta2=config.beta2)
     seen, search = (
@@ -136,9 +136,9 @@ def function_measures(
     """Changes of the function along eigenvectors, and along two kinds of random directions.
 
     Args:
-        config: of the task and the Hessian.
-        model: at a checkpoint; it comes back in double precision.
-        frequencies: key frequencies of the last checkpoint, K.
+        config: task, and tolerance of the eigenvectors.
+        model: network at a checkpoint; it comes back in double precision.
+        frequencies: (K,), key frequencies of the last checkpoint.
 
     Returns:
         ``energy`` (12, (p − 1)/2), the share of each frequency of the class in J v over all pairs,

@@ -90,9 +90,9 @@ def lowest_table(results: GrokkingResults, count: int = 50) -> Markdown:
     return table(("phase", "checkpoints", f"λ_{count} / λ₁", *names), rows)
 
 
-def head_table(results: GrokkingResults) -> Markdown:
+def head_table(functions: FunctionResults) -> Markdown:
     """How the leading eigenvectors, one more than there are heads, move each head's attention."""
-    found = results.attention
+    found = functions.attention
     rows = [
         ("attention to a", *(f"{share:.1%}" for share in found.to_a)),
         *(
@@ -100,7 +100,7 @@ def head_table(results: GrokkingResults) -> Markdown:
             for k, row in enumerate(found.changes)
         ),
     ]
-    heads = (f"head {h + 1}" for h in range(results.config.n_heads))
+    heads = (f"head {h + 1}" for h in range(len(found.to_a)))
     return table((f"step {found.step:,}", *heads), rows)
 
 

@@ -62,7 +62,7 @@ SYMMETRY_BELOW = Claim(
     "eigenvectors lie about half in the positional embedding and half in the keys, at most "
     "checkpoints with nearly equal eigenvalues.",
     evidence="At the {sure} checkpoints where all 50 are certified, {position} of their weight is "
-    "in the positional embedding and {key} in the keys, and in the middle the fiftieth eigenvalue "
+    "in the positional embedding and {key} in the keys, and in the median the fiftieth eigenvalue "
     "is {ratio:.2f} of the lowest. A score is a product of the two, and for such a product the "
     "part of the Hessian that is not Gauss–Newton is the same for each of its 128 inner "
     "coordinates: one curvature, 128 times over.",

@@ -54,9 +54,9 @@ def published() -> Published:
 
 
 def listed(values: object, form: str) -> str:
-    """Numbers, each in a format, with commas and an "and" between them."""
+    """Numbers, each in a format, with commas and an "and" between them; "none" for none."""
     words = [f"{value:{form}}" for value in np.asarray(values).tolist()]
-    return " and ".join(filter(None, (", ".join(words[:-1]), words[-1])))
+    return " and ".join(filter(None, (", ".join(words[:-1]), *words[-1:]))) or "none"
 
 
 def two_digits(value: float) -> str:

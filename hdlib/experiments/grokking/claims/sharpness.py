@@ -87,7 +87,7 @@ ADAM_CEILING = Claim(
     name="adam-ceiling",
     says="While the network memorises, the sharpness that Adam feels hovers at its ceiling, above "
     "which training is unstable.",
-    evidence="In the middle it is {early:.2f} of the ceiling from step 500 to 4,000, more than "
+    evidence="In the median it is {early:.2f} of the ceiling from step 500 to 4,000, more than "
     "twice as high at steps {unstable}, and {end:.2f} of it at the end. From the end of "
     "memorisation on its upper and its lower decile differ by a factor of {spread:.1f}, where the "
     "plain largest eigenvalue changes by one of about {plain}.",
@@ -134,7 +134,7 @@ SLINGSHOT = Claim(
     says="Twice Adam's sharpness climbs to its ceiling or most of the way and drops; there the "
     "training loss jumps, the plain eigenvalue with it, and the test loss falls.",
     evidence="Before steps 3,100 and 4,200 it reaches {climbs} of the ceiling, and there it has "
-    "{drops}. The training loss is {jumps} times as high 200 steps after, and the test loss lower "
+    "{drops}. The training loss is {jumps} times as high 200 steps later, and the test loss lower "
     "by {falls}. Thousands of steps pass after the second before the network begins to learn the "
     "pairs that it cannot know from memory.",
     decide=_slingshots,

@@ -73,7 +73,7 @@ FOUR_APART = Claim(
     name="four-apart",
     says="From step 200 on, through memorisation and most of circuit formation, four eigenvalues "
     "stand apart from all others; in the transition their gaps close.",
-    evidence="In the middle the third is {third:.1f} times the fourth, and the fourth "
+    evidence="In the median the third is {third:.1f} times the fourth, and the fourth "
     "{fourth:.1f} times the fifth. Neither ratio is steady; both are near 1 at step {shut} alone. "
     "From step 12,000 on the third is at most {late:.2f} times the fourth.",
     decide=_four_apart,

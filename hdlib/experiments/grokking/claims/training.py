@@ -28,8 +28,8 @@ def _late(published: Published) -> Verdict:
 LATE = Claim(
     name="late",
     says="The network memorises early and generalises late, in three phases that rules find.",
-    evidence="More than 99% of the training pairs are right at step {memorised:,}, more than half of "
-    "the test pairs at step {half:,}, and {final:.1%} of them at the end. Memorisation, circuit "
+    evidence="More than 99% of the training pairs are right at step {memorised:,}, more than half "
+    "of the test pairs at step {half:,}, and {final:.1%} of them at the end. Memorisation, circuit "
     "formation and clean-up end at steps {ends}.",
     decide=_late,
     seeds=1,
@@ -63,7 +63,7 @@ def _early_circuit(published: Published) -> Verdict:
 
 EARLY_CIRCUIT = Claim(
     name="early-circuit",
-    says="The circuit is no sudden event: it grows long before the test accuracy shows it.",
+    says="The circuit grows long before the test accuracy shows it.",
     evidence="The restricted loss is half of what it was at first at step {half:,}, with a test "
     "loss {rise:.1f} times that of the start and {right_half:.1%} of the test pairs right; it is "
     "below 0.2 at step {small:,}, with {right_small:.1%} right.",
