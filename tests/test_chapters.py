@@ -55,8 +55,9 @@ def execute(chapter: str, folder: Path, **parameters: object) -> nbformat.Notebo
     )
 
 
-def test_every_chapter_has_small_parameters():
-    assert {path.stem for path in CHAPTERS.glob("*.ipynb")} == set(SMALL)
+def test_every_experiment_has_a_chapter_and_small_parameters():
+    assert set(SMALL) == set(EXPERIMENTS)
+    assert set(SMALL) <= {path.stem for path in CHAPTERS.glob("*.ipynb")}
 
 
 @pytest.mark.parametrize("chapter", SMALL)

@@ -6,6 +6,7 @@ import ast
 import json
 import re
 from collections.abc import Iterator
+from importlib import import_module
 from pathlib import Path
 
 import nbformat
@@ -14,6 +15,7 @@ from nbformat.v4 import new_code_cell, new_notebook, new_output
 
 from hdlib.book.cells import cell_options, read_notebook
 from hdlib.book.site import page_paths, read_outline
+from hdlib.experiments.registry import EXPERIMENTS
 
 from .conftest import PNG, ROOT, sound_chapter
 
@@ -125,7 +127,7 @@ def wrong_parameters(notebook: nbformat.NotebookNode) -> Iterator[str]:
 # --- the book
 
 CHAPTERS = sorted((ROOT / "chapters").glob("*.ipynb"))
-CHECKS = [folded_options, broken_words, wrong_code_cells, wrong_figures, wrong_parameters]
+CHECKS = [folded_options, broken_words, wrong_code_cells, wrong_figures]
 
 
 def test_the_outline_names_every_chapter_and_nothing_else():
@@ -139,12 +141,24 @@ def test_chapter(chapter, check):
     assert list(check(read_notebook(chapter))) == []
 
 
+@pytest.mark.parametrize("name", EXPERIMENTS)
+def test_chapter_of_an_experiment_has_parameters(name):
+    assert list(wrong_parameters(read_notebook(ROOT / "chapters" / f"{name}.ipynb"))) == []
+
+
+@pytest.mark.parametrize("name", EXPERIMENTS)
+def test_the_ledger_has_every_claim_of_an_experiment(name):
+    ledger = read_notebook(ROOT / "chapters" / "ledger.ipynb")
+    texts = [out.data.get("text/markdown") for cell in ledger.cells for out in shown(cell)]
+    assert str(import_module(f"hdlib.experiments.{name}.claims").shown()) in texts
+
+
 # --- the checks
 
 
 def test_checks_pass_on_a_sound_book(book):
     assert list(wrong_outline(book)) == []
-    for check in CHECKS:
+    for check in [*CHECKS, wrong_parameters]:
         assert list(check(sound_chapter())) == []
 
 
@@ -189,7 +203,7 @@ def test_outline_checks_find_what_is_wrong(book):
 def test_checks_find_what_is_wrong(source, change, message):
     notebook = sound_chapter()
     notebook.cells.append(new_code_cell(source, **({"execution_count": 9} | change)))
-    wrong = [sentence for check in CHECKS for sentence in check(notebook)]
+    wrong = [sentence for check in [*CHECKS, wrong_parameters] for sentence in check(notebook)]
     assert any(message in sentence for sentence in wrong), wrong
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from functools import cached_property
 from itertools import product
+from pathlib import Path
 
 import nbformat
 import numpy as np
@@ -17,7 +18,8 @@ from hdlib.experiments.fiedler.parts import part_linkages
 from hdlib.experiments.fiedler.planted import scores
 from hdlib.experiments.fiedler.recipe import parts_name
 from hdlib.experiments.fiedler.results import FiedlerResults, Published, published
-from tests.book.conftest import ROOT
+
+CHAPTER = Path(__file__).parents[2] / "chapters" / "fiedler.ipynb"
 
 
 @pytest.mark.parametrize("claim", CLAIMS, ids=lambda claim: claim.name)
@@ -27,7 +29,7 @@ def test_it_holds(claim: Claim[Published]):
 
 
 def test_every_claim_is_shown_in_the_chapter_once():
-    chapter = nbformat.read(ROOT / "chapters" / "fiedler.ipynb", as_version=4)
+    chapter = nbformat.read(CHAPTER, as_version=4)
     code = [cell.source for cell in chapter.cells if cell.cell_type == "code"]
     names = [
         name

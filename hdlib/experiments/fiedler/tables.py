@@ -86,7 +86,11 @@ def agreement_table(results: FiedlerResults) -> Markdown:
 
 
 def seed_table(runs: Sequence[FiedlerResults]) -> Markdown:
-    """Modules, and their agreement with the labels, at the checkpoints of the last run."""
+    """Modules, and their agreement with the labels, by checkpoint.
+
+    Args:
+        runs: results of which the last has the first checkpoints of all others.
+    """
     names = list(runs[0].label_agreement)
     rows = [
         (
