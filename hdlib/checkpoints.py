@@ -18,9 +18,9 @@ from hdlib.clustering import at_step
 from hdlib.curvature import HessianOperator, Spectrum, hessian, spectrum
 from hdlib.curvature.inputs.copies import copied
 from hdlib.curvature.inputs.data import Data, batches
-from hdlib.loss import Loss
 from hdlib.curvature.memory import announce
 from hdlib.curvature.progress import progress
+from hdlib.loss import Loss
 from hdlib.trajectory import Trajectory
 
 Weights: TypeAlias = Mapping[str, Any] | str | PathLike[str]

@@ -71,6 +71,10 @@ class ArrayStage(Stage):
         self._agreement = agreement
         self._at_once = at_once
 
+    def steps(self, run: Run[Any]) -> list[int]:
+        """Checkpoints among the items that the config asks for, ascending."""
+        return sorted(item for item in self.items(run) if isinstance(item, int))
+
     def missing(self, run: Run[Any]) -> list[str]:
         return [file_name(item) for item in self.items(run) if not self._holds(run, item)]
 

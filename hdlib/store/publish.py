@@ -52,4 +52,3 @@ def publish(run: Run[Any], *, root: Path = PUBLISHED) -> list[Path]:
         folders.append(folder.path)
     record(Run(run.config, run.stages, [root]))
     return folders
-

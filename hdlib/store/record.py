@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Any
 
 from hdlib.atomic import write_atomically
-from hdlib.store.config import Config
 from hdlib.store.folder import DamagedRunError
 from hdlib.store.formats import canonical
 from hdlib.store.run import Run
@@ -18,7 +17,7 @@ LARGEST = 100_000
 """Bytes of a record; a larger file is none."""
 
 
-def record(run: Run[Config]) -> None:
+def record(run: Run[Any]) -> None:
     """Keep the config of a run, unless it is kept already."""
     name = Path(run.config.experiment, "runs", f"{run.key}.json")
     fields = run.config.model_dump()

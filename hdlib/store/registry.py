@@ -77,7 +77,9 @@ class Registry:
         if name in self._experiments:
             return self[name].open(self[name].config())
         runs = {f"{run.config.experiment}/{run.key}": run for run in self.runs()}
-        fitting = [key for key in runs if key.startswith(name) or key.split("/")[1].startswith(name)]
+        fitting = [
+            key for key in runs if key.startswith(name) or key.split("/")[1].startswith(name)
+        ]
         if len(fitting) != 1:
             known = ", ".join(sorted(runs)) or "none"
             raise ValueError(f"{name!r} fits {len(fitting)} runs; there are: {known}")

@@ -108,6 +108,11 @@ class Run(Generic[C]):
         except formats.FormatError as error:
             raise DamagedRunError(f"{self.stored(stage).where(name)}: {error}") from error
 
+    def timings(self, stage: Stage, item: Item) -> dict[str, float]:
+        """Wall times that were measured while an item was computed, in seconds."""
+        entry = self.stored(stage).entry(file_name(item))
+        return dict(entry.timings) if entry else {}
+
     def tensors(self, stage: Stage, name: str) -> dict[str, Tensor]:
         """The tensors of a file; raises as `arrays` does."""
         try:

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from hdlib.experiments.fiedler_figures import mixtures
+from hdlib.experiments.fiedler.figures import mixtures
 
 from .drawn import png, xs, ys
 

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from matplotlib.colors import SymLogNorm
 
-from hdlib.experiments.grokking_figures import (
+from hdlib.experiments.grokking.figures import (
     adam_sharpness,
     dose_series,
     frequency_overlap,

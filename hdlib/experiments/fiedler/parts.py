@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from sklearn.metrics import adjusted_rand_score
 
 from hdlib.experiments.fiedler.measures import RATIOS
-from hdlib.experiments.fiedler.recipe import mixtures_name, parts_name
+from hdlib.experiments.fiedler.recipe import MIXTURES, PARTS
 from hdlib.experiments.fiedler.results import FiedlerResults
 from hdlib.experiments.fiedler.trees import as_linkage
 
@@ -17,7 +17,7 @@ Array = NDArray[np.float64]
 Curve = tuple[Array, Array]
 
 OWN = "the network’s own"
-PARTS = {"G": "gauss_newton", "R": "residual"}
+NAMES = {"G": "gauss_newton", "R": "residual"}
 
 
 def part_agreement(results: FiedlerResults) -> dict[str, dict[str, Array]]:
@@ -28,22 +28,22 @@ def part_agreement(results: FiedlerResults) -> dict[str, dict[str, Array]]:
         the parts are stored, `FiedlerConfig.parts`.
     """
     steps = results.run.config.parts
-    stored = [results.run.arrays(parts_name(step)) for step in steps]
+    stored = [results.run.arrays(PARTS, step) for step in steps]
     at = np.searchsorted(results.steps, steps)
     cuts = {"H": [results.modules[i] for i in at]}
-    cuts |= {part: [arrays[name] for arrays in stored] for part, name in PARTS.items()}
+    cuts |= {part: [arrays[name] for arrays in stored] for part, name in NAMES.items()}
     return {part: results.with_labels(found, results.compared) for part, found in cuts.items()}
 
 
 def likeness(results: FiedlerResults) -> dict[str, Array]:
     """Adjusted Rand index of the modules of H and those of G and of R, (2,): first and last."""
     ends = results.run.config.ends
-    stored = {step: results.run.arrays(parts_name(step)) for step in ends}
+    stored = {step: results.run.arrays(PARTS, step) for step in ends}
     return {
         part: np.array(
             [adjusted_rand_score(stored[t][name], results.modules[results.at(t)]) for t in ends]
         )
-        for part, name in PARTS.items()
+        for part, name in NAMES.items()
     }
 
 
@@ -51,11 +51,11 @@ def part_linkages(results: FiedlerResults) -> dict[str, Array]:
     """Linkages of the trees of H, G and R, each at the first and then at the last checkpoint."""
     ends = {}
     for step in results.run.config.ends:
-        arrays = results.run.arrays(parts_name(step))
+        arrays = results.run.arrays(PARTS, step)
         ends[f"step {step:,}"] = {
             "H": results.trees[results.at(step)].linkage,
-            "Gauss–Newton": as_linkage(arrays, f"{PARTS['G']}_"),
-            "residual": as_linkage(arrays, f"{PARTS['R']}_"),
+            "Gauss–Newton": as_linkage(arrays, f"{NAMES['G']}_"),
+            "residual": as_linkage(arrays, f"{NAMES['R']}_"),
         }
     titles = ("H", "Gauss–Newton", "residual")
     return {f"{end}: {title}": ends[end][title] for title in titles for end in ends}
@@ -63,10 +63,10 @@ def part_linkages(results: FiedlerResults) -> dict[str, Array]:
 
 def totals(results: FiedlerResults) -> dict[str, Array]:
     """Sum of all couplings of each part, Σ|G| and Σ|R| off the diagonal, (C,) at the same."""
-    stored = [results.run.arrays(parts_name(step)) for step in results.run.config.parts]
+    stored = [results.run.arrays(PARTS, step) for step in results.run.config.parts]
     return {
         part: np.array([float(arrays[f"{name}_total"]) for arrays in stored])
-        for part, name in PARTS.items()
+        for part, name in NAMES.items()
     }
 
 
@@ -83,19 +83,19 @@ def mixture_agreement(results: FiedlerResults, step: int) -> dict[str, Array]:
         results: of a run.
         step: its first or its last checkpoint.
     """
-    mixed = results.run.arrays(mixtures_name(step))["mixed"]
+    mixed = results.run.arrays(MIXTURES, step)["mixed"]
     return results.with_labels(list(mixed), results.compared)
 
 
 def shuffled_agreement(results: FiedlerResults) -> dict[str, Array]:
     """Agreement with units and classes of the modules of G + R′, labels shuffled, at both ends."""
-    stored = [results.run.arrays(mixtures_name(step)) for step in results.run.config.ends]
+    stored = [results.run.arrays(MIXTURES, step) for step in results.run.config.ends]
     return results.with_labels([arrays["shuffled"] for arrays in stored], results.compared)
 
 
 def shuffled_totals(results: FiedlerResults) -> Array:
     """Σ|R′| off the diagonal, the labels shuffled, (2,) at the first and the last checkpoint."""
-    stored = [results.run.arrays(mixtures_name(step)) for step in results.run.config.ends]
+    stored = [results.run.arrays(MIXTURES, step) for step in results.run.config.ends]
     return np.array([float(arrays["shuffled_total"]) for arrays in stored])
 
 

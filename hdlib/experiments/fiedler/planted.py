@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import numpy as np
 from numpy.typing import NDArray
 
-from hdlib.experiments.fiedler.config import FiedlerConfig
-from hdlib.store import Run
-
 Array = NDArray[np.float64]
 
-RECOVERY = "recovery.safetensors"
 PARTITIONS = (
     (50, 50),
     (30, 30, 30, 30),
@@ -26,12 +24,17 @@ EQUAL = np.array([len(set(sizes)) == 1 for sizes in PARTITIONS])
 KINDS = {"all": EQUAL | True, "equal": EQUAL, "unequal": ~EQUAL}
 
 
-def scores(run: Run[FiedlerConfig], kind: str) -> dict[str, Array]:
+def scores(recovered: Mapping[str, NDArray], kind: str) -> dict[str, Array]:
     """Mean adjusted Rand index over the partitions of a kind, for each method (noises, seeds).
 
-    With "difference", what the tree is ahead of spectral clustering on the same planted Hessians.
+    Args:
+        recovered: adjusted Rand indices (partitions, noises, seeds) of each method.
+        kind: key of `KINDS`.
+
+    Returns:
+        With "difference", what the tree is ahead of spectral clustering on the same Hessians.
     """
-    found = {name: values[KINDS[kind]].mean(0) for name, values in run.arrays(RECOVERY).items()}
+    found = {name: values[KINDS[kind]].mean(0) for name, values in recovered.items()}
     return found | {"difference": found[TREE] - found[OTHER]}
 
 

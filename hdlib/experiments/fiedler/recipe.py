@@ -64,8 +64,8 @@ def stored_tree(run: FiedlerRun, step: int, prefix: str = "") -> FiedlerTree:
 def _trees(run: FiedlerRun, step: int) -> Arrays:
     """Our tree, that of the original work, and the cuts of the null.
 
-    Ours is normalised and cut where the normalised cut is least; the original's is combinatorial and
-    cut at the median. In the null, couplings are permuted within the blocks of layers.
+    Ours is normalised and cut where the normalised cut is least; the original's is combinatorial,
+    and cut at the median. In the null, couplings are permuted within the blocks of layers.
     """
     matrix, layers = _hessian(run, step), list(parameter_layers(model_at(run, step)).values())
     tree = fiedler_tree(matrix)
@@ -191,7 +191,7 @@ EIGENVALUES = ArrayStage(
     "fiedler/eigenvalues",
     fields=HESSIAN,
     needs=(TRAINING,),
-    items=lambda run: run.config.checkpoints[-1:],
+    items=lambda run: run.config.parts,
     sources=weights_at,
     compute=_eigenvalues,
     agreement=agreement(eigenvalues=1e-9),

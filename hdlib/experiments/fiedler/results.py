@@ -12,10 +12,10 @@ from numpy.typing import NDArray
 from sklearn.metrics import adjusted_rand_score
 
 from hdlib.experiments.fiedler.config import SECOND, FiedlerConfig
+from hdlib.experiments.fiedler.recipe import run
 from hdlib.experiments.fiedler.stored import StoredTrees
 from hdlib.experiments.fiedler.trees import CLUSTERS
 from hdlib.measures import binned_shares
-from hdlib.runs import PUBLISHED, Run
 
 Array = NDArray[np.float64]
 IntArray = NDArray[np.int64]
@@ -215,6 +215,4 @@ class Published:
 @cache
 def published() -> Published:
     """Results of the published runs, read when they are first asked for."""
-    return Published(
-        *(FiedlerResults(Run(config, PUBLISHED)) for config in (FiedlerConfig(), SECOND))
-    )
+    return Published(*(FiedlerResults(run(config)) for config in (FiedlerConfig(), SECOND)))

@@ -11,13 +11,15 @@ from hdlib.clustering import FiedlerTree
 from hdlib.curvature import ParameterLabels, parameter_labels
 from hdlib.experiments.fiedler.config import FiedlerConfig
 from hdlib.experiments.fiedler.recipe import (
-    couplings_name,
-    samples_name,
-    trained_run,
-    tree_name,
+    COUPLINGS,
+    EIGENVALUES,
+    PLANTED,
+    RECOVERY,
+    SAMPLES,
+    TREES,
 )
 from hdlib.experiments.fiedler.trees import as_tree
-from hdlib.experiments.mnist import model_at, spectrum_name
+from hdlib.experiments.lenet import model_at
 from hdlib.store import Run
 
 Array = NDArray[np.float64]
@@ -31,7 +33,6 @@ class StoredTrees:
 
     Attributes:
         run: the run.
-        trained: the MNIST run that it is of.
         steps: (T,) int64.
         labels: what each parameter is.
         trees: T trees.
@@ -39,10 +40,9 @@ class StoredTrees:
 
     def __init__(self, run: Run[FiedlerConfig]) -> None:
         self.run = run
-        self.trained = trained_run(run)
         self.steps = np.array(run.config.checkpoints)
-        self.labels: ParameterLabels = parameter_labels(model_at(self.trained, 0))
-        self._arrays = [run.arrays(tree_name(step)) for step in run.config.checkpoints]
+        self.labels: ParameterLabels = parameter_labels(model_at(self.run, 0))
+        self._arrays = [run.arrays(TREES, step) for step in run.config.checkpoints]
         self.trees = [as_tree(arrays) for arrays in self._arrays]
 
     def at(self, step: int) -> int:
@@ -63,10 +63,14 @@ class StoredTrees:
         """The checkpoints shown in detail: label → position among the checkpoints."""
         return {f"step {step:,}": self.at(step) for step in self.run.config.chosen}
 
+    def eigenvalues(self, step: int) -> Array:
+        """(n,) spectrum of the Hessian at a checkpoint whose parts have trees, ascending."""
+        return self.run.arrays(EIGENVALUES, step)["eigenvalues"]
+
     @property
     def last_eigenvalues(self) -> Array:
         """(n,) spectrum of the last checkpoint."""
-        return self.trained.arrays(spectrum_name(int(self.steps[-1])))["eigenvalues"]
+        return self.eigenvalues(int(self.steps[-1]))
 
     @cached_property
     def originals(self) -> dict[str, FiedlerTree]:
@@ -119,16 +123,21 @@ class StoredTrees:
 
     def sample_modules(self, position: int) -> IntArray:
         """Modules from other Hessian samples at a chosen checkpoint, (draws, n)."""
-        return self.run.arrays(samples_name(int(self.steps[position])))["cuts"][:, 0]
+        return self.run.arrays(SAMPLES, int(self.steps[position]))["cuts"][:, 0]
 
     def couplings(self, step: int) -> dict[str, Array]:
         """Mean couplings at the first or the last checkpoint, (b, b), in two orders."""
-        return self.run.arrays(couplings_name(step))
+        return self.run.arrays(COUPLINGS, step)
+
+    @property
+    def recovery(self) -> dict[str, NDArray]:
+        """How well planted blocks are found, by each method (partitions, noises, seeds)."""
+        return self.run.arrays(RECOVERY, PLANTED)
 
     def filters(self, layer: str) -> dict[str, Array]:
         """Weights of a convolution at the chosen checkpoints, (O, C, h, w)."""
         return {
-            label: model_at(self.trained, int(self.steps[i]))
+            label: model_at(self.run, int(self.steps[i]))
             .get_parameter(f"{layer}.weight")
             .detach()
             .numpy()

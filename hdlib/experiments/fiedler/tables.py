@@ -8,7 +8,7 @@ import numpy as np
 
 from hdlib.display import Markdown, table
 from hdlib.experiments.fiedler.parts import (
-    PARTS,
+    NAMES,
     part_agreement,
     ratios,
     shuffled_agreement,
@@ -25,7 +25,7 @@ from hdlib.experiments.fiedler.planted import (
     standard_error,
 )
 from hdlib.experiments.fiedler.results import FiedlerResults
-from hdlib.training import HISTORY
+from hdlib.experiments.lenet import TRAINING
 
 LARGEST = 10
 """Modules described one by one."""
@@ -35,7 +35,7 @@ SPLITS = 8
 
 def summary_table(results: FiedlerResults) -> Markdown:
     """The chosen checkpoints at a glance."""
-    history = results.trained.table(HISTORY)
+    history = TRAINING.history(results.run)
     accuracy = dict(zip(history["step"].tolist(), history["test_accuracy"].tolist(), strict=True))
     rows = [
         (
@@ -109,14 +109,14 @@ def seed_table(runs: Sequence[FiedlerResults]) -> Markdown:
 
 def parts_table(runs: Sequence[FiedlerResults]) -> Markdown:
     """The mixture, and the agreement of the modules of H and of each part, by checkpoint."""
-    columns = [(part, name) for name in runs[0].compared for part in ("H", *PARTS)]
+    columns = [(part, name) for name in runs[0].compared for part in ("H", *NAMES)]
     sums = ("Σ|G|", "Σ|R|", "Σ|R| / Σ|G|")
     header = ("seed", "step", *sums, *(f"{name}, {part}" for part, name in columns))
     rows = []
     for results in runs:
         found, size, share = part_agreement(results), totals(results), ratios(results)
         for i, step in enumerate(results.run.config.parts):
-            sizes = (f"{size[part][i]:,.0f}" for part in PARTS)
+            sizes = (f"{size[part][i]:,.0f}" for part in NAMES)
             cells = (index(found[part][name][i]) for part, name in columns)
             seed = results.run.config.seed
             rows.append((seed, f"{step:,}", *sizes, f"{share[i]:.3f}", *cells))
@@ -161,7 +161,7 @@ def recovery_table(results: FiedlerResults) -> Markdown:
     }
     rows = []
     for kind in KINDS:
-        found = scores(results.run, kind)
+        found = scores(results.recovery, kind)
         for i, noise in enumerate(NOISES):
             values = (found[name][i] for name in names)
             cells = (f"{round(v.mean(), 3) + 0.0:.3f} ± {standard_error(v):.3f}" for v in values)

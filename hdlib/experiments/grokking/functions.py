@@ -11,12 +11,11 @@ from numpy.typing import NDArray
 
 from hdlib.experiments.grokking.config import GrokkingConfig
 from hdlib.experiments.grokking.measures import attention_shifts
-from hdlib.experiments.grokking.recipe import functions_name, model_at, spectrum_name
+from hdlib.experiments.grokking.recipe import FUNCTIONS, SPECTRA, TRAINING, model_at
 from hdlib.experiments.grokking.spectra import DOSES, LEADING, leading_vectors
 from hdlib.experiments.grokking.sweep import GrokkingSweep, head_name
 from hdlib.measures.functions import concentration
-from hdlib.runs import Run
-from hdlib.training import HISTORY, stored_checkpoints
+from hdlib.store import Run
 
 Array = NDArray[np.float64]
 Key = TypeVar("Key", int, str)
@@ -86,10 +85,10 @@ class FunctionResults(_Functions[int]):
 
     def __init__(self, run: Run[GrokkingConfig]) -> None:
         self.run = run
-        self.steps = run.steps("functions")
+        self.steps = FUNCTIONS.steps(run)
         if not self.steps:
-            raise ValueError(f"{run.path} has no functions: spectra=0; at least 1 is needed")
-        super().__init__({step: run.arrays(functions_name(step)) for step in self.steps})
+            raise ValueError("the run has no functions: spectra=0; at least 1 is needed")
+        super().__init__({step: run.arrays(FUNCTIONS, step) for step in self.steps})
 
     @property
     def energies(self) -> dict[str, NDArray[np.float32]]:
@@ -103,9 +102,9 @@ class FunctionResults(_Functions[int]):
         At the last checkpoint with weights at which less than half of the test pairs are right, or
         at the first one; recomputed from its weights.
         """
-        history, config = self.run.table(HISTORY), self.run.config
+        history, config = TRAINING.history(self.run), self.run.config
         accuracy = dict(zip(history["step"], history["test_accuracy"], strict=True))
-        kept = stored_checkpoints(self.run)
+        kept = TRAINING.with_weights(self.run)
         step = max((step for step in kept if accuracy[step] < 0.5), default=kept[0])
         model = model_at(self.run, step)
         vectors = leading_vectors(config, model, config.n_heads + 1)
@@ -127,7 +126,7 @@ class HeadFunctions(_Functions[str]):
         self.names = list(self._runs)
         super().__init__(
             {
-                name: found.arrays(functions_name(found.config.n_steps))
+                name: found.arrays(FUNCTIONS, found.config.n_steps)
                 for name, found in self._runs.items()
             }
         )
@@ -148,7 +147,7 @@ class HeadFunctions(_Functions[str]):
             Those with the same frequency, and those with different ones, of the 12 leading.
         """
         found = self._runs[name]
-        values = found.arrays(spectrum_name(found.config.n_steps))["eigenvalues"][::-1][:LEADING]
+        values = found.arrays(SPECTRA, found.config.n_steps)["eigenvalues"][::-1][:LEADING]
         spacings = np.arange(1.0, LEADING) * np.log(values[:-1] / values[1:])
         energy = self.shares(name)
         single, frequency = energy.max(1) > SINGLE, energy.argmax(1)

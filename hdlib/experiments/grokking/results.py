@@ -12,12 +12,11 @@ from hdlib.curvature import Density, adam_ceiling
 from hdlib.experiments.grokking.config import GrokkingConfig
 from hdlib.experiments.grokking.gaps import gap_beyond
 from hdlib.experiments.grokking.measures import PROBED
-from hdlib.experiments.grokking.recipe import measures_name, model_at, spectrum_name
+from hdlib.experiments.grokking.recipe import ADAM, MEASURES, SPECTRA, TRAINING, model_at
 from hdlib.experiments.grokking.spectra import stored_spectrum
 from hdlib.measures import GapTest, Phases, phases
 from hdlib.measures.pairs import MIRRORED, OTHERS, grid_logits, pair_accuracies
 from hdlib.store import Run
-from hdlib.training import HISTORY, stored_checkpoints
 from hdlib.trajectory import Trajectory
 
 Array = NDArray[np.float64]
@@ -46,10 +45,10 @@ class GrokkingResults:
     def __init__(self, run: Run[GrokkingConfig]) -> None:
         self.run = run
         self.config = run.config
-        self.steps = np.array(run.steps("measures"))
-        self.spectrum_steps = np.array(run.steps("spectra"))
-        self._measures = [run.arrays(measures_name(int(step))) for step in self.steps]
-        self.spectra = [run.arrays(spectrum_name(int(step))) for step in self.spectrum_steps]
+        self.steps = np.array(MEASURES.steps(run))
+        self.spectrum_steps = np.array(SPECTRA.steps(run), dtype=np.int64)
+        self._measures = [run.arrays(MEASURES, int(step)) for step in self.steps]
+        self.spectra = [run.arrays(SPECTRA, int(step)) for step in self.spectrum_steps]
 
     def measure(self, key: str) -> NDArray:
         """A measure of the circuit at every checkpoint, (T, …)."""
@@ -58,7 +57,7 @@ class GrokkingResults:
     @cached_property
     def history(self) -> dict[str, NDArray]:
         """Columns of the training history."""
-        return self.run.table(HISTORY)
+        return TRAINING.history(self.run)
 
     @property
     def frequencies(self) -> list[int]:
@@ -86,7 +85,7 @@ class GrokkingResults:
     @cached_property
     def pairs(self) -> dict[str, NDArray]:
         """Accuracy on mirrored and on other test pairs, at the checkpoints with weights."""
-        steps, task = stored_checkpoints(self.run), self.config.task
+        steps, task = TRAINING.with_weights(self.run), self.config.task
         found = [pair_accuracies(grid_logits(model_at(self.run, s), task), task) for s in steps]
         return {"step": np.array(steps)} | {
             key: np.array([at[key] for at in found]) for key in (MIRRORED, OTHERS)
@@ -251,7 +250,11 @@ class GrokkingResults:
     @property
     def adam(self) -> tuple[Array, float]:
         """Largest eigenvalue of the Hessian as Adam sees it, (S,), NaN at step 0; its ceiling."""
-        values = [found.get("adam_eigenvalue", np.array([np.nan]))[0] for found in self.spectra]
+        known = {step: self.run.arrays(ADAM, step) for step in ADAM.steps(self.run)}
+        values = [
+            known[step]["adam_eigenvalue"][0] if step in known else np.nan
+            for step in self.spectrum_steps.tolist()
+        ]
         return np.array(values), adam_ceiling(self.config.lr, self.config.beta1)
 
     @cached_property

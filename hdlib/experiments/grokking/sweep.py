@@ -10,19 +10,18 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hdlib.experiments.grokking.config import GrokkingConfig
-from hdlib.experiments.grokking.recipe import measures_name, model_at, run, spectrum_name
+from hdlib.experiments.grokking.recipe import MEASURES, SPECTRA, TRAINING, model_at, run
 from hdlib.experiments.grokking.spectra import LEADING
 from hdlib.measures.pairs import MIRRORED, OTHERS, grid_logits, pair_accuracies
 from hdlib.store import Run
-from hdlib.training import HISTORY, stored_checkpoints
 
 SEEDS = (0, 1, 2)
-SPECTRA = 9
+WITH_SPECTRUM = 9
 """Checkpoints with a spectrum, of all runs but the chapter's, which has more."""
 LEARNT = 0.95
 """Test accuracy from which a network counts as having generalised."""
 _with_ends = partial(
-    GrokkingConfig, spectra=SPECTRA, eigenpairs=30, max_products=400, stored_weights=1
+    GrokkingConfig, spectra=WITH_SPECTRUM, eigenpairs=30, max_products=400, stored_weights=1
 )
 _without_spectra = partial(GrokkingConfig, spectra=0, stored_weights=1)
 
@@ -178,8 +177,8 @@ class GrokkingSweep:
 
 def leading_eigenvalues(found: Run[GrokkingConfig]) -> tuple[NDArray, NDArray]:
     """Steps of a run's checkpoints with a spectrum, (T,), and (T, LEADING + 1) eigenvalues."""
-    steps = found.steps("spectra")
-    tops = [found.arrays(spectrum_name(step))["eigenvalues"][::-1] for step in steps]
+    steps = SPECTRA.steps(found)
+    tops = [found.arrays(SPECTRA, step)["eigenvalues"][::-1] for step in steps]
     return np.array(steps), np.stack([top[: LEADING + 1] for top in tops])
 
 
@@ -203,15 +202,15 @@ def head_name(found: Run[GrokkingConfig]) -> str:
 
 
 def _accuracy(found: Run[GrokkingConfig]) -> tuple[NDArray, NDArray]:
-    history = found.table(HISTORY)
+    history = TRAINING.history(found)
     return history["step"], history["test_accuracy"]
 
 
 def _outcome(found: Run[GrokkingConfig]) -> Outcome:
     steps, accuracy = _accuracy(found)
     above = np.flatnonzero(accuracy >= LEARNT)
-    last = stored_checkpoints(found)[-1]
-    measured, task = found.arrays(measures_name(last)), found.config.task
+    last = TRAINING.checkpoints(found)[-1]
+    measured, task = found.arrays(MEASURES, last), found.config.task
     pairs = pair_accuracies(grid_logits(model_at(found, last), task), task)
     return Outcome(
         int(steps[-1]),

@@ -236,6 +236,7 @@ def certificate_table(results: GrokkingResults) -> Markdown:
 
 def cost_table(results: GrokkingResults) -> Markdown:
     """Wall time of the run's stages."""
-    seconds = results.run.manifest["seconds"]
-    rows = [(stage, f"{time / 60:,.1f} min") for stage, time in seconds.items()]
+    run = results.run
+    seconds = {stage.name.partition("/")[2]: run.stored(stage).seconds for stage in run.stages}
+    rows = [(stage, f"{time / 60:,.1f} min") for stage, time in seconds.items() if time]
     return table(("stage", "wall time"), rows)

@@ -9,14 +9,13 @@ from numpy.typing import NDArray
 
 from hdlib.curvature import Spectrum, parameter_layers
 from hdlib.curvature.decomposition import TOLERANCE
-from hdlib.experiments.lenet import log_spaced
+from hdlib.experiments.lenet import TRAINING, log_spaced, model_at
 from hdlib.experiments.mnist.config import SECOND, MnistConfig
 from hdlib.experiments.mnist.gaps import CLASSES, predicted, searched
-from hdlib.experiments.mnist.recipe import model_at, run, spectrum_name
+from hdlib.experiments.mnist.recipe import SPECTRA, run
 from hdlib.experiments.mnist.samples import SampleResults
 from hdlib.measures import GapTest, spectral_summary
 from hdlib.store import Run
-from hdlib.training import HISTORY, checkpoint_name
 from hdlib.trajectory import Trajectory
 
 Array = NDArray[np.float64]
@@ -60,7 +59,7 @@ class MnistResults:
     def __init__(self, run: Run[MnistConfig]) -> None:
         self.run = run
         self.steps = np.array(run.config.checkpoints)
-        self._stored = [run.arrays(spectrum_name(step)) for step in run.config.checkpoints]
+        self._stored = [run.arrays(SPECTRA, step) for step in run.config.checkpoints]
         self._last_model = model_at(run, run.config.checkpoints[-1])
 
     def at(self, step: int) -> int:
@@ -82,7 +81,7 @@ class MnistResults:
     @cached_property
     def history(self) -> dict[str, NDArray]:
         """Columns of the training history."""
-        return self.run.table(HISTORY)
+        return TRAINING.history(self.run)
 
     def logged(self, key: str, step: int) -> float:
         """A column of the training history at a step that was logged."""
@@ -107,7 +106,7 @@ class MnistResults:
     def chosen_filters(self) -> dict[str, NDArray]:
         """First-layer filters at the chosen checkpoints, (O, 1, 5, 5)."""
         return {
-            label: self.run.arrays(checkpoint_name(int(self.steps[i])))["conv1.weight"]
+            label: TRAINING.weights(self.run, int(self.steps[i]))["conv1.weight"].numpy()
             for label, i in self.chosen.items()
         }
 

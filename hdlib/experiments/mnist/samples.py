@@ -9,9 +9,9 @@ from numpy.typing import NDArray
 
 from hdlib.experiments.mnist.config import MnistConfig
 from hdlib.experiments.mnist.gaps import CLASSES, searched
-from hdlib.experiments.mnist.recipe import draws_name, sweep_name
+from hdlib.experiments.mnist.recipe import DRAWS, SWEEP
 from hdlib.measures import spectral_summary
-from hdlib.runs import Run
+from hdlib.store import Run
 
 Array = NDArray[np.float64]
 
@@ -55,7 +55,7 @@ class SampleResults:
         if not config.sweep_steps:
             raise ValueError("this run has no sample sweep: sweep_checkpoints=0; at least 1 needed")
         return [
-            [self.run.arrays(sweep_name(step, n)) for n in config.sweep_sizes]
+            [self.run.arrays(SWEEP, (step, n)) for n in config.sweep_sizes]
             for step in config.sweep_steps
         ]
 
@@ -104,7 +104,7 @@ class SampleResults:
         config = self.run.config
         if not config.draws:
             raise ValueError("this run has no draws: draws=0; at least 1 is needed")
-        spectra = self.run.arrays(draws_name(config.checkpoints[-1]))["eigenvalues"]
+        spectra = self.run.arrays(DRAWS, config.checkpoints[-1])["eigenvalues"]
         rows = [headline(eigenvalues) for eigenvalues in spectra]
         return {key: np.array([row[key] for row in rows]) for key in QUOTED}
 

@@ -22,7 +22,7 @@ from hdlib.experiments.mnist.gaps import (
     second_level,
     straight_threshold,
 )
-from hdlib.experiments.mnist.recipe import sweep_name
+from hdlib.experiments.mnist.recipe import SWEEP
 from hdlib.experiments.mnist.results import ALL_DATA, MnistResults
 from hdlib.experiments.mnist.samples import QUOTED
 from hdlib.measures import featureless_scores, spacing_ratio, tail_spacings
@@ -186,9 +186,8 @@ def cost_table(results: MnistResults) -> Markdown:
     """Wall time of the exact Hessian over all training samples, against its floor."""
     config = results.run.config
     samples = config.sweep_sizes[-1]
-    name = sweep_name(config.sweep_steps[-1], samples)
-    seconds = results.run.manifest["seconds"]
-    took, floor = seconds[f"hessian {name}"], seconds[f"syrk {name}"]
+    seconds = results.run.timings(SWEEP, (config.sweep_steps[-1], samples))
+    took, floor = seconds["hessian"], seconds["syrk"]
     size = results.trajectory.eigenvalues.shape[1]
     rows = [
         ("exact Hessian", f"{took:,.3g} s"),

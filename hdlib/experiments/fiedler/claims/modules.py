@@ -7,7 +7,6 @@ import numpy as np
 from hdlib.display import extent
 from hdlib.experiments.claim import Claim, Verdict
 from hdlib.experiments.fiedler.results import FiedlerResults, Published
-from hdlib.experiments.mnist import spectrum_name
 
 UNITS, CLASSES, LAYERS = "units of conv2", "classes of linear", "layers"
 BEFORE, AFTER = 10, 50
@@ -114,7 +113,7 @@ def _outliers_open_elsewhere(found: Published) -> Verdict:
 
 
 def _ninth_over_tenth(results: FiedlerResults, step: int) -> float:
-    eigenvalues = results.trained.arrays(spectrum_name(step))["eigenvalues"][::-1]
+    eigenvalues = results.eigenvalues(step)[::-1]
     return float(eigenvalues[8] / eigenvalues[9])
 
 

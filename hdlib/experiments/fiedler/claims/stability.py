@@ -42,7 +42,7 @@ def _no_stable_partition(found: Published) -> Verdict:
 
 
 def _unequal_blocks(found: Published) -> Verdict:
-    every, unequal = (scores(found.default.run, kind) for kind in ("all", "unequal"))
+    every, unequal = (scores(found.default.recovery, kind) for kind in ("all", "unequal"))
     leads = [values["difference"] for values in (every, unequal)]
     certain = [lead.mean(1) > 3 * standard_error(lead) for lead in leads]
     halved = unequal[HALVED].mean(1) / unequal[TREE].mean(1)
@@ -61,7 +61,7 @@ def _unequal_blocks(found: Published) -> Verdict:
 
 
 def _equal_blocks(found: Published) -> Verdict:
-    lead = scores(found.default.run, "equal")["difference"]
+    lead = scores(found.default.recovery, "equal")["difference"]
     ahead, error = lead.mean(1), standard_error(lead)
     return Verdict(
         bool(
