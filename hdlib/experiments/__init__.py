@@ -1,1 +1,1 @@
-"""One module a chapter: its config, and the recipe from config to run."""
+"""The chapters' experiments: a folder each, with the same files."""
