@@ -27,8 +27,10 @@ def show(name: Name = "") -> None:
     if name:
         _print_run(REGISTRY.select(name))
         return
-    for path in REGISTRY.records():
-        _print(path)
+    for found in REGISTRY.runs():
+        usual = type(found.config)().model_dump()
+        changed = [f"{k}={v}" for k, v in found.config.model_dump().items() if v != usual[k]]
+        _print(f"{title(found)}  {', '.join(changed) or 'the defaults'}")
 
 
 def verify(name: Name = "", *, step: int | None = None, all_steps: bool = False) -> None:
@@ -58,6 +60,8 @@ def verify(name: Name = "", *, step: int | None = None, all_steps: bool = False)
             except DamagedRunError:
                 continue
     for found in chosen:
+        for damage in (words for stage in found.stages for words in found.stored(stage).damage()):
+            tell(Finding(damage, bool(name)))
         for file in (path for stage in found.stages for path in found.stored(stage).damaged()):
             tell(Finding(f"{file}: missing or altered", True))
         count = sum(len(found.stored(stage).names()) for stage in found.stages)
