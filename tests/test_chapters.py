@@ -11,7 +11,7 @@ import pytest
 from papermill.exceptions import PapermillExecutionError
 
 from hdlib.book.cells import cell_options, read_notebook
-from hdlib.experiments.registry import EXPERIMENTS
+from hdlib.experiments.registry import REGISTRY
 
 CHAPTERS = Path(__file__).parent.parent / "chapters"
 SMALL = {
@@ -37,8 +37,6 @@ SMALL = {
         "n_epochs": 1,
         "width": 1,
         "hessian_samples": 50,
-        "sweep_checkpoints": 0,
-        "draws": 0,
     },
 }
 
@@ -56,7 +54,7 @@ def execute(chapter: str, folder: Path, **parameters: object) -> nbformat.Notebo
 
 
 def test_every_experiment_has_a_chapter_and_small_parameters():
-    assert set(SMALL) == set(EXPERIMENTS)
+    assert set(SMALL) == set(REGISTRY)
     assert set(SMALL) <= {path.stem for path in CHAPTERS.glob("*.ipynb")}
 
 
@@ -69,7 +67,7 @@ def test_parameters_of_a_chapter_are_those_of_its_config(chapter: str):
         for line in ast.parse(cell_options(cell.source)[1]).body
         if isinstance(line, ast.AnnAssign) and line.value is not None
     }
-    assert parameters == EXPERIMENTS[chapter].config().model_dump()
+    assert parameters == REGISTRY[chapter].config().model_dump()
 
 
 @pytest.mark.parametrize("chapter", SMALL)
@@ -78,7 +76,7 @@ def test_chapter_from_nothing(chapter: str, tmp_path: Path, monkeypatch: pytest.
 
     done = execute(chapter, tmp_path, **SMALL[chapter])
 
-    assert len(list((tmp_path / "home").glob(f"runs/{chapter}/*/manifest.json"))) == 1
+    assert len(list((tmp_path / "home").glob(f"runs/{chapter}/runs/*.json"))) == 1
     code = [cell for cell in done.cells if cell.cell_type == "code"]
     figures = [cell for cell in code if "#| label: fig-" in cell.source]
     assert figures

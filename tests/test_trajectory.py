@@ -285,11 +285,22 @@ def test_lines_of_the_design(tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
     model, loader, checkpoints = MODEL, LOADER, WEIGHTS
 
+    H = hdlib.HessianOperator(model, F.cross_entropy, loader)
+    s = hdlib.spectrum(H, top=20, bottom=20)
+    tree = hdlib.dendrogram(s)
+    print(s, tree.gaps(3), hdlib.trace(H))
+    drawn = [hdlib.figures.dendrogram(tree), hdlib.figures.density(hdlib.density(H))]
     t = hdlib.trajectory(model, F.cross_entropy, loader, checkpoints, top=20, bottom=20)
+    drawn.append(hdlib.figures.evolution(t))
+    slider = hdlib.figures.dendrogram_slider(t)
     print(t, t.gaps(3))
     t.save("my-net")
 
-    assert "Trajectory of 4 checkpoints" in capsys.readouterr().out
+    said = capsys.readouterr().out
+    for words in ("Spectrum of 87 eigenvalues", "Gap(", "Trace", "Trajectory of 4 checkpoints"):
+        assert words in said
+    assert all(figure.axes for figure in drawn)
+    assert len(slider.frames) == len(t)
     assert_same(hdlib.Trajectory.load("my-net"), t)
 
 

@@ -70,7 +70,7 @@ def follow(
     cuts = []
     for step, spectrum in zip(steps.tolist(), spectra, strict=True):
         with at_step(step):
-            cuts.append(_Cut(spectrum, eps, gaps))
+            cuts.append(_Clusters(spectrum, eps, gaps))
     tracks = [list(range(1, len(cuts[0].sizes)))]
     events: list[Event] = []
     begun = len(tracks[0])
@@ -107,7 +107,7 @@ def at_step(step: int) -> Iterator[None]:
         raise ValueError(f"at step {step}: {error}") from error
 
 
-class _Cut:
+class _Clusters:
     """The clusters of a spectrum at a resolution, from the largest eigenvalues down.
 
     Attributes:
@@ -153,7 +153,7 @@ def _between_gaps(tree: Dendrogram, count: int) -> float:
     return largest[count].size if count < len(largest) else 0.0
 
 
-def _links(before: _Cut, after: _Cut, threshold: float) -> NDArray[np.bool_]:
+def _links(before: _Clusters, after: _Clusters, threshold: float) -> NDArray[np.bool_]:
     """Which clusters outside the bulk are linked, (before, after)."""
     common = _common(before, after)
     common = np.delete(np.delete(common, before.bulk, 0), after.bulk, 1)
@@ -161,7 +161,7 @@ def _links(before: _Cut, after: _Cut, threshold: float) -> NDArray[np.bool_]:
     return common > threshold * smaller
 
 
-def _common(before: _Cut, after: _Cut) -> FloatArray:
+def _common(before: _Clusters, after: _Clusters) -> FloatArray:
     """s(A, B), how many dimensions two clusters have in common, for all of them."""
     common = np.zeros((len(before.sizes), len(after.sizes)))
     by_vector = np.intersect1d(before.ranks[before.spectrum.kept], after.ranks[after.spectrum.kept])

@@ -12,15 +12,11 @@ import torch
 import torch.nn.functional as F
 
 from hdlib.curvature import HessianOperator, Spectrum, lanczos
-from hdlib.experiments.grokking import recipe
 from hdlib.experiments.grokking.config import GrokkingConfig
-from hdlib.experiments.grokking.recipe import model_at
-from hdlib.runs import Run
-from hdlib.training import HISTORY, stored_checkpoints
+from hdlib.experiments.grokking.recipe import EXPERIMENT, TRAINING, model_at
+from hdlib.store import Run
 
-CONFIG = GrokkingConfig(
-    width=32, n_heads=1, train_fraction=0.5, n_steps=5_000, spectra=0, stored_weights=200
-)
+CONFIG = GrokkingConfig(width=32, n_heads=1, train_fraction=0.5, n_steps=5_000, spectra=0)
 PAIRS = 200
 TIGHT = 1e-8
 COLUMNS = 64
@@ -28,14 +24,16 @@ COLUMNS = 64
 
 @pytest.fixture(scope="module")
 def run(tmp_path_factory: pytest.TempPathFactory) -> Run[GrokkingConfig]:
-    return recipe.run(CONFIG, root=tmp_path_factory.mktemp("root"))
+    run = EXPERIMENT.open(CONFIG, root=tmp_path_factory.mktemp("root"))
+    run.ensure(TRAINING)
+    return run
 
 
 def steps_of_interest(run: Run[GrokkingConfig]) -> dict[str, int]:
     """Checkpoints of four moments, told by the accuracy on the test pairs."""
-    history = run.table(HISTORY)
+    history = TRAINING.history(run)
     accuracy = dict(zip(history["step"].tolist(), history["test_accuracy"], strict=True))
-    kept = stored_checkpoints(run)
+    kept = TRAINING.with_weights(run)
     return {
         "initialisation": 0,
         "before": max(step for step in kept if accuracy[step] <= 0.02),

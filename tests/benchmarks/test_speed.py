@@ -25,7 +25,7 @@ from hdlib.clustering.fiedler import Laplacian, bipartition, fiedler_vector
 from hdlib.curvature import HessianOperator, hessian, lanczos, spectrum
 from hdlib.experiments.mnist.recipe import syrk_seconds
 from hdlib.models import LeNetTiny, ModularTransformer, PlainTransformer
-from hdlib.parallel import side_by_side
+from hdlib.store import side_by_side
 from hdlib.tasks import load_images, modular_task, planted_hessian
 from hdlib.training import cross_entropy_float64
 

@@ -17,13 +17,13 @@ from hdlib.experiments.fiedler.claims import CLAIMS
 from hdlib.experiments.fiedler.parts import part_linkages
 from hdlib.experiments.fiedler.planted import scores
 from hdlib.experiments.fiedler.recipe import parts_name
-from hdlib.experiments.fiedler.results import FiedlerResults, Published, published
+from hdlib.experiments.fiedler.results import FiedlerResults, PublishedFiedler, published
 
 CHAPTER = Path(__file__).parents[2] / "chapters" / "fiedler.ipynb"
 
 
 @pytest.mark.parametrize("claim", CLAIMS, ids=lambda claim: claim.name)
-def test_it_holds(claim: Claim[Published]):
+def test_it_holds(claim: Claim[PublishedFiedler]):
     verdict = claim.decide(published())
     assert verdict.holds, verdict.values
 
@@ -49,7 +49,7 @@ class Shuffled(FiedlerResults):
 
 
 def test_claims_about_modules_do_not_hold_where_the_modules_are_shuffled():
-    found = Published(*(Shuffled(results.run) for results in published().both))
+    found = PublishedFiedler(*(Shuffled(results.run) for results in published().both))
     refuted = {claim.name for claim in CLAIMS if not claim.decide(found).holds}
     assert refuted == {
         "units-then-classes",

@@ -9,7 +9,7 @@ from pathlib import Path
 import nbformat
 import pytest
 
-from hdlib.experiments.grokking.claims import CLAIMS, Published, published, shown
+from hdlib.experiments.grokking.claims import CLAIMS, PublishedGrokking, published, shown
 from hdlib.experiments.grokking.functions import FunctionResults, HeadFunctions
 
 CHAPTER = Path(__file__).parents[2] / "chapters" / "grokking.ipynb"
@@ -41,7 +41,7 @@ class _RandomFunctions(_Random, FunctionResults): ...
 class _RandomHeads(_Random, HeadFunctions): ...
 
 
-class _NoEigenvectors(Published):
+class _NoEigenvectors(PublishedGrokking):
     functions = cached_property(lambda self: _RandomFunctions(published().results.run))
     heads = cached_property(lambda self: _RandomHeads(published().sweep))
 
@@ -58,7 +58,7 @@ def test_of_random_directions_it_does_not_hold(name):
 @pytest.mark.parametrize("name", ["heads-counted", "gap-closes"])
 def test_of_another_number_of_heads_it_does_not_hold(name):
     (claim,) = (claim for claim in CLAIMS if claim.name == name)
-    other = Published()
+    other = PublishedGrokking()
     other.sweep.gaps = {
         name: gap._replace(heads=gap.heads + 1) for name, gap in published().sweep.gaps.items()
     }

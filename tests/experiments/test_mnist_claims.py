@@ -10,15 +10,15 @@ import pytest
 from hdlib.book.cells import read_notebook
 from hdlib.experiments.mnist.claims import CLAIMS, shown
 from hdlib.experiments.mnist.config import MnistConfig
-from hdlib.experiments.mnist.results import MnistResults, Published
+from hdlib.experiments.mnist.results import MnistResults, PublishedMnist
 from hdlib.runs import PUBLISHED, Run
 
 CHAPTER = PUBLISHED.parent / "chapters" / "mnist.ipynb"
 
 
 @pytest.fixture(scope="module")
-def published() -> Published:
-    runs = Published()
+def published() -> PublishedMnist:
+    runs = PublishedMnist()
     for results in runs.both:
         assert results.run.path.is_relative_to(PUBLISHED)
     return runs
@@ -29,7 +29,7 @@ def chapter() -> nbformat.NotebookNode:
     return read_notebook(CHAPTER)
 
 
-def test_published_runs_are_whole(published: Published):
+def test_published_runs_are_whole(published: PublishedMnist):
     assert Run(MnistConfig(), PUBLISHED).complete
     assert len(published.first.steps) == 25
     assert published.first.trajectory.eigenvalues.shape == (25, 5_994)
@@ -37,7 +37,7 @@ def test_published_runs_are_whole(published: Published):
 
 
 @pytest.mark.parametrize("claim", CLAIMS, ids=lambda claim: claim.name)
-def test_claim_holds(claim, published: Published):
+def test_claim_holds(claim, published: PublishedMnist):
     verdict = claim.decide(published)
     assert verdict.holds, verdict.values
 
@@ -59,10 +59,10 @@ def test_each_claim_is_shown_once_in_the_chapter(chapter: nbformat.NotebookNode)
     assert "DOES NOT HOLD" not in outputs
 
 
-def test_a_claim_can_fail(published: Published):
+def test_a_claim_can_fail(published: PublishedMnist):
     """Without the gap below the ninth eigenvalue at step 50 there are no nine."""
 
-    altered = Published()
+    altered = PublishedMnist()
     altered.second = published.second
     altered.first = MnistResults(published.first.run)
     spectra = list(published.first.trajectory.spectra)

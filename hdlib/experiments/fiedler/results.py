@@ -195,7 +195,7 @@ class FiedlerResults(StoredTrees):
 
 
 @dataclass(frozen=True)
-class Published:
+class PublishedFiedler:
     """Results of the two runs that are published with the book.
 
     Attributes:
@@ -213,6 +213,6 @@ class Published:
 
 
 @cache
-def published() -> Published:
+def published() -> PublishedFiedler:
     """Results of the published runs, read when they are first asked for."""
-    return Published(*(FiedlerResults(run(config)) for config in (FiedlerConfig(), SECOND)))
+    return PublishedFiedler(*(FiedlerResults(run(config)) for config in (FiedlerConfig(), SECOND)))

@@ -208,7 +208,7 @@ class MnistResults:
         return SampleResults(self.run)
 
 
-class Published:
+class PublishedMnist:
     """The runs that the chapter's claims are about, each read when it is first asked for."""
 
     @cached_property
@@ -228,6 +228,6 @@ class Published:
 
 
 @cache
-def published() -> Published:
+def published() -> PublishedMnist:
     """The published runs, read once."""
-    return Published()
+    return PublishedMnist()

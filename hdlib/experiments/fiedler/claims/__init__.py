@@ -6,9 +6,9 @@ from hdlib.display import Markdown
 from hdlib.experiments import claim
 from hdlib.experiments.claim import Claim
 from hdlib.experiments.fiedler.claims import connectivity, mixture, modules, parts, stability
-from hdlib.experiments.fiedler.results import Published, published
+from hdlib.experiments.fiedler.results import PublishedFiedler, published
 
-CLAIMS: tuple[Claim[Published], ...] = (
+CLAIMS: tuple[Claim[PublishedFiedler], ...] = (
     *modules.CLAIMS,
     *parts.CLAIMS,
     *mixture.CLAIMS,

@@ -7,13 +7,13 @@ import numpy as np
 from hdlib.display import extent
 from hdlib.experiments.claim import Claim, Verdict
 from hdlib.experiments.fiedler.claims.modules import AFTER, BEFORE
-from hdlib.experiments.fiedler.results import Published
+from hdlib.experiments.fiedler.results import PublishedFiedler
 
 EPOCH, LONG = 469, 3_283
 """The end of the first epoch, and of the time in which the linear layer stays as it is."""
 
 
-def _whole_connects(found: Published) -> Verdict:
+def _whole_connects(found: PublishedFiedler) -> Verdict:
     results, other = found.default, found.second.connectivities["network"]
     network, null = results.connectivities["network"], results.null_connectivity
     start, epoch = network[results.at(0)], network[results.at(EPOCH)]
@@ -30,7 +30,7 @@ def _whole_connects(found: Published) -> Verdict:
     )
 
 
-def _linear_loosens(found: Published) -> Verdict:
+def _linear_loosens(found: PublishedFiedler) -> Verdict:
     results = found.default
     values = results.connectivities
     linear = values["linear"]

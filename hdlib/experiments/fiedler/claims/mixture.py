@@ -13,13 +13,13 @@ from hdlib.experiments.fiedler.parts import (
     shuffled_totals,
     totals,
 )
-from hdlib.experiments.fiedler.results import Published
+from hdlib.experiments.fiedler.results import PublishedFiedler
 
 FEW, BETWEEN, MANY = RATIOS[0], RATIOS[2], RATIOS[3]
 """Σ|R| / Σ|G| with the classes as modules, hardly yet with the units, and with them."""
 
 
-def _mixture_decides(found: Published) -> Verdict:
+def _mixture_decides(found: PublishedFiedler) -> Verdict:
     mixed, own = {}, {}
     for results in found.both:
         for step, at in zip(results.run.config.ends, (0, -1), strict=True):
@@ -50,7 +50,7 @@ def _mixture_decides(found: Published) -> Verdict:
     )
 
 
-def _units_come_back(found: Published) -> Verdict:
+def _units_come_back(found: PublishedFiedler) -> Verdict:
     units = [shuffled_agreement(results)[UNITS][-1] for results in found.both]
     true = [results.label_agreement[UNITS][-1] for results in found.both]
     ratio = [shuffled_totals(results)[-1] / totals(results)["G"][-1] for results in found.both]
@@ -64,7 +64,7 @@ def _units_come_back(found: Published) -> Verdict:
     )
 
 
-def _units_need_labels(found: Published) -> Verdict:
+def _units_need_labels(found: PublishedFiedler) -> Verdict:
     first, second = (shuffled_agreement(results) for results in found.both)
     shares = [shuffled_totals(results)[0] / totals(results)["R"][0] for results in found.both]
     return Verdict(

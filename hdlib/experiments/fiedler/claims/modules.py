@@ -6,14 +6,14 @@ import numpy as np
 
 from hdlib.display import extent
 from hdlib.experiments.claim import Claim, Verdict
-from hdlib.experiments.fiedler.results import FiedlerResults, Published
+from hdlib.experiments.fiedler.results import FiedlerResults, PublishedFiedler
 
 UNITS, CLASSES, LAYERS = "units of conv2", "classes of linear", "layers"
 BEFORE, AFTER = 10, 50
 """The last checkpoint with the units as modules, and the first without."""
 
 
-def _units_then_classes(found: Published) -> Verdict:
+def _units_then_classes(found: PublishedFiedler) -> Verdict:
     def phases(name: str) -> tuple[np.ndarray, np.ndarray]:
         values = [results.label_agreement[name] for results in found.both]
         steps = [results.steps for results in found.both]
@@ -39,7 +39,7 @@ def _units_then_classes(found: Published) -> Verdict:
     )
 
 
-def _a_module_a_filter(found: Published) -> Verdict:
+def _a_module_a_filter(found: PublishedFiedler) -> Verdict:
     results = found.default
     early = results.module_counts[results.steps <= BEFORE]
     first, *later = results.module_shares()[1].values()
@@ -68,13 +68,13 @@ def _a_module_a_filter(found: Published) -> Verdict:
     )
 
 
-def _original_finds_neither(found: Published) -> Verdict:
+def _original_finds_neither(found: PublishedFiedler) -> Verdict:
     agreement = found.default.original_agreement
     most = max(agreement[name].max() for name in (UNITS, CLASSES))
     return Verdict(bool(most < 0.2), {"most": most})
 
 
-def _silent_numbers(found: Published) -> Verdict:
+def _silent_numbers(found: PublishedFiedler) -> Verdict:
     counts, others = found.second.uncoupled, found.default.uncoupled
     # Ten weights read each number that is zero for every image.
     silent = found.second.isolated[1:, found.second.layers.index("linear")]
@@ -86,7 +86,7 @@ def _silent_numbers(found: Published) -> Verdict:
     )
 
 
-def _not_the_layers(found: Published) -> Verdict:
+def _not_the_layers(found: PublishedFiedler) -> Verdict:
     both = found.both
     layers = max(np.abs(results.label_agreement[LAYERS]).max() for results in both)
     null = max(np.abs(v).max() for results in both for v in results.null_agreement.values())
@@ -97,7 +97,7 @@ def _not_the_layers(found: Published) -> Verdict:
     )
 
 
-def _outliers_open_elsewhere(found: Published) -> Verdict:
+def _outliers_open_elsewhere(found: PublishedFiedler) -> Verdict:
     results = found.second
     gap = {step: _ninth_over_tenth(results, step) for step in (BEFORE, AFTER)}
     units = {step: results.label_agreement[UNITS][results.at(step)] for step in gap}

@@ -15,13 +15,13 @@ from hdlib.experiments.fiedler.parts import (
     ratios,
     totals,
 )
-from hdlib.experiments.fiedler.results import Published
+from hdlib.experiments.fiedler.results import PublishedFiedler
 
 SPLIT = 3.0
 """A height beneath the branches of the residual's tree."""
 
 
-def _two_structures(found: Published) -> Verdict:
+def _two_structures(found: PublishedFiedler) -> Verdict:
     parts = [part_agreement(results) for results in found.both]
     values = {
         f"{part}_{name}": np.concatenate([agreement[part][labels] for agreement in parts])
@@ -39,7 +39,7 @@ def _two_structures(found: Published) -> Verdict:
     )
 
 
-def _classes_before_learning(found: Published) -> Verdict:
+def _classes_before_learning(found: PublishedFiedler) -> Verdict:
     classes = [part_agreement(results)["G"][CLASSES] for results in found.both]
     first, last = ([values[at] for values in classes] for at in (0, -1))
     return Verdict(
@@ -48,7 +48,7 @@ def _classes_before_learning(found: Published) -> Verdict:
     )
 
 
-def _residual_stays(found: Published) -> Verdict:
+def _residual_stays(found: PublishedFiedler) -> Verdict:
     growth: dict[str, list[float]] = {"G": [], "R": []}
     shrunk: dict[str, list[float]] = {"G": [], "R": []}
     for results in found.both:
@@ -76,7 +76,7 @@ def _residual_stays(found: Published) -> Verdict:
     )
 
 
-def _sixteen_branches(found: Published) -> Verdict:
+def _sixteen_branches(found: PublishedFiedler) -> Verdict:
     results, (first, last) = found.default, found.default.run.config.ends
     drawn = part_linkages(results)
     filters = len(next(iter(results.filter_modules("conv2").values())))
@@ -109,7 +109,7 @@ def _sixteen_branches(found: Published) -> Verdict:
     )
 
 
-def _like_one_part(found: Published) -> Verdict:
+def _like_one_part(found: PublishedFiedler) -> Verdict:
     like = [likeness(results) for results in found.both]
     before, after = ({part: [v[part][at] for v in like] for part in ("R", "G")} for at in (0, -1))
     return Verdict(

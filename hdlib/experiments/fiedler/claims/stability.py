@@ -8,15 +8,15 @@ from hdlib.display import extent
 from hdlib.experiments.claim import Claim, Verdict
 from hdlib.experiments.fiedler.claims.modules import CLASSES
 from hdlib.experiments.fiedler.planted import HALVED, NOISES, TREE, scores, standard_error
-from hdlib.experiments.fiedler.results import SAMPLES, SUCCESSIVE, Published
+from hdlib.experiments.fiedler.results import SAMPLES, SUCCESSIVE, PublishedFiedler
 
 
-def _images_before_training(found: Published) -> Verdict:
+def _images_before_training(found: PublishedFiedler) -> Verdict:
     first, second = (results.stability[SAMPLES][0] for results in found.both)
     return Verdict(bool(first > 0.9 and second < 0.7), {"first": first, "second": second})
 
 
-def _no_stable_partition(found: Published) -> Verdict:
+def _no_stable_partition(found: PublishedFiedler) -> Verdict:
     results = found.default
     samples = results.stability[SAMPLES]
     samples = samples[~np.isnan(samples)][1:]
@@ -41,7 +41,7 @@ def _no_stable_partition(found: Published) -> Verdict:
     )
 
 
-def _unequal_blocks(found: Published) -> Verdict:
+def _unequal_blocks(found: PublishedFiedler) -> Verdict:
     every, unequal = (scores(found.default.recovery, kind) for kind in ("all", "unequal"))
     leads = [values["difference"] for values in (every, unequal)]
     certain = [lead.mean(1) > 3 * standard_error(lead) for lead in leads]
@@ -60,7 +60,7 @@ def _unequal_blocks(found: Published) -> Verdict:
     )
 
 
-def _equal_blocks(found: Published) -> Verdict:
+def _equal_blocks(found: PublishedFiedler) -> Verdict:
     lead = scores(found.default.recovery, "equal")["difference"]
     ahead, error = lead.mean(1), standard_error(lead)
     return Verdict(

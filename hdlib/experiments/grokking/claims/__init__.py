@@ -12,11 +12,11 @@ from hdlib.experiments.grokking.claims import (
     spectrum,
     training,
 )
-from hdlib.experiments.grokking.claims.published import Published, published
+from hdlib.experiments.grokking.claims.published import PublishedGrokking, published
 
-__all__ = ["CLAIMS", "Published", "published", "shown"]
+__all__ = ["CLAIMS", "PublishedGrokking", "published", "shown"]
 
-CLAIMS: tuple[claim.Claim[Published], ...] = (
+CLAIMS: tuple[claim.Claim[PublishedGrokking], ...] = (
     *training.CLAIMS,
     *spectrum.CLAIMS,
     *ends.CLAIMS,

@@ -5,10 +5,10 @@ from __future__ import annotations
 import numpy as np
 
 from hdlib.experiments.claim import Claim, Verdict
-from hdlib.experiments.grokking.claims.published import Published
+from hdlib.experiments.grokking.claims.published import PublishedGrokking
 
 
-def _positions_and_keys(published: Published) -> Verdict:
+def _positions_and_keys(published: PublishedGrokking) -> Verdict:
     spectra = published.results.spectra[published.between(200, 17_000)]
     chosen = _columns(published, "position", "key")
     shares = np.array([found["tensor_weights"][-3:, chosen].sum(1).mean() for found in spectra])
@@ -33,7 +33,7 @@ POSITIONS_AND_KEYS = Claim(
 )
 
 
-def _symmetry_below(published: Published, count: int = 50) -> Verdict:
+def _symmetry_below(published: PublishedGrokking, count: int = 50) -> Verdict:
     spectra = published.results.spectra[published.between(200, 17_000)]
     sure = [found for found in spectra if found["converged"][:count].all()]
     chosen = _columns(published, "position", "key")
@@ -73,7 +73,7 @@ SYMMETRY_BELOW = Claim(
 )
 
 
-def _certified(published: Published) -> Verdict:
+def _certified(published: PublishedGrokking) -> Verdict:
     results, spectra = published.results, published.results.spectra
     k = results.config.eigenpairs
     below = [int(found["converged"][:k].sum()) for found in spectra]
@@ -104,7 +104,7 @@ CERTIFIED = Claim(
 )
 
 
-def _columns(published: Published, *tensors: str) -> list[int]:
+def _columns(published: PublishedGrokking, *tensors: str) -> list[int]:
     """Columns of ``tensor_weights``."""
     names = [name for name, _ in published.results.config.model().named_parameters()]
     return [names.index(tensor) for tensor in tensors]

@@ -6,12 +6,12 @@ import numpy as np
 
 from hdlib.display import extent
 from hdlib.experiments.claim import Claim, Verdict
-from hdlib.experiments.grokking.claims.published import Published, listed
+from hdlib.experiments.grokking.claims.published import PublishedGrokking, listed
 from hdlib.experiments.grokking.functions import SINGLE
 from hdlib.experiments.grokking.sweep import SEEDS
 
 
-def _late_frequencies(published: Published) -> Verdict:
+def _late_frequencies(published: PublishedGrokking) -> Verdict:
     functions = published.functions
     largest = {step: functions.shares(step).max(1) for step in functions.steps}
     early = max(float(shares.max()) for step, shares in largest.items() if step <= 6_000)
@@ -68,7 +68,7 @@ LATE_FREQUENCIES = Claim(
 )
 
 
-def _one_head_pairs(published: Published) -> Verdict:
+def _one_head_pairs(published: PublishedGrokking) -> Verdict:
     heads, holds, shares, same, different = published.heads, [], [], [], []
     names = [f"1 head, seed {seed}" for seed in SEEDS]
     for name in names:
@@ -117,7 +117,7 @@ ONE_HEAD_PAIRS = Claim(
 )
 
 
-def _more_heads_differ(published: Published) -> Verdict:
+def _more_heads_differ(published: PublishedGrokking) -> Verdict:
     heads = published.heads
     single = {h: [heads.single(f"{h} heads, seed {seed}") for seed in SEEDS] for h in (2, 4, 8)}
     alike = [
@@ -154,7 +154,7 @@ MORE_HEADS_DIFFER = Claim(
 )
 
 
-def _causal(published: Published) -> Verdict:
+def _causal(published: PublishedGrokking) -> Verdict:
     heads, functions = published.heads, published.functions
     medians = {
         name: [np.median(found, axis=1) for found in heads.concentrations(name)]

@@ -6,7 +6,7 @@ import numpy as np
 
 from hdlib.display import extent
 from hdlib.experiments.claim import Claim, Verdict
-from hdlib.experiments.grokking.claims.published import Published, listed
+from hdlib.experiments.grokking.claims.published import PublishedGrokking, listed
 from hdlib.experiments.grokking.gaps import widest_by_chance
 from hdlib.experiments.grokking.spectra import LEADING
 from hdlib.experiments.grokking.sweep import SEEDS, HeadGap, Outcome
@@ -14,7 +14,7 @@ from hdlib.experiments.grokking.sweep import SEEDS, HeadGap, Outcome
 CHAPTER = "4 heads, seed 0"
 
 
-def _networks(published: Published) -> Verdict:
+def _networks(published: PublishedGrokking) -> Verdict:
     relu, mlp, (alone,) = published.sweep.outcomes.values()
     learnt = [[found.learnt or found.steps for found in group] for group in (relu, mlp)]
     final = min(found.accuracy for found in (*relu, *mlp))
@@ -57,7 +57,7 @@ NETWORKS = Claim(
 )
 
 
-def _settings(published: Published) -> Verdict:
+def _settings(published: PublishedGrokking) -> Verdict:
     found = published.sweep.variants
     usual, half, embeddings = (
         found[name].learnt or found[name].steps
@@ -91,7 +91,7 @@ SETTINGS = Claim(
 )
 
 
-def _fewer_sooner(published: Published) -> Verdict:
+def _fewer_sooner(published: PublishedGrokking) -> Verdict:
     reached = {
         seed: [
             marks[1] if marks else 17_001
@@ -122,7 +122,7 @@ FEWER_SOONER = Claim(
 )
 
 
-def _heads_counted(published: Published) -> Verdict:
+def _heads_counted(published: PublishedGrokking) -> Verdict:
     gaps = published.sweep.gaps
     chapter = np.bincount(gaps[CHAPTER].widest, minlength=5)
     holds = [np.median(gap.below) > 1.8 for gap in gaps.values()]
@@ -181,7 +181,7 @@ HEADS_COUNTED = Claim(
 )
 
 
-def _gap_closes(published: Published) -> Verdict:
+def _gap_closes(published: PublishedGrokking) -> Verdict:
     gaps = [gap for gap in published.sweep.gaps.values() if gap.heads > 1]
     learnt = [gap for gap in gaps if gap.generalised]
     slow = [gap for gap in gaps if not gap.generalised]
@@ -214,7 +214,7 @@ GAP_CLOSES = Claim(
 )
 
 
-def _attention(published: Published) -> Verdict:
+def _attention(published: PublishedGrokking) -> Verdict:
     found = published.functions.attention
     sizes = np.abs(found.changes)
     most, by_head, fifth = sizes[:4].max(1), sizes[:4].max(0), sizes[4].max()

@@ -14,7 +14,7 @@ from hdlib.experiments.grokking.results import GrokkingResults
 from hdlib.experiments.grokking.sweep import GrokkingSweep
 
 
-class Published:
+class PublishedGrokking:
     """The run of the default config and the sweep; each read when it is first asked for."""
 
     @cached_property
@@ -48,9 +48,9 @@ class Published:
 
 
 @cache
-def published() -> Published:
+def published() -> PublishedGrokking:
     """The one value of its kind, so that nothing is read twice."""
-    return Published()
+    return PublishedGrokking()
 
 
 def listed(values: object, form: str) -> str:

@@ -5,13 +5,13 @@ from __future__ import annotations
 import numpy as np
 
 from hdlib.experiments.claim import Claim, Verdict
-from hdlib.experiments.grokking.claims.published import Published, listed, two_digits
+from hdlib.experiments.grokking.claims.published import PublishedGrokking, listed, two_digits
 
 SLINGSHOTS = ((3_000, 3_100, 3_200), (4_100, 4_200, 4_300))
 """Checkpoints before, at and after the two drops of Adam's sharpness."""
 
 
-def _over_loss(published: Published) -> Verdict:
+def _over_loss(published: PublishedGrokking) -> Verdict:
     results, between, largest = published.results, published.between, published.largest()
     losses, (adam, ceiling) = results.spectrum_losses, results.adam
     first = results.position(5_500)
@@ -56,7 +56,7 @@ OVER_LOSS = Claim(
 )
 
 
-def _adam_ceiling(published: Published) -> Verdict:
+def _adam_ceiling(published: PublishedGrokking) -> Verdict:
     results, between = published.results, published.between
     values, ceiling = results.adam
     early = float(np.median(values[between(500, 4_000)]) / ceiling)
@@ -98,7 +98,7 @@ ADAM_CEILING = Claim(
 )
 
 
-def _slingshots(published: Published) -> Verdict:
+def _slingshots(published: PublishedGrokking) -> Verdict:
     results, largest = published.results, published.largest()
     history, (values, ceiling) = results.history, results.adam
     holds, climbs, drops, falls, jumps = [], [], [], [], []

@@ -5,10 +5,10 @@ from __future__ import annotations
 import numpy as np
 
 from hdlib.experiments.claim import Claim, Verdict
-from hdlib.experiments.grokking.claims.published import Published, listed, two_digits
+from hdlib.experiments.grokking.claims.published import PublishedGrokking, listed, two_digits
 
 
-def _rises_and_falls(published: Published) -> Verdict:
+def _rises_and_falls(published: PublishedGrokking) -> Verdict:
     results, largest = published.results, published.largest()
     top = int(results.spectrum_steps[largest.argmax()])
     begun, done = results.transition or (0, 0)
@@ -52,7 +52,7 @@ RISES_AND_FALLS = Claim(
 )
 
 
-def _four_apart(published: Published) -> Verdict:
+def _four_apart(published: PublishedGrokking) -> Verdict:
     results, between = published.results, published.between
     known = results.trajectory.eigenvalues
     third, fourth = known[:, -3] / known[:, -4], known[:, -4] / known[:, -5]
@@ -83,7 +83,7 @@ FOUR_APART = Claim(
 )
 
 
-def _set_apart(published: Published) -> Verdict:
+def _set_apart(published: PublishedGrokking) -> Verdict:
     trees = list(published.results.chosen_dendrograms.values())
     before, after, end = (tree.eigenvalues[::-1] for tree in trees[1:])
     late = []
@@ -122,7 +122,7 @@ SET_APART = Claim(
 )
 
 
-def _gap_opens(published: Published) -> Verdict:
+def _gap_opens(published: PublishedGrokking) -> Verdict:
     results = published.results
     found = dict(zip(results.spectrum_steps.tolist(), results.gaps_beyond_heads, strict=True))
     quiet = [gap for step, gap in found.items() if 5_000 <= step <= 9_500]

@@ -5,11 +5,11 @@ from __future__ import annotations
 import numpy as np
 
 from hdlib.experiments.claim import Claim, Verdict
-from hdlib.experiments.grokking.claims.published import Published, listed
+from hdlib.experiments.grokking.claims.published import PublishedGrokking, listed
 from hdlib.measures.pairs import MIRRORED, OTHERS
 
 
-def _late(published: Published) -> Verdict:
+def _late(published: PublishedGrokking) -> Verdict:
     results = published.results
     history = results.history
     memorised, half = (
@@ -39,7 +39,7 @@ LATE = Claim(
 )
 
 
-def _early_circuit(published: Published) -> Verdict:
+def _early_circuit(published: PublishedGrokking) -> Verdict:
     results = published.results
     history, restricted = results.history, results.measure("restricted_loss")
     half, small = (
@@ -74,7 +74,7 @@ EARLY_CIRCUIT = Claim(
 )
 
 
-def _memory_first(published: Published) -> Verdict:
+def _memory_first(published: PublishedGrokking) -> Verdict:
     results = published.results
     kept = results.pairs["step"].tolist()
     early, late = [kept.index(step) for step in (3_800, 6_000, 8_500)], kept.index(11_000)
@@ -116,7 +116,7 @@ MEMORY_FIRST = Claim(
 )
 
 
-def _two_circuits(published: Published) -> Verdict:
+def _two_circuits(published: PublishedGrokking) -> Verdict:
     results = published.results
     keys, steps = np.array(results.frequencies), results.steps.tolist()
     first, last = np.array([1, 21, 33]) - 1, np.array([3, 50]) - 1

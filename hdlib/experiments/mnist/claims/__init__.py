@@ -6,9 +6,9 @@ from hdlib.display import Markdown
 from hdlib.experiments import claim
 from hdlib.experiments.claim import Claim
 from hdlib.experiments.mnist.claims import gradient, layers, outliers, samples, spectrum
-from hdlib.experiments.mnist.results import Published, published
+from hdlib.experiments.mnist.results import PublishedMnist, published
 
-CLAIMS: tuple[Claim[Published], ...] = (
+CLAIMS: tuple[Claim[PublishedMnist], ...] = (
     *spectrum.CLAIMS,
     *layers.CLAIMS,
     *outliers.CLAIMS,

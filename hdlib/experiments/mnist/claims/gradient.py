@@ -8,10 +8,10 @@ from hdlib.display import extent
 from hdlib.experiments.claim import Claim, Verdict
 from hdlib.experiments.mnist.claims.spectrum import EPOCH, PEAK
 from hdlib.experiments.mnist.gaps import CLASSES
-from hdlib.experiments.mnist.results import ALL_DATA, OWN_SAMPLES, Published
+from hdlib.experiments.mnist.results import ALL_DATA, OWN_SAMPLES, PublishedMnist
 
 
-def _gradient_inside(runs: Published) -> Verdict:
+def _gradient_inside(runs: PublishedMnist) -> Verdict:
     first = runs.first
     whole, own = (first.gradient_fractions[key] for key in (ALL_DATA, OWN_SAMPLES))
     start, ten, peak = 0, first.at(10), first.at(PEAK)
@@ -35,7 +35,7 @@ def _gradient_inside(runs: Published) -> Verdict:
     )
 
 
-def _space_moves(runs: Published) -> Verdict:
+def _space_moves(runs: PublishedMnist) -> Verdict:
     first, overlaps = runs.first, runs.first.trajectory.overlaps(CLASSES)
     successive = np.diagonal(overlaps, 1)[first.at(PEAK) :]
     far = overlaps[: first.at(EPOCH) + 1, -1].max()
@@ -45,7 +45,7 @@ def _space_moves(runs: Published) -> Verdict:
     )
 
 
-def _gradient_from_all(runs: Published) -> Verdict:
+def _gradient_from_all(runs: PublishedMnist) -> Verdict:
     inside = runs.first.samples.gradients
     return Verdict(
         bool(inside[:, -1].min() > 0.9 and inside[-1, 2] < 0.3),
@@ -53,7 +53,7 @@ def _gradient_from_all(runs: Published) -> Verdict:
     )
 
 
-CLAIMS: tuple[Claim[Published], ...] = (
+CLAIMS: tuple[Claim[PublishedMnist], ...] = (
     Claim(
         name="gradient-inside",
         says="From step 50 on most of the gradient lies in the top ten eigenvectors, if one asks "

@@ -8,10 +8,10 @@ from hdlib.display import extent
 from hdlib.experiments.claim import Claim, Verdict
 from hdlib.experiments.mnist.claims.spectrum import PEAK
 from hdlib.experiments.mnist.gaps import PREDICTED
-from hdlib.experiments.mnist.results import Published
+from hdlib.experiments.mnist.results import PublishedMnist
 
 
-def _nine_in_the_read_out(runs: Published) -> Verdict:
+def _nine_in_the_read_out(runs: PublishedMnist) -> Verdict:
     first, second = runs.both
     leading = first.layer_weights[first.at(PEAK), :30, 2]
     nine, after = leading[:PREDICTED].mean(), leading[PREDICTED:].mean()
@@ -22,7 +22,7 @@ def _nine_in_the_read_out(runs: Published) -> Verdict:
     )
 
 
-def _spread_as_the_parameters(runs: Published) -> Verdict:
+def _spread_as_the_parameters(runs: PublishedMnist) -> Verdict:
     shares = runs.first.layer_weights[[0, -1], :30].mean(1)
     own = runs.first.parameter_share
     off, convolution = np.abs(shares - own).max(), shares[:, 0]
@@ -32,7 +32,7 @@ def _spread_as_the_parameters(runs: Published) -> Verdict:
     )
 
 
-def _filters_kept(runs: Published) -> Verdict:
+def _filters_kept(runs: PublishedMnist) -> Verdict:
     early, last = (runs.first.chosen_filters[label] for label in ("step 50", "step 14,070"))
     contrast = float(last.std() / early.std())
     signs = float((np.sign(early) == np.sign(last)).mean())
@@ -41,7 +41,7 @@ def _filters_kept(runs: Published) -> Verdict:
     )
 
 
-CLAIMS: tuple[Claim[Published], ...] = (
+CLAIMS: tuple[Claim[PublishedMnist], ...] = (
     Claim(
         name="nine-in-the-read-out",
         says="Where nine outliers are, their eigenvectors live mostly in the read-out.",

@@ -19,14 +19,14 @@ from hdlib.experiments.mnist.gaps import (
     second_level,
     straight_threshold,
 )
-from hdlib.experiments.mnist.results import MnistResults, Published
+from hdlib.experiments.mnist.results import MnistResults, PublishedMnist
 from hdlib.measures import GapTest, spacing_ratio, tail_spacings
 
 EARLY = 200
 """Step until which outliers are called early."""
 
 
-def _repulsion(runs: Published) -> Verdict:
+def _repulsion(runs: PublishedMnist) -> Verdict:
     spectra = runs.first.trajectory.eigenvalues
     ratio = float(np.mean([spacing_ratio(tail_spacings(each)) for each in spectra]))
     simulated = [spacing_ratio(null) for null in nulls()]
@@ -57,7 +57,7 @@ def _listed(numbers: Iterable[int]) -> str:
     return f"{', '.join(before)} and {last}" if before else last
 
 
-def _nine_early(runs: Published) -> Verdict:
+def _nine_early(runs: PublishedMnist) -> Verdict:
     searches = [_standing(results, results.searched_gaps) for results in runs.both]
     found = [
         [step for step, rank in each.items() if rank == PREDICTED and step <= EARLY]
@@ -84,7 +84,7 @@ def _nine_early(runs: Published) -> Verdict:
     )
 
 
-def _nine_not_always(runs: Published) -> Verdict:
+def _nine_not_always(runs: PublishedMnist) -> Verdict:
     first, second = runs.both
     others = [
         results.searched_gaps[results.at(step)]
@@ -106,7 +106,7 @@ def _nine_not_always(runs: Published) -> Verdict:
     )
 
 
-def _late_gaps(runs: Published) -> Verdict:
+def _late_gaps(runs: PublishedMnist) -> Verdict:
     late = slice(runs.first.at(2 * EPOCH), None)
     count = len(runs.first.steps[late])
     search = sum(gap.p < SMALL_P for gap in runs.first.searched_gaps[late])
@@ -117,7 +117,7 @@ def _late_gaps(runs: Published) -> Verdict:
     )
 
 
-def _second_level_open(runs: Published) -> Verdict:
+def _second_level_open(runs: PublishedMnist) -> Verdict:
     found = [
         [
             step
@@ -144,7 +144,7 @@ def _second_level_open(runs: Published) -> Verdict:
     )
 
 
-def _no_other_cluster(runs: Published) -> Verdict:
+def _no_other_cluster(runs: PublishedMnist) -> Verdict:
     ranks = [
         rank
         for results in runs.both
@@ -160,7 +160,7 @@ def _no_other_cluster(runs: Published) -> Verdict:
     )
 
 
-CLAIMS: tuple[Claim[Published], ...] = (
+CLAIMS: tuple[Claim[PublishedMnist], ...] = (
     Claim(
         name="repulsion",
         says="Neighbouring eigenvalues repel each other as those of random matrices do, and a "

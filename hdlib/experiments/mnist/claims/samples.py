@@ -15,11 +15,11 @@ from hdlib.experiments.mnist.gaps import (
     predicted,
     searched,
 )
-from hdlib.experiments.mnist.results import Published
+from hdlib.experiments.mnist.results import PublishedMnist
 from hdlib.experiments.mnist.samples import CARRY, GAP, LARGEST, QUOTED, RANK, SMALL
 
 
-def _single_images(runs: Published) -> Verdict:
+def _single_images(runs: PublishedMnist) -> Verdict:
     draws = runs.first.samples.draws
     largest, gaps, small = draws[LARGEST], draws[GAP], draws[SMALL]
     carry = runs.first.samples.measures[CARRY][-1, 0]
@@ -43,7 +43,7 @@ def _single_images(runs: Published) -> Verdict:
     )
 
 
-def _late_samples_differ(runs: Published) -> Verdict:
+def _late_samples_differ(runs: PublishedMnist) -> Verdict:
     measures = runs.first.samples.measures
     largest, carry = measures[LARGEST][-1], measures[CARRY][-1]
     hardest = runs.first.samples.shares["N = 60,000"][-1]
@@ -65,7 +65,7 @@ def _late_samples_differ(runs: Published) -> Verdict:
     )
 
 
-def _early_samples_agree(runs: Published) -> Verdict:
+def _early_samples_agree(runs: PublishedMnist) -> Verdict:
     measures = runs.first.samples.measures
     nine = runs.first.samples.eigenvalues[0][:, -PREDICTED:]
     off = float(np.abs(nine / nine[-1] - 1).max())
@@ -80,7 +80,7 @@ def _early_samples_agree(runs: Published) -> Verdict:
     )
 
 
-def _nine_and_ten_are_back(runs: Published) -> Verdict:
+def _nine_and_ten_are_back(runs: PublishedMnist) -> Verdict:
     _, epoch, last = runs.first.samples.eigenvalues
     few, *more = [searched(each) for each in epoch[2:]]
     search, ten = searched(last[-1]), predicted(last[-1], CLASSES)
@@ -97,7 +97,7 @@ def _nine_and_ten_are_back(runs: Published) -> Verdict:
     )
 
 
-CLAIMS: tuple[Claim[Published], ...] = (
+CLAIMS: tuple[Claim[PublishedMnist], ...] = (
     Claim(
         name="single-images",
         says="At the end of training the original headline is the work of single images.",

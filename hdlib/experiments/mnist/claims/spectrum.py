@@ -7,13 +7,13 @@ from numpy.typing import NDArray
 
 from hdlib.display import extent
 from hdlib.experiments.claim import Claim, Verdict
-from hdlib.experiments.mnist.results import Published
+from hdlib.experiments.mnist.results import PublishedMnist
 
 PEAK, EPOCH = 50, 469
 """Steps at which the first network's spectrum is sharpest, and its first epoch ends."""
 
 
-def _early_peak(runs: Published) -> Verdict:
+def _early_peak(runs: PublishedMnist) -> Verdict:
     first, second = runs.both
     rise, left, other = [], [], []
     for key in ("trace", "largest_eigenvalue"):
@@ -38,7 +38,7 @@ def _early_peak(runs: Published) -> Verdict:
     )
 
 
-def _late_sharpness(runs: Published) -> Verdict:
+def _late_sharpness(runs: PublishedMnist) -> Verdict:
     largest = runs.first.measures["largest_eigenvalue"]
     late = largest[runs.first.at(2 * EPOCH) :] / largest[0]
     last = int(runs.first.steps[-1])
@@ -49,7 +49,7 @@ def _late_sharpness(runs: Published) -> Verdict:
     )
 
 
-def _negative_eigenvalues(runs: Published) -> Verdict:
+def _negative_eigenvalues(runs: PublishedMnist) -> Verdict:
     share, other = (results.measures["n_negative"] / results.trajectory.n for results in runs.both)
     lowest = runs.first.measures["smallest_eigenvalue"]
     return Verdict(
@@ -70,7 +70,7 @@ def _plateau(eigenvalues: NDArray[np.float64], clusters: int) -> float:
     return float(gaps[clusters - 2] / gaps[clusters - 1])
 
 
-def _plateaus(runs: Published) -> Verdict:
+def _plateaus(runs: PublishedMnist) -> Verdict:
     first = runs.first
     ten = {step: _plateau(first.trajectory[step].eigenvalues, 10) for step in (PEAK, 100, 200)}
     six = _plateau(first.trajectory.eigenvalues[-1], 6)
@@ -84,7 +84,7 @@ def _plateaus(runs: Published) -> Verdict:
     )
 
 
-def _exact_zeros(runs: Published) -> Verdict:
+def _exact_zeros(runs: PublishedMnist) -> Verdict:
     first, second = runs.both
     demanded = first.symmetric_zeros
     return Verdict(
@@ -95,7 +95,7 @@ def _exact_zeros(runs: Published) -> Verdict:
     )
 
 
-CLAIMS: tuple[Claim[Published], ...] = (
+CLAIMS: tuple[Claim[PublishedMnist], ...] = (
     Claim(
         name="early-peak",
         says="Trace and largest eigenvalue rise more than tenfold within the first 50 steps and "
