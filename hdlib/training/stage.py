@@ -70,7 +70,9 @@ class TrainingStage(Stage):
         train(stored, self._plan(run.config, run.device), schedule, also=steps)
 
     def published(self, run: Run[Any]) -> list[str]:
-        return [HISTORY, *(checkpoint_name(step) for step in self._published(run))]
+        """History, weights, and the last state, from which the training can be extended."""
+        weights = [checkpoint_name(step) for step in self._published(run)]
+        return [HISTORY, *weights, state_name(self.checkpoints(run)[-1])]
 
     def history(self, run: Run[Any]) -> dict[str, NDArray]:
         """Columns of the history, up to the run's last step.
