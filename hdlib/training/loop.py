@@ -14,6 +14,7 @@ from hdlib.training.files import (
     checkpoint_name,
     read_rows,
     restore_state,
+    state_name,
     write_checkpoint,
     write_rows,
     write_state,
@@ -27,14 +28,19 @@ def due_steps(stored: Stored, schedule: Schedule, also: Collection[int] = ()) ->
     Args:
         stored: files of the training.
         schedule: what is asked for.
-        also: checkpoints whose weights are asked for even if they were dropped on purpose.
+        also: checkpoints whose weights are asked for even if they were dropped on purpose, and
+            whose states are asked for.
     """
     rows = schedule.view(read_rows(stored))
     known = {row["step"] for row in rows}
     due = {step for step in schedule.steps if step not in known}
     for step in schedule.kept(rows):
         name = checkpoint_name(step)
-        if not stored.has(name) and (step in also or not stored.dropped(name)):
+        if step in also:
+            there = stored.has(name) and stored.has(state_name(step))
+        else:
+            there = stored.has(name) or stored.dropped(name)
+        if not there:
             due.add(step)
     return sorted(due)
 
@@ -54,7 +60,8 @@ def train(stored: Stored, plan: Plan, schedule: Schedule, *, also: Collection[in
         stored: files of the training, held for writing.
         plan: model, optimiser, data and loss, at the start.
         schedule: steps with a row, and checkpoints.
-        also: checkpoints whose weights are written even if they were dropped on purpose.
+        also: checkpoints whose weights are written even if they were dropped on purpose, and whose
+            states are.
 
     Raises:
         FloatingPointError: if the loss is not finite; everything written before it is kept.
