@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch.nn.functional as F
+from hdlib.runs import Run
 
 from hdlib.clustering import algebraic_connectivity, fiedler_tree
 from hdlib.curvature import gauss_newton, hessian, hessian_split, parameter_labels, parameter_layers
@@ -31,7 +32,6 @@ from hdlib.experiments.fiedler.recipe import (
 from hdlib.experiments.fiedler.results import FiedlerResults
 from hdlib.experiments.mnist import MnistConfig, hessian_data, model_at
 from hdlib.models import LeNetTiny
-from hdlib.runs import Run
 from hdlib.tasks import load_images
 
 FIELDS = {

@@ -10,8 +10,9 @@ import numpy as np
 import pytest
 import torch.nn.functional as F
 import tyro
-
 from hdlib.config import ConfigError
+from hdlib.runs import Run
+
 from hdlib.curvature import hessian
 from hdlib.experiments.grokking.config import GrokkingConfig
 from hdlib.experiments.grokking.measures import attention_shifts
@@ -28,7 +29,6 @@ from hdlib.experiments.grokking.recipe import run as computed
 from hdlib.experiments.grokking.results import GrokkingResults
 from hdlib.experiments.grokking.spectra import LEADING, leading_vectors
 from hdlib.measures import frequency_power
-from hdlib.runs import Run
 from hdlib.training import HISTORY, grokking_steps, stored_checkpoints
 
 SMALL = GrokkingConfig(
