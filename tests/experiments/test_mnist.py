@@ -65,4 +65,4 @@ def test_results_fit_together(run):
     results = MnistResults(run)
     assert results.trajectory.steps.tolist() == SMALL.checkpoints
     assert all(spectrum.certified.all() for spectrum in results.trajectory.spectra)
-    assert max(results.certificates().values()) < 1e-9
+    assert max(results.certificates.values()) < 1e-9
