@@ -10,7 +10,7 @@ import pytest
 from hdlib.experiments.registry import REGISTRY
 
 
-@pytest.fixture(params=REGISTRY)
+@pytest.fixture(params=list(REGISTRY))
 def claims(request: pytest.FixtureRequest) -> ModuleType:
     return import_module(f"hdlib.experiments.{request.param}.claims")
 
