@@ -141,12 +141,12 @@ def test_chapter(chapter, check):
     assert list(check(read_notebook(chapter))) == []
 
 
-@pytest.mark.parametrize("name", REGISTRY)
+@pytest.mark.parametrize("name", list(REGISTRY))
 def test_chapter_of_an_experiment_has_parameters(name):
     assert list(wrong_parameters(read_notebook(ROOT / "chapters" / f"{name}.ipynb"))) == []
 
 
-@pytest.mark.parametrize("name", REGISTRY)
+@pytest.mark.parametrize("name", list(REGISTRY))
 def test_the_ledger_has_every_claim_of_an_experiment(name):
     ledger = read_notebook(ROOT / "chapters" / "ledger.ipynb")
     texts = [out.data.get("text/markdown") for cell in ledger.cells for out in shown(cell)]

@@ -20,49 +20,52 @@ from hdlib.experiments.fiedler.parts import (
     ratios,
 )
 from hdlib.experiments.fiedler.recipe import (
-    couplings_name,
-    mixtures_name,
-    parts_name,
+    COUPLINGS,
+    MIXTURES,
+    PARTS,
+    PLANTED,
+    RECOVERY,
+    TREES,
+    FiedlerRun,
     stored_tree,
-    trained_run,
-    tree_error,
-    tree_name,
 )
 from hdlib.experiments.fiedler.results import FiedlerResults
-from hdlib.experiments.mnist import MnistConfig, hessian_data, model_at
+from hdlib.experiments.lenet import TRAINING, hessian_data, model_at
+from hdlib.experiments.mnist.config import MnistConfig
+from hdlib.experiments.mnist.recipe import EXPERIMENT as MNIST
 from hdlib.models import LeNetTiny
-from hdlib.runs import Run
+from hdlib.store import file_name
+from hdlib.store.formats import tensor_bytes
 from hdlib.tasks import load_images
+from hdlib.training import checkpoint_name
 
 FIELDS = {
     "dataset": "digits",
     "n_epochs": 1,
     "width": 1,
     "hessian_samples": 50,
-    "sweep_checkpoints": 0,
-    "draws": 0,
 }
 SMALL = FiedlerConfig(**FIELDS)
 
 
 @pytest.fixture(scope="module")
-def run(tmp_path_factory: pytest.TempPathFactory) -> Run[FiedlerConfig]:
+def run(tmp_path_factory: pytest.TempPathFactory) -> FiedlerRun:
     return recipe.run(SMALL, root=tmp_path_factory.mktemp("root"))
 
 
 @pytest.fixture(scope="module")
-def matrix(run: Run[FiedlerConfig]) -> np.ndarray:
-    data = hessian_data(SMALL, load_images("digits").train, SMALL.hessian_samples)
+def matrix(run: FiedlerRun) -> np.ndarray:
+    data = hessian_data(run, SMALL.hessian_samples)
     last = SMALL.checkpoints[-1]
-    return hessian(model_at(trained_run(run), last), F.cross_entropy, data).numpy()
+    return hessian(model_at(run, last), F.cross_entropy, data).numpy()
 
 
-def test_it_lies_beside_the_mnist_run_under_the_same_key(run):
-    assert SMALL.key == MnistConfig(**FIELDS).key
-    root = run.path.parent.parent
-    assert run.path == root / "fiedler" / SMALL.key
-    assert trained_run(run).path == root / "mnist" / SMALL.key
+def test_its_training_is_that_of_the_mnist_run(run):
+    other = MNIST.open(MnistConfig(**FIELDS), root=run.roots[0])
+    assert other.stored(TRAINING).key == run.stored(TRAINING).key
+    assert TRAINING.missing(other) == []
     assert run.complete
+    assert not other.complete
 
 
 def test_stored_trees_are_those_of_the_hessian(run, matrix):
@@ -75,16 +78,14 @@ def test_stored_trees_are_those_of_the_hessian(run, matrix):
         np.testing.assert_array_equal(stored.linkage, tree.linkage)
         np.testing.assert_allclose(stored.conductance, tree.conductance, rtol=1e-6)
         assert stored.n_modules == tree.n_modules
-    assert tree_error(run, last) == 0
-    with pytest.raises(ValueError, match="step=7: the checkpoints are"):
-        tree_error(run, 7)
+    assert all(error == 0 for _, error, _ in TREES.check(run, last))
 
 
 def test_stored_parts_are_those_of_the_hessian(run, matrix):
-    data = hessian_data(SMALL, load_images("digits").train, SMALL.hessian_samples)
+    data = hessian_data(run, SMALL.hessian_samples)
     last = SMALL.checkpoints[-1]
-    curved = gauss_newton(model_at(trained_run(run), last), F.cross_entropy, data).numpy()
-    stored = run.arrays(parts_name(last))
+    curved = gauss_newton(model_at(run, last), F.cross_entropy, data).numpy()
+    stored = run.arrays(PARTS, last)
     for name, part in (("gauss_newton", curved), ("residual", matrix - curved)):
         assert stored[f"{name}_total"] == pytest.approx(total(part), rel=1e-9)
     tree = fiedler_tree(curved)
@@ -116,8 +117,8 @@ def test_mixtures_reach_from_one_part_to_the_other():
 
 
 def test_the_gauss_newton_part_does_not_depend_on_the_labels(run):
-    data = hessian_data(SMALL, load_images("digits").train, SMALL.hessian_samples)
-    model = model_at(trained_run(run), 0)
+    data = hessian_data(run, SMALL.hessian_samples)
+    model = model_at(run, 0)
     other = data._replace(targets=(data.targets + 3) % 10)
     one, two = (gauss_newton(model, F.cross_entropy, d) for d in (data, other))
     np.testing.assert_array_equal(one, two)
@@ -142,35 +143,46 @@ def test_the_residual_couples_units_only_with_what_reads_them():
 def test_connectivity_of_network_and_layers(run, matrix):
     results = FiedlerResults(run)
     found = [values[-1] for values in results.connectivities.values()]
-    layers = parameter_layers(model_at(trained_run(run), 0)).values()
+    layers = parameter_layers(model_at(run, 0)).values()
     expected = [algebraic_connectivity(matrix)]
     expected += [algebraic_connectivity(matrix[np.ix_(rows, rows)]) for rows in layers]
     np.testing.assert_allclose(found, expected, rtol=1e-12)
 
 
+def files(run: FiedlerRun) -> dict[str, bytes]:
+    return {
+        f"{stage.name}/{name}": run.stored(stage).read(name)
+        for stage in run.stages
+        for name in run.stored(stage).names()
+    }
+
+
 def test_a_killed_run_ends_like_one_that_was_not(run, tmp_path: Path):
-    root = run.path.parent.parent
     again = recipe.run(SMALL, root=tmp_path)
-    again.remove(tree_name(SMALL.checkpoints[1]))
-    again.remove(couplings_name(SMALL.chosen[-1]))
-    again.remove(mixtures_name(SMALL.checkpoints[0]))
-    (again.path / tree_name(SMALL.checkpoints[0])).write_bytes(b"cut off")
+    for stage, item in (
+        (TREES, SMALL.checkpoints[1]),
+        (COUPLINGS, SMALL.chosen[-1]),
+        (MIXTURES, SMALL.checkpoints[0]),
+        (RECOVERY, PLANTED),
+    ):
+        (again.stored(stage).home / file_name(item)).unlink()
+    (again.stored(TREES).home / file_name(SMALL.checkpoints[0])).write_bytes(b"cut off")
+    assert not recipe.EXPERIMENT.open(SMALL, root=tmp_path).complete
     again = recipe.run(SMALL, root=tmp_path)
     assert again.complete
-    assert again.files == Run(SMALL, root).files
+    assert files(again) == files(run)
 
 
-def test_a_tree_belongs_to_its_weights(run, tmp_path: Path):
+def test_a_tree_belongs_to_its_weights(tmp_path: Path):
+    """Of other weights there is another tree, though its file is whole."""
     other = recipe.run(SMALL, root=tmp_path)
     step = SMALL.checkpoints[-1]
-    trained = trained_run(other)
-    weights = trained.tensors(f"checkpoints/step_{step:06d}.safetensors")
-    trained.write_tensors(
-        f"checkpoints/step_{step:06d}.safetensors", {k: v * 1.1 for k, v in weights.items()}
-    )
-    before = stored_tree(other, step).linkage
-    (other.path / tree_name(SMALL.checkpoints[0])).write_bytes(b"cut off")
-    recipe.run(SMALL, root=tmp_path)
+    name, before = checkpoint_name(step), stored_tree(other, step).linkage
+    weights = {key: value * 1.1 for key, value in other.tensors(TRAINING, name).items()}
+    with other.stored(TRAINING).writing({}):
+        other.stored(TRAINING).write(name, tensor_bytes(weights))
+    assert file_name(step) in TREES.missing(other)
+    other = recipe.run(SMALL, root=tmp_path)
     assert not np.array_equal(stored_tree(other, step).linkage, before)
 
 

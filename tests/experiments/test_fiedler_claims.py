@@ -16,7 +16,7 @@ from hdlib.experiments.claim import Claim
 from hdlib.experiments.fiedler.claims import CLAIMS
 from hdlib.experiments.fiedler.parts import part_linkages
 from hdlib.experiments.fiedler.planted import scores
-from hdlib.experiments.fiedler.recipe import parts_name
+from hdlib.experiments.fiedler.recipe import PARTS
 from hdlib.experiments.fiedler.results import FiedlerResults, PublishedFiedler, published
 
 CHAPTER = Path(__file__).parents[2] / "chapters" / "fiedler.ipynb"
@@ -68,7 +68,7 @@ def test_published_runs_are_whole():
     assert [len(results.steps) for results in both] == [25, 6]
     assert all(tree.n_leaves == 5_994 for tree in both[0].trees)
     for kind in ("all", "equal", "unequal"):
-        first, second = (scores(results.run, kind)["difference"] for results in both)
+        first, second = (scores(results.recovery, kind)["difference"] for results in both)
         np.testing.assert_array_equal(first, second)
         assert first.shape == (7, 20)
 
@@ -79,7 +79,7 @@ def test_the_drawn_trees_have_the_stored_modules():
     parts = {"H": "", "Gauss–Newton": "gauss_newton", "residual": "residual"}
     for step, (title, part) in product(results.run.config.ends, parts.items()):
         order = leaves_list(drawn[f"step {step:,}: {title}"])
-        stored = results.run.arrays(parts_name(step))
+        stored = results.run.arrays(PARTS, step)
         modules = stored[part] if part else results.modules[results.at(step)]
         # In the order of its tree every module is one run.
         assert np.count_nonzero(np.diff(modules[order])) == modules.max()

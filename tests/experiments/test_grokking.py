@@ -11,25 +11,27 @@ import pytest
 import torch.nn.functional as F
 import tyro
 
-from hdlib.config import ConfigError
 from hdlib.curvature import hessian
 from hdlib.experiments.grokking.config import GrokkingConfig
 from hdlib.experiments.grokking.measures import attention_shifts
 from hdlib.experiments.grokking.recipe import (
+    ADAM,
+    EXPERIMENT,
+    FUNCTIONS,
+    MEASURES,
+    SPECTRA,
+    TRAINING,
+    GrokkingRun,
     coarse_to_fine,
-    functions_name,
-    measures_name,
     model_at,
-    spectrum_error,
-    spectrum_name,
-    spectrum_steps,
 )
 from hdlib.experiments.grokking.recipe import run as computed
 from hdlib.experiments.grokking.results import GrokkingResults
 from hdlib.experiments.grokking.spectra import LEADING, leading_vectors
 from hdlib.measures import frequency_power
-from hdlib.runs import Run
-from hdlib.training import HISTORY, grokking_steps, stored_checkpoints
+from hdlib.store import CannotRecomputeError, ConfigError, file_name
+from hdlib.store.publish import publish
+from hdlib.training import checkpoint_name, grokking_steps, state_name
 
 SMALL = GrokkingConfig(
     p=11, width=16, n_heads=2, n_steps=60, log_every=20, spectra=4, eigenpairs=30, stored_weights=3
@@ -37,72 +39,94 @@ SMALL = GrokkingConfig(
 
 
 @pytest.fixture(scope="module")
-def run(tmp_path_factory: pytest.TempPathFactory) -> Run[GrokkingConfig]:
+def run(tmp_path_factory: pytest.TempPathFactory) -> GrokkingRun:
     return computed(SMALL, root=tmp_path_factory.mktemp("root"))
 
 
 def test_every_checkpoint_has_measures_and_some_have_spectra_and_weights(run):
     steps = GrokkingResults(run).steps.tolist()
     assert set(grokking_steps(SMALL.n_steps)) <= set(steps)
-    assert [step for step in steps if spectrum_name(step) in run.files] == sorted(
-        coarse_to_fine(steps)[:4]
-    )
-    assert stored_checkpoints(run) == sorted(coarse_to_fine(steps)[:3]) == spectrum_steps(run)
-    assert not any(name.startswith("optimizer/") for name in run.files)
+    assert SPECTRA.steps(run) == sorted(coarse_to_fine(steps)[:4])
+    assert ADAM.steps(run) == [step for step in SPECTRA.steps(run) if step > 0]
+    assert FUNCTIONS.steps(run) == sorted(coarse_to_fine(steps)[:3])
+    assert TRAINING.with_weights(run) == steps
     assert run.complete
+
+
+def test_what_is_published_is_read_without_the_rest(run, tmp_path: Path):
+    """Few weights and no state are published; what is missing of them comes back on demand."""
+    steps = GrokkingResults(run).steps.tolist()
+    publish(run, root=tmp_path)
+    published = EXPERIMENT.open(SMALL, root=tmp_path)
+    assert published.complete
+    assert TRAINING.with_weights(published) == sorted(coarse_to_fine(steps)[:3])
+    GrokkingResults(published)
+    assert all(error <= allowed for _, error, allowed in SPECTRA.check(published, 0))
+    with pytest.raises(CannotRecomputeError, match=r"states/step_000060.safetensors is not kept"):
+        ADAM.check(published, SMALL.n_steps)
+
+    (published.stored(ADAM).home / file_name(SMALL.n_steps)).unlink()
+    again = computed(SMALL, root=tmp_path)
+
+    assert again.complete
+    for stage, name in (
+        (ADAM, file_name(SMALL.n_steps)),
+        (TRAINING, state_name(SMALL.n_steps)),
+        (TRAINING, checkpoint_name(SMALL.n_steps)),
+    ):
+        assert again.stored(stage).read(name) == run.stored(stage).read(name)
 
 
 def test_spectrum_is_that_of_the_dense_hessian(run):
     train = SMALL.task.train
-    for step in stored_checkpoints(run):
-        stored = run.arrays(spectrum_name(step))
+    for step in SPECTRA.steps(run):
+        stored = run.arrays(SPECTRA, step)
         matrix = hessian(model_at(run, step), F.cross_entropy, (train.tokens(), train.targets))
         expected = np.linalg.eigvalsh(matrix.numpy())
         ends = np.concatenate([expected[:30], expected[-30:]])
         assert stored["converged"].all()
         assert np.abs(stored["eigenvalues"] - ends).max() <= 1e-6 * np.abs(ends).max()
-        assert spectrum_error(run, step) <= 2e-6
+        assert all(error <= allowed for _, error, allowed in SPECTRA.check(run, step))
 
 
 def test_measures_are_those_of_the_weights(run):
     step = SMALL.n_steps
-    model, measured = model_at(run, step), run.arrays(measures_name(step))
+    model, measured = model_at(run, step), run.arrays(MEASURES, step)
     embedding = model.embedding[:11].detach().double().numpy()
     assert measured["embedding_power"] == pytest.approx(frequency_power(embedding))
     squares = sum(float(p.detach().double().square().sum()) for p in model.parameters())
     assert measured["weight_norm"] == pytest.approx(squares**0.5)
 
 
-def test_functions_are_kept_where_weights_are(run):
-    assert run.steps("functions") == stored_checkpoints(run)
-    found = run.arrays(functions_name(SMALL.n_steps))
+def test_functions_of_eigenvectors_and_of_random_directions(run):
+    found = run.arrays(FUNCTIONS, SMALL.n_steps)
     for key in ("energy", "random_energy", "rotated_energy"):
         assert found[key].shape == (LEADING, 5)
         np.testing.assert_allclose(found[key].sum(1), 1, rtol=1e-5)
     # The last dose is the one that the spectra are probed with.
-    probed = run.arrays(spectrum_name(SMALL.n_steps))["responses"][:LEADING]
+    probed = run.arrays(SPECTRA, SMALL.n_steps)["responses"][:LEADING]
     np.testing.assert_allclose(found["responses"][-1], probed, rtol=1e-3, atol=1e-5)
 
 
 def test_a_damaged_run_is_repaired_to_the_same_bytes(tmp_path: Path):
     config = SMALL.model_copy(update={"spectra": 2})
     first = computed(config, root=tmp_path)
-    sums = dict(first.files)
-    (first.path / spectrum_name(0)).write_bytes(b"damaged")
+    names = file_name(0), file_name(SMALL.n_steps)
+    before = [first.stored(SPECTRA).read(name) for name in names]
+    (first.stored(SPECTRA).home / names[0]).write_bytes(b"damaged")
     assert not first.complete
 
     again = computed(config, root=tmp_path)
 
     assert again.complete
-    assert again.files == sums
+    assert [again.stored(SPECTRA).read(name) for name in names] == before
 
 
 def test_without_spectra_there_is_only_training(tmp_path: Path):
     config = SMALL.model_copy(update={"spectra": 0, "stored_weights": 1})
     run = computed(config, root=tmp_path)
-    assert spectrum_steps(run) == []
-    assert stored_checkpoints(run) == [60]
-    assert run.table(HISTORY)["step"].tolist() == [0, 10, 20, 40, 50, 60]
+    assert [stage.steps(run) for stage in (SPECTRA, ADAM, FUNCTIONS)] == [[], [], []]
+    assert TRAINING.history(run)["step"].tolist() == [0, 10, 20, 40, 50, 60]
 
 
 def test_results_have_an_entry_for_every_checkpoint(run):
@@ -110,7 +134,7 @@ def test_results_have_an_entry_for_every_checkpoint(run):
     count, spectra = len(results.steps), 4
     assert results.measure("embedding_power").shape == (count, 5)
     trajectory = results.trajectory
-    assert trajectory.steps.tolist() == run.steps("spectra")
+    assert trajectory.steps.tolist() == SPECTRA.steps(run)
     assert {(known.highest, known.n) for known in trajectory.spectra} == {(30, SMALL.n_parameters)}
     assert all(known.certified.all() for known in trajectory.spectra)
     np.testing.assert_array_equal(results.relative.eigenvalues[:, -1], np.ones(spectra))
@@ -123,7 +147,7 @@ def test_results_have_an_entry_for_every_checkpoint(run):
     assert (results.adam[0][1:] > 0).all()
 
 
-def _hessian(run: Run[GrokkingConfig], step: int):
+def _hessian(run: GrokkingRun, step: int):
     train = SMALL.task.train
     return hessian(model_at(run, step), F.cross_entropy, (train.tokens(), train.targets))
 
@@ -135,11 +159,6 @@ def test_coarse_to_fine_is_a_permutation_whose_starts_are_spread_evenly():
     assert order[:5] == [1_600, 0, 800, 400, 1_200]
     assert coarse_to_fine([7]) == [7]
     assert coarse_to_fine([7, 9]) == [9, 7]
-
-
-def test_unknown_step_is_an_error_that_names_those_there_are(run):
-    with pytest.raises(ValueError, match=r"step=7: weights and a spectrum are kept at \[0"):
-        spectrum_error(run, 7)
 
 
 @pytest.mark.parametrize(
@@ -201,7 +220,7 @@ def test_number_of_parameters_is_that_of_the_network(config: GrokkingConfig):
 
 def test_attention_moves_with_what_feeds_it_and_with_nothing_else(run):
     """One number of one tensor at a time, against a model in which it was moved by hand."""
-    step = stored_checkpoints(run)[-1]
+    step = SMALL.n_steps
     tokens = SMALL.task.train.tokens()
     origin = model_at(run, step).double()
     sizes = {name: p.numel() for name, p in origin.named_parameters()}
@@ -225,10 +244,10 @@ def test_attention_moves_with_what_feeds_it_and_with_nothing_else(run):
 
 
 def test_leading_vectors_are_those_of_the_stored_spectrum(run):
-    step = stored_checkpoints(run)[-1]
+    step = SMALL.n_steps
     model, train = model_at(run, step), SMALL.task.train
     vectors = leading_vectors(SMALL, model, 3)
     matrix = hessian(model, F.cross_entropy, (train.tokens(), train.targets)).numpy()
-    stored = run.arrays(spectrum_name(step))["eigenvalues"][::-1][:3]
+    stored = run.arrays(SPECTRA, step)["eigenvalues"][::-1][:3]
     rest = np.linalg.norm(matrix @ vectors - vectors * stored, axis=0)
     assert rest.max() <= 3 * SMALL.tol * stored[0]

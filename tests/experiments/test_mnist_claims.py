@@ -9,19 +9,17 @@ import pytest
 
 from hdlib.book.cells import read_notebook
 from hdlib.experiments.mnist.claims import CLAIMS, shown
-from hdlib.experiments.mnist.config import MnistConfig
+from hdlib.experiments.mnist.config import SECOND, MnistConfig
+from hdlib.experiments.mnist.recipe import EXPERIMENT
 from hdlib.experiments.mnist.results import MnistResults, PublishedMnist
-from hdlib.runs import PUBLISHED, Run
+from hdlib.store import PUBLISHED
 
 CHAPTER = PUBLISHED.parent / "chapters" / "mnist.ipynb"
 
 
 @pytest.fixture(scope="module")
 def published() -> PublishedMnist:
-    runs = PublishedMnist()
-    for results in runs.both:
-        assert results.run.path.is_relative_to(PUBLISHED)
-    return runs
+    return PublishedMnist()
 
 
 @pytest.fixture(scope="module")
@@ -30,7 +28,8 @@ def chapter() -> nbformat.NotebookNode:
 
 
 def test_published_runs_are_whole(published: PublishedMnist):
-    assert Run(MnistConfig(), PUBLISHED).complete
+    for config in (MnistConfig(), SECOND):
+        assert EXPERIMENT.open(config, root=PUBLISHED).complete
     assert len(published.first.steps) == 25
     assert published.first.trajectory.eigenvalues.shape == (25, 5_994)
     assert [len(spectrum.indices) for _, spectrum in published.first.trajectory] == [10] * 25

@@ -8,6 +8,8 @@ from hdlib.experiments.claim import Claim
 from hdlib.experiments.fiedler.claims import connectivity, mixture, modules, parts, stability
 from hdlib.experiments.fiedler.results import PublishedFiedler, published
 
+__all__ = ["CLAIMS", "PublishedFiedler", "published", "shown"]
+
 CLAIMS: tuple[Claim[PublishedFiedler], ...] = (
     *modules.CLAIMS,
     *parts.CLAIMS,

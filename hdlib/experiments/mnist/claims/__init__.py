@@ -8,6 +8,8 @@ from hdlib.experiments.claim import Claim
 from hdlib.experiments.mnist.claims import gradient, layers, outliers, samples, spectrum
 from hdlib.experiments.mnist.results import PublishedMnist, published
 
+__all__ = ["CLAIMS", "PublishedMnist", "published", "shown"]
+
 CLAIMS: tuple[Claim[PublishedMnist], ...] = (
     *spectrum.CLAIMS,
     *layers.CLAIMS,

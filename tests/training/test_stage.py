@@ -1,0 +1,94 @@
+"""Training as a stage of a run: its length is in no key."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import ClassVar
+
+import numpy as np
+import pytest
+
+from hdlib.store import CannotRecomputeError, Config, Run
+from hdlib.store.publish import publish
+from hdlib.training import HISTORY, Schedule, TrainingStage, checkpoint_name, state_name
+
+from .small import plan
+
+
+class Small(Config):
+    experiment: ClassVar[str] = "small"
+    n_steps: int = 8
+    seed: int = 3
+    device: str = "cpu"
+
+
+STAGE = TrainingStage(
+    "small/training",
+    fields=("seed",),
+    schedule=lambda config: Schedule.of(
+        config.n_steps, checkpoints=range(0, config.n_steps, 4), log_steps=range(config.n_steps)
+    ),
+    plan=lambda config, device: plan(),
+    published=lambda run: STAGE.checkpoints(run)[-1:],
+)
+
+
+def run_of(*roots: Path, **fields) -> Run[Small]:
+    return Run(Small(**fields), [STAGE], roots)
+
+
+@pytest.fixture
+def run(tmp_path: Path) -> Run[Small]:
+    found = run_of(tmp_path / "root")
+    found.compute()
+    return found
+
+
+def test_a_shorter_run_is_a_view_of_a_longer_one(run, tmp_path):
+    longer = run_of(tmp_path / "root", n_steps=13)
+    assert STAGE.key(longer.config) == STAGE.key(run.config)
+    assert STAGE.key(Small(seed=4)) != STAGE.key(run.config)
+    assert STAGE.missing(longer) == [HISTORY]
+    longer.compute()
+    assert longer.complete
+    for found, last in ((run_of(tmp_path / "root"), 8), (longer, 13)):
+        assert STAGE.history(found)["step"].tolist() == list(range(last + 1))
+        assert STAGE.checkpoints(found) == sorted({*range(0, last, 4), last})
+        assert STAGE.with_weights(found) == STAGE.checkpoints(found)
+        assert found.complete
+
+
+def test_weights_and_states(run):
+    weights, state = STAGE.weights(run, 4), STAGE.state(run, 4)
+    for name, value in weights.items():
+        np.testing.assert_array_equal(state[f"model.{name}"], value)
+    with pytest.raises(ValueError, match=r"step=5: weights are kept at \[0, 4, 8\]"):
+        STAGE.weights(run, 5)
+
+
+def test_a_row_is_checked_against_the_weights(run, tmp_path):
+    assert STAGE.checked(run) == [0, 4, 8]
+    (agreement,) = STAGE.check(run, 4)
+    assert agreement.error <= agreement.allowed
+    with pytest.raises(CannotRecomputeError, match="the weights at step 5 are not kept"):
+        STAGE.check(run, 5)
+    stored = run.stored(STAGE)
+    with stored.writing({}):
+        stored.write(checkpoint_name(4), stored.read(checkpoint_name(8)))
+    (agreement,) = STAGE.check(run_of(tmp_path / "root"), 4)
+    assert agreement.error > agreement.allowed
+
+
+def test_weights_that_were_dropped_come_back_where_they_are_asked_for(run, tmp_path):
+    publish(run, root=tmp_path / "published")
+    found = run_of(tmp_path / "published", tmp_path / "new")
+    assert found.complete
+    assert STAGE.checkpoints(found) == [0, 4, 8]
+    assert STAGE.with_weights(found) == [8]
+    found.ensure(STAGE, checkpoint_name(4), state_name(4))
+    assert STAGE.with_weights(found) == [4, 8]
+    for name in (checkpoint_name(4), state_name(4)):
+        assert found.stored(STAGE).read(name) == run.stored(STAGE).read(name)
+    # The weights of the last step are published, its state is not.
+    found.ensure(STAGE, state_name(8))
+    assert found.stored(STAGE).read(state_name(8)) == run.stored(STAGE).read(state_name(8))
