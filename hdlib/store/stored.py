@@ -151,6 +151,11 @@ class Stored:
         """Sentences about manifests that are not what was written."""
         return [folder.manifest.damage for folder in self.folders if folder.manifest.damage]
 
+    @property
+    def mendable(self) -> bool:
+        """Whether a manifest is not what was written, where it can be written anew."""
+        return any(folder.manifest.damage and folder.writable for folder in self.folders)
+
     def remove(self, name: str) -> None:
         """Remove a file and its record from the folder of new files."""
         self._folders[-1].remove(name)

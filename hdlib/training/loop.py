@@ -11,10 +11,12 @@ from tqdm import tqdm
 
 from hdlib.store import Stored, one_thread
 from hdlib.training.files import (
+    STATES,
     checkpoint_name,
     read_rows,
     restore_state,
     state_name,
+    steps_in,
     write_checkpoint,
     write_rows,
     write_state,
@@ -23,7 +25,7 @@ from hdlib.training.plan import Plan, Row, Schedule, State
 
 
 def due_steps(stored: Stored, schedule: Schedule, also: Collection[str] = ()) -> list[int]:
-    """Steps whose row or weights are missing, ascending.
+    """Steps whose row or weights are missing, or whose state is damaged, ascending.
 
     Args:
         stored: files of the training.
@@ -33,11 +35,12 @@ def due_steps(stored: Stored, schedule: Schedule, also: Collection[str] = ()) ->
     rows = schedule.view(read_rows(stored))
     known = {row["step"] for row in rows}
     due = {step for step in schedule.steps if step not in known}
+    states = {*steps_in(stored, STATES)}
     for step in schedule.kept(rows):
         name = checkpoint_name(step)
         if not stored.has(name) and (name in also or not stored.dropped(name)):
             due.add(step)
-        if state_name(step) in also and not stored.has(state_name(step)):
+        if (state_name(step) in also or step in states) and not stored.has(state_name(step)):
             due.add(step)
     return sorted(due)
 
