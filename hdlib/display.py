@@ -51,7 +51,7 @@ def escaped(text: str) -> str:
         >>> print(escaped("<b> *x86_64*"))
         &lt;b&gt; \*x86\_64\*
     """
-    line = " ".join(text.split())
+    line = " ".join("".join(c if c.isprintable() else " " for c in text).split())
     return re.sub(r"([\\`*_{}\[\]$~^@])", r"\\\1", html.escape(line, quote=False))
 
 

@@ -28,17 +28,19 @@ from hdlib.training import (
 )
 
 SEEDS = 2**63
+MOST_EPOCHS = 10_000
+LARGEST_WIDTH = 1_000
 
 
 class LeNetTraining(Config):
     """What is trained: LeNet-tiny, by SGD with momentum."""
 
     dataset: Dataset = "mnist"
-    n_epochs: Annotated[int, Field(ge=1)] = 30
+    n_epochs: Annotated[int, Field(ge=1, le=MOST_EPOCHS)] = 30
     lr: Annotated[float, Field(gt=0)] = 0.01
     momentum: Annotated[float, Field(ge=0, lt=1)] = 0.9
     batch_size: Annotated[int, Field(ge=1)] = 128
-    width: Annotated[int, Field(ge=1)] = 8
+    width: Annotated[int, Field(ge=1, le=LARGEST_WIDTH)] = 8
     """Channels of the first convolution; 8 gives 5,994 parameters."""
     seed: Annotated[int, Field(ge=0, lt=SEEDS)] = 42
     """Of the initial weights and the order of the batches."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import platform
 import subprocess
+from functools import cache
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -28,6 +29,7 @@ def environment(device: torch.device) -> dict[str, Any]:
     }
 
 
+@cache
 def _git_commit() -> str | None:
     """The commit of the source tree, with ``-dirty`` where it was changed; None outside one."""
     tree = Path(__file__).parent.parent.parent

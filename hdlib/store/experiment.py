@@ -60,7 +60,7 @@ class Experiment(Generic[C]):
             ChangedError: if weights that are missing come out different from what is recorded.
         """
         found = self.open(config, root=root)
-        if not found.complete:
+        if not found.complete or found.mendable:
             self.room(config)
             _ = found.device
             if root is None and config == self.config() and not PUBLISHED.is_dir():

@@ -42,13 +42,14 @@ def table_bytes(columns: Mapping[str, NDArray]) -> bytes:
 
 
 def read_tensors(content: bytes) -> dict[str, Tensor]:
-    """Tensors of a safetensors file.
+    """Tensors of a safetensors file, sorted by name.
 
     Raises:
         FormatError: if the bytes are no such file.
     """
     try:
-        return safetensors.torch.load(content)
+        # The library gives them in an order that differs from one time to the next.
+        return dict(sorted(safetensors.torch.load(content).items()))
     except (SafetensorError, ValueError, KeyError, RecursionError) as error:
         raise FormatError(f"no safetensors file: {error}") from error
 

@@ -18,10 +18,11 @@ LARGEST = 100_000
 
 
 def record(run: Run[Any]) -> None:
-    """Keep the config of a run, unless it is kept already."""
+    """Keep the config of a run, unless it is kept already, for whatever device."""
     name = Path(run.config.experiment, "runs", f"{run.key}.json")
     fields = run.config.model_dump()
-    if not any(_config(root / name) == fields for root in run.roots):
+    known = (_config(root / name) for root in run.roots)
+    if not any(config and config | {"device": fields["device"]} == fields for config in known):
         body = {"experiment": run.config.experiment, "config": fields}
         body["sha256"] = _sum(body)
         write_atomically(run.roots[-1] / name, (json.dumps(body, indent=2) + "\n").encode())

@@ -78,6 +78,11 @@ class Run(Generic[C]):
         """Whether everything that the config asks for is there, and is what was recorded."""
         return next(self.missing(), None) is None
 
+    @property
+    def mendable(self) -> bool:
+        """Whether a manifest is damaged, and can be written anew from what could be saved of it."""
+        return any(self.stored(stage).mendable for stage in self.stages)
+
     def compute(self) -> None:
         """Compute what is missing, each stage in its turn."""
         for stage in self.stages:
@@ -90,7 +95,7 @@ class Run(Generic[C]):
         def missing() -> list[str]:
             return [n for n in names if not stored.has(n)] if names else stage.missing(self)
 
-        if missing() or stored.damage():
+        if missing() or stored.mendable:
             with stored.writing(environment(self.device)):
                 # Another process may have computed them meanwhile.
                 if still := missing():

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from hdlib.store.folder import DamagedRunError, Folder, sha256_of
 from hdlib.store.manifest import Entry, key_of
 
 log = logging.getLogger(__name__)
+
+T = TypeVar("T")
 
 
 class ChangedError(ArithmeticError):
@@ -31,6 +33,7 @@ class Stored:
 
     def __init__(self, roots: Sequence[Path], header: Mapping[str, Any]) -> None:
         self._environment: Mapping[str, Any] = {}
+        self._parsed: dict[str, tuple[Entry | None, Any]] = {}
         self.key = key_of(header)
         self._folders = [Folder(root / header["stage"] / self.key, header) for root in roots]
 
@@ -72,6 +75,10 @@ class Stored:
                 return known[position] if position is not None and position < len(known) else None
         return None
 
+    def is_own(self, name: str) -> bool:
+        """Whether a file is recorded in the folder of new files."""
+        return name in self._folders[-1].entries
+
     def dropped(self, name: str) -> bool:
         """Whether a file is recorded, and was dropped on purpose."""
         entry = self.entry(name)
@@ -91,6 +98,21 @@ class Stored:
                     if not self.has(name):
                         raise
         raise DamagedRunError(f"{self.where(name)} is missing; run it again to repair it")
+
+    def parsed(self, name: str, parse: Callable[[bytes], T]) -> T:
+        """What a file's bytes are parsed to, once for as long as the file is recorded the same.
+
+        Args:
+            name: file.
+            parse: bytes ↦ value; always the same for a name.
+
+        Raises:
+            DamagedRunError: if the file is nowhere as it was recorded.
+        """
+        entry = self.entry(name)
+        if name not in self._parsed or self._parsed[name][0] != entry:
+            self._parsed[name] = entry, parse(self.read(name))
+        return self._parsed[name][1]
 
     def where(self, name: str) -> Path:
         """Where a file is, was recorded, or would be written."""
@@ -150,6 +172,11 @@ class Stored:
     def damage(self) -> list[str]:
         """Sentences about manifests that are not what was written."""
         return [folder.manifest.damage for folder in self.folders if folder.manifest.damage]
+
+    @property
+    def mendable(self) -> bool:
+        """Whether a manifest is not what was written, where it can be written anew."""
+        return any(folder.manifest.damage and folder.writable for folder in self.folders)
 
     def remove(self, name: str) -> None:
         """Remove a file and its record from the folder of new files."""

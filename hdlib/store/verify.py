@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from hdlib.atomic import TEMPORARY
 from hdlib.store import manifest as manifests
 from hdlib.store.folder import DamagedRunError, Folder
 from hdlib.store.registry import Registry
@@ -52,7 +53,10 @@ def _check_folder(path: Path) -> Iterator[Finding]:
         and found.relative_to(path).as_posix() not in folder.entries
     ]
     for name in unknown:
-        yield Finding(f"{path / name}: not recorded", True)
+        if Path(name).name.startswith(TEMPORARY):
+            yield Finding(f"{path / name}: left by a process that was killed, or at work", False)
+        else:
+            yield Finding(f"{path / name}: not recorded", True)
 
 
 def check_records(registry: Registry) -> Iterator[Finding]:

@@ -43,13 +43,16 @@ def find_mnist_file(
         mirrors: base addresses, each ending in a slash.
 
     Raises:
+        NotADirectoryError: if ``$HDLIB_DATA_HOME`` is no folder.
         ValueError: if a file is found, but its sha256 is wrong: damaged or truncated.
         ConnectionError: if the file is not found and no mirror gives it.
     """
     cache = Path(pooch.os_cache("hdlib")) / "mnist"
     folders = [cache]
     if home := os.environ.get("HDLIB_DATA_HOME"):
-        folders.insert(0, Path(home) / "mnist")
+        if not Path(home).expanduser().is_dir():
+            raise NotADirectoryError(f"HDLIB_DATA_HOME={home}: there is no such folder")
+        folders.insert(0, Path(home).expanduser() / "mnist")
     for folder in folders:
         path = folder / name
         if path.is_file():

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
-from functools import lru_cache
 
 import numpy as np
 
@@ -40,12 +39,11 @@ def read_rows(stored: Stored) -> list[Row]:
     if not stored.has(HISTORY):
         return []
     try:
-        return list(_rows(stored.read(HISTORY)))
+        return list(stored.parsed(HISTORY, _rows))
     except formats.FormatError as error:
         raise DamagedRunError(f"{stored.where(HISTORY)}: {error}") from error
 
 
-@lru_cache(maxsize=8)
 def _rows(content: bytes) -> tuple[Row, ...]:
     table = formats.read_table(content)
     columns = [values.tolist() for values in table.values()]

@@ -11,10 +11,12 @@ from tqdm import tqdm
 
 from hdlib.store import Stored, one_thread
 from hdlib.training.files import (
+    STATES,
     checkpoint_name,
     read_rows,
     restore_state,
     state_name,
+    steps_in,
     write_checkpoint,
     write_rows,
     write_state,
@@ -22,30 +24,29 @@ from hdlib.training.files import (
 from hdlib.training.plan import Plan, Row, Schedule, State
 
 
-def due_steps(stored: Stored, schedule: Schedule, also: Collection[int] = ()) -> list[int]:
-    """Steps whose row or weights are missing, ascending.
+def due_steps(stored: Stored, schedule: Schedule, also: Collection[str] = ()) -> list[int]:
+    """Steps whose row or weights are missing, or whose state is damaged, ascending.
 
     Args:
         stored: files of the training.
         schedule: what is asked for.
-        also: checkpoints whose weights are asked for even if they were dropped on purpose, and
-            whose states are asked for.
+        also: weights and states that are asked for even if they were dropped on purpose.
     """
     rows = schedule.view(read_rows(stored))
     known = {row["step"] for row in rows}
     due = {step for step in schedule.steps if step not in known}
+    # A published state is needed by who asks for it; it is no part of what makes a run complete.
+    states = {step for step in steps_in(stored, STATES) if stored.is_own(state_name(step))}
     for step in schedule.kept(rows):
         name = checkpoint_name(step)
-        if step in also:
-            there = stored.has(name) and stored.has(state_name(step))
-        else:
-            there = stored.has(name) or stored.dropped(name)
-        if not there:
+        if not stored.has(name) and (name in also or not stored.dropped(name)):
+            due.add(step)
+        if (state_name(step) in also or step in states) and not stored.has(state_name(step)):
             due.add(step)
     return sorted(due)
 
 
-def train(stored: Stored, plan: Plan, schedule: Schedule, *, also: Collection[int] = ()) -> None:
+def train(stored: Stored, plan: Plan, schedule: Schedule, *, also: Collection[str] = ()) -> None:
     """Train a model in place, and write history, weights and states: those that are missing.
 
     It goes on from the last state that is kept; so a training that was killed ends bit-identical to
@@ -60,8 +61,7 @@ def train(stored: Stored, plan: Plan, schedule: Schedule, *, also: Collection[in
         stored: files of the training, held for writing.
         plan: model, optimiser, data and loss, at the start.
         schedule: steps with a row, and checkpoints.
-        also: checkpoints whose weights are written even if they were dropped on purpose, and whose
-            states are.
+        also: weights and states that are written even if they were dropped on purpose.
 
     Raises:
         FloatingPointError: if the loss is not finite; everything written before it is kept.
@@ -83,7 +83,7 @@ def _loop(
     plan: Plan,
     schedule: Schedule,
     rows: list[Row],
-    also: set[int],
+    also: set[str],
     steps: range,
     bar: tqdm,
 ) -> None:
@@ -94,12 +94,14 @@ def _loop(
             if new := step not in known:
                 rows.append(_row(plan, step, checkpoint=step in schedule.checkpoints))
                 rows.sort(key=lambda row: row["step"])
-                write_rows(stored, rows)
             kept = schedule.kept(schedule.view(rows))
-            if step in kept or step in also:
-                write_checkpoint(stored, plan, step, restore=step in also)
+            if step in kept:
+                write_checkpoint(stored, plan, step, restore=checkpoint_name(step) in also)
             if new or step in kept:
                 write_state(stored, plan, step, keep=kept)
+                # The row comes last: where there is one, nothing else of its step was cut off.
+                if new:
+                    write_rows(stored, rows)
                 stored.add_seconds(time.monotonic() - started)
                 started = time.monotonic()
         if step == steps[-1]:

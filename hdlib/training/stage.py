@@ -64,10 +64,7 @@ class TrainingStage(Stage):
 
     def make(self, run: Run[Any], names: Sequence[str]) -> None:
         stored, schedule = run.stored(self), self._schedule(run.config)
-        steps = [
-            step for step in schedule.steps if {checkpoint_name(step), state_name(step)} & {*names}
-        ]
-        train(stored, self._plan(run.config, run.device), schedule, also=steps)
+        train(stored, self._plan(run.config, run.device), schedule, also=names)
 
     def published(self, run: Run[Any]) -> list[str]:
         """History, weights, and the last state, from which the training can be extended."""

@@ -16,6 +16,7 @@ from hdlib.tasks import ModularTask, Operation, modular_task
 
 LARGEST_P = 1_000
 """The logits of all pairs are p³ numbers."""
+LARGEST_WIDTH = 10_000
 MOST_STEPS = 10_000_000
 LARGEST_SEED = 2**63 - 1
 
@@ -33,11 +34,11 @@ class GrokkingConfig(Config):
     """Modulus, a prime."""
     operation: Operation = "add"
     train_fraction: Annotated[float, Field(gt=0, lt=1)] = 0.4
-    width: Annotated[int, Field(ge=1)] = 128
+    width: Annotated[int, Field(ge=1, le=LARGEST_WIDTH)] = 128
     n_heads: Annotated[int, Field(ge=1)] = 4
     activation: Activation = "relu"
     """After the attention block."""
-    mlp_width: Annotated[int, Field(ge=0)] = 0
+    mlp_width: Annotated[int, Field(ge=0, le=LARGEST_WIDTH)] = 0
     # Without a value after it, a flag would swallow the False that papermill and people give.
     equals_logit: Annotated[bool, tyro.conf.FlagConversionOff] = False
     """A logit for "=", too, as Nanda et al. have."""

@@ -6,7 +6,7 @@ from typing import Annotated, ClassVar
 
 from pydantic import Field, model_validator
 
-from hdlib.experiments.lenet import LeNetTraining, log_spaced
+from hdlib.experiments.lenet import SEEDS, LeNetTraining, log_spaced
 from hdlib.tasks import TRAIN_SIZE
 
 DRAW_SIZE = 50
@@ -20,13 +20,13 @@ class MnistConfig(LeNetTraining):
     experiment: ClassVar[str] = "mnist"
 
     hessian_samples: Annotated[int, Field(ge=1)] = 1_000
-    hessian_seed: Annotated[int, Field(ge=0)] = 42
+    hessian_seed: Annotated[int, Field(ge=0, lt=SEEDS)] = 42
     """Of the choice of training samples for the Hessians."""
     vectors: Annotated[int, Field(ge=10)] = 50
     """Eigenvectors computed at each end of the spectrum."""
     stored_vectors: Annotated[int, Field(ge=0)] = 10
     """How many of the top ones are stored."""
-    sweep_checkpoints: Annotated[int, Field(ge=0)] = 3
+    sweep_checkpoints: Annotated[int, Field(ge=0, le=1_000)] = 3
     """At how many checkpoints the Hessian is computed from other numbers of samples, too."""
     draws: Annotated[int, Field(ge=0)] = 20
     """Independent draws of 50 samples for Hessians of the last checkpoint."""

@@ -8,7 +8,7 @@ import time
 import pytest
 import torch
 
-from hdlib.parallel import one_thread, side_by_side
+from hdlib.store import one_thread, side_by_side
 
 
 @pytest.fixture(autouse=True)

@@ -1,14 +1,12 @@
 from __future__ import annotations
 
-import hashlib
 from typing import Annotated, Any, ClassVar, Literal
 
 import pytest
 from pydantic import Field
 
-import hdlib.config
-from hdlib.config import Config, ConfigError
 from hdlib.experiments.mnist.config import MnistConfig
+from hdlib.store import Config, ConfigError
 
 
 class Tiny(Config):
@@ -19,47 +17,13 @@ class Tiny(Config):
     dataset: Literal["mnist", "digits"] = "digits"
 
 
-def test_key_is_stable():
-    assert Tiny().key == "56ea260af400d8fa"
-    text = '{"config":{"dataset":"digits","lr":0.01,"n_epochs":3},"experiment":"tiny","format":1}'
-    assert Tiny().key == hashlib.sha256(text.encode()).hexdigest()[:16]
-    assert Tiny(lr=0.01, n_epochs=3).key == Tiny().key
-
-
-@pytest.mark.parametrize("change", [{"n_epochs": 4}, {"lr": 0.02}, {"dataset": "mnist"}])
-def test_key_changes_with_each_field(change):
-    assert Tiny(**change).key != Tiny().key
-
-
-def test_key_changes_with_each_field_of_mnist():
-    base = MnistConfig(dataset="digits")
-    changes = {
-        name: value - 1 if isinstance(value, int) else value / 2
-        for name, value in base.model_dump().items()
-        if not isinstance(value, str)
-    } | {"dataset": "mnist", "device": "cpu"}
-    assert changes.keys() == MnistConfig.model_fields.keys()
-    keys = {MnistConfig(**{"dataset": "digits", name: v}).key for name, v in changes.items()}
-    assert len(keys | {base.key}) == len(changes) + 1
-
-
-def test_key_changes_with_the_format_and_the_experiment(monkeypatch):
-    class Other(Tiny):
-        experiment: ClassVar[str] = "other"
-
-    before = Tiny().key
-    assert Other().key != before
-    monkeypatch.setattr(hdlib.config, "FORMAT", hdlib.config.FORMAT + 1)
-    assert Tiny().key != before
-
-
 def test_numbers_as_strings():
     typed: dict[str, Any] = {"lr": "1e-3", "n_epochs": "7"}
     config = Tiny(**typed)
     assert config.lr == 1e-3
     assert type(config.n_epochs) is int
-    assert config.key == Tiny(lr=0.001, n_epochs=7).key
-    assert Tiny(lr=1).key == Tiny(lr=1.0).key
+    assert config == Tiny(lr=0.001, n_epochs=7)
+    assert type(Tiny(lr=1).lr) is float
 
 
 @pytest.mark.parametrize(

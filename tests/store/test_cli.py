@@ -1,0 +1,190 @@
+"""The command line, as a person uses it."""
+
+from __future__ import annotations
+
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import hdlib
+import hdlib.store.places
+from hdlib.cli import main
+from hdlib.experiments.mnist.recipe import SPECTRA
+from hdlib.experiments.registry import REGISTRY
+from hdlib.store.folder import Folder
+from hdlib.store.formats import array_bytes, read_arrays
+
+from .small import SMALL
+
+OPTIONS = [
+    word
+    for name, value in SMALL["mnist"].model_dump(exclude_defaults=True).items()
+    for word in (f"--{name.replace('_', '-')}", str(value))
+]
+GROKKING = "run grokking --p 5 --width 8 --n-heads 2 --eigenpairs 30"
+
+
+@pytest.fixture(autouse=True)
+def nothing_published(monkeypatch, tmp_path):
+    published = tmp_path / "data"
+    published.mkdir()
+    for module in ("places", "experiment"):
+        monkeypatch.setattr(f"hdlib.store.{module}.PUBLISHED", published)
+
+
+@pytest.fixture(scope="module")
+def home(tmp_path_factory) -> Path:
+    home = tmp_path_factory.mktemp("home")
+    REGISTRY["mnist"].run(SMALL["mnist"], root=home / "runs")
+    return home
+
+
+def hdlib_(monkeypatch, capsys, home: Path, *words: str) -> tuple[int, str]:
+    """Exit code, and all that is printed."""
+    monkeypatch.setenv("HDLIB_HOME", str(home))
+    monkeypatch.setattr(sys, "argv", ["hdlib", *words])
+    code: object = 0
+    try:
+        main()
+    except SystemExit as leaving:
+        code = leaving.code
+    printed = "".join(capsys.readouterr())
+    if isinstance(code, str):
+        return 1, printed + code
+    assert code is None or isinstance(code, int)
+    return code or 0, printed
+
+
+@pytest.fixture
+def cli(monkeypatch, capsys, home):
+    return lambda *words, home=home: hdlib_(monkeypatch, capsys, home, *words)
+
+
+def test_run_show_verify(cli, home):
+    key = REGISTRY["mnist"].open(SMALL["mnist"]).key
+    code, printed = cli("run", "mnist", *OPTIONS)
+    assert (code, "complete" in printed) == (0, True)
+    assert key in cli("show")[1]
+    assert "n_epochs = 1" in cli("show", key[:6])[1]
+    for options in ([], ["--step", "10"], ["--all-steps"]):
+        code, printed = cli("verify", f"mnist/{key}", *options)
+        assert code == 0, printed
+        for stage in ("lenet/training", "mnist/spectra"):
+            assert re.search(rf"{stage} at .* agree to", printed)
+    assert cli("verify")[0] == 0
+
+
+def test_verify_finds_an_eigenvalue_that_was_forged_with_its_sums(cli, home):
+    run = REGISTRY["mnist"].open(SMALL["mnist"], root=home / "runs")
+    path = home / "runs/mnist/spectra" / SPECTRA.key(run.config) / "step_000010.safetensors"
+    folder = Folder(path.parent, SPECTRA.header(run.config))
+    whole = path.read_bytes()
+    arrays = read_arrays(whole)
+    entry = folder.entries[path.name]
+
+    def put(content: bytes) -> None:
+        with folder.writing():
+            folder.write(path.name, content, sources=entry.sources, environment={}, timings={})
+
+    eigenvalues = np.array(arrays["eigenvalues"])
+    eigenvalues[0] *= 1 + 1e-6
+    put(array_bytes({**arrays, "eigenvalues": eigenvalues}))
+    code, printed = cli("verify", run.key, "--step", "10")
+    assert code == 1
+    assert "mnist/spectra at 10" in printed
+    assert "DISAGREE" in printed
+    put(whole)
+    assert cli("verify", run.key, "--step", "10")[0] == 0
+
+
+@pytest.mark.parametrize(
+    ("words", "sentence"),
+    [
+        ("verify nothing", "'nothing' fits"),
+        ("run grok", "grok"),
+        ("verify mnist --step x", "--step"),
+        ("run mnist --n-epochs 0", "n_epochs=0"),
+        ("run mnist --n-epochs 1000000000", "n_epochs=1000000000"),
+        ("run mnist --width 100000", "width=100000"),
+        ("run mnist --width 500 --dataset digits", "width=500: the Hessian of"),
+        ("run mnist --seed 100000000000000000000", "seed=100000000000000000000"),
+        ("run mnist --hessian-seed 100000000000000000000", "hessian_seed=1000"),
+        ("run fiedler --hessian-samples 0", "hessian_samples=0"),
+        ("run grokking --p 4", "p=4: must be a prime"),
+        ("run grokking --p 5 --width 9 --n-heads 2", "n_heads=2"),
+        (f"{GROKKING}0 --width 8", "eigenpairs=300: at most 184"),
+        ("run grokking --width 128 --p 113 --equals-logit 0", "equals-logit"),
+        ("run grokking --width 1000000000", "width=1000000000"),
+        ("run grokking --seed 100000000000000000000", "seed=1000"),
+    ],
+)
+def test_impossible_values_are_named_and_leave_nothing(cli, tmp_path, words, sentence):
+    code, printed = cli(*words.split(), home=tmp_path / "empty")
+    assert code in (1, 2)
+    assert sentence in printed
+    assert "Traceback" not in printed
+    assert not (tmp_path / "empty").exists()
+
+
+def test_a_home_that_is_a_file(cli, tmp_path):
+    (tmp_path / "file").touch()
+    code, printed = cli("run", "mnist", *OPTIONS, home=tmp_path / "file")
+    assert code == 1
+    assert f"HDLIB_HOME={tmp_path / 'file'}: a folder is needed" in printed
+
+
+def test_a_home_with_a_tilde(monkeypatch, tmp_path):
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.setenv("HDLIB_HOME", "~/mine")
+    assert hdlib.store.places.home() == tmp_path / "mine/runs"
+
+
+def test_a_data_home_that_is_not_there(cli, monkeypatch, tmp_path):
+    monkeypatch.setenv("HDLIB_DATA_HOME", str(tmp_path / "nowhere"))
+    code, printed = cli("run", "mnist", "--n-epochs", "1", home=tmp_path / "empty")
+    assert code == 1
+    assert f"HDLIB_DATA_HOME={tmp_path / 'nowhere'}: there is no such folder" in printed
+
+
+def test_names_are_printed_without_commands_to_the_terminal(cli, home):
+    (stage,) = (home / "runs/mnist/spectra").glob("*/")
+    bad = stage / "\x1b[31mred.safetensors"
+    bad.touch()
+    code, printed = cli("verify")
+    bad.unlink()
+    assert code == 1
+    assert "\x1b" not in printed
+    assert r"\x1b[31mred.safetensors: not recorded" in printed
+
+
+def test_interrupting_is_one_line(tmp_path):
+    process = subprocess.Popen(
+        [sys.executable, "-c", "from hdlib.cli import main; main()"]
+        + ["run", "grokking", "--p", "7", "--n-steps", "1000000", "--device", "cpu"],
+        env=os.environ | {"HDLIB_HOME": str(tmp_path)},
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    while not list(tmp_path.rglob("history.parquet")):
+        assert process.poll() is None
+        time.sleep(0.05)
+    process.send_signal(signal.SIGINT)
+    _, printed = process.communicate(timeout=60)
+    assert process.returncode == 130
+    assert printed.strip().splitlines()[-1] == "interrupted; run it again to go on"
+    assert "Traceback" not in printed
+
+
+def test_no_pickle_is_read():
+    readers = re.compile(
+        r"pickle|(?<!safetensors\.)torch\.load|np\.load|joblib|shelve|marshal|dill"
+    )
+    for path in Path(hdlib.__file__).parent.rglob("*.py"):
+        assert not readers.search(path.read_text()), path

@@ -1,0 +1,165 @@
+"""What is published stays: what is missing of it is computed, and never another thing in its place."""
+
+from __future__ import annotations
+
+import os
+import re
+from pathlib import Path
+
+import pytest
+import torch
+
+from hdlib.store import ChangedError, DamagedRunError, Run
+from hdlib.store.publish import publish
+from hdlib.training import HISTORY, Plan, checkpoint_name
+
+from .toy import NORMS, SUMS, TOY, TRAINING, Toy, contents, folder
+
+CONFIG = Toy()
+
+
+@pytest.fixture
+def published(tmp_path) -> Path:
+    TOY.run(CONFIG, root=tmp_path / "computed")
+    publish(TOY.open(CONFIG, root=tmp_path / "computed"), root=tmp_path / "data")
+    return tmp_path / "data"
+
+
+@pytest.fixture
+def home(tmp_path) -> Path:
+    return tmp_path / "home"
+
+
+@pytest.fixture(params=["writable", "read-only"])
+def access(request, published, monkeypatch) -> str:
+    """Permissions do not bind the superuser, who may run the tests; what `os.access` says, does."""
+    if request.param == "read-only":
+        asked = os.access
+        monkeypatch.setattr(
+            os,
+            "access",
+            lambda path, mode: not Path(path).is_relative_to(published) and asked(path, mode),
+        )
+    return request.param
+
+
+@pytest.fixture
+def another_processor(monkeypatch, published):
+    """On which the weights come out a little different."""
+
+    def plan(config: Toy, device: torch.device, usual=TRAINING._plan) -> Plan:
+        made = usual(config, device)
+        with torch.no_grad():
+            for parameter in made.model.parameters():
+                parameter.mul_(1 + 1e-6)
+        return made
+
+    monkeypatch.setattr(TRAINING, "_plan", plan)
+
+
+def opened(published: Path, home: Path) -> Run[Toy]:
+    return Run(CONFIG, TOY.stages, [published, home])
+
+
+def data(stage, published: Path, name: str) -> Path:
+    return folder(TOY.open(CONFIG), stage, published) / name
+
+
+def test_a_published_run_is_complete_without_the_weights_that_were_dropped(published, home):
+    run = opened(published, home)
+    assert run.complete
+    assert TRAINING.with_weights(run) == [30]
+    assert TRAINING.checkpoints(run) == [0, 15, 30]
+    assert not home.exists()
+
+
+@pytest.mark.usefixtures("access")
+def test_a_missing_measure_needs_its_weights_alone(published, home, another_processor, access):
+    """Those are kept, so that no other processor matters."""
+    path = data(NORMS, published, "step_000030.safetensors")
+    whole, before = path.read_bytes(), contents(published, manifests=True)
+    path.unlink()
+    run = opened(published, home)
+    run.compute()
+    assert run.complete
+    if access == "writable":
+        assert path.read_bytes() == whole
+        assert contents(published).keys() == {n for n in before if not n.endswith(".jsonl")}
+    else:
+        assert data(NORMS, home, path.name).read_bytes() == whole
+        assert not path.exists()
+
+
+@pytest.mark.usefixtures("access")
+def test_weights_that_were_dropped_are_restored_where_they_come_out_the_same(published, home):
+    path = data(NORMS, published, "step_000015.safetensors")
+    whole = path.read_bytes()
+    path.unlink()
+    before = contents(published, manifests=True)
+    run = opened(published, home)
+    run.compute()
+    assert run.complete
+    assert run.stored(NORMS).read(path.name) == whole
+    assert data(TRAINING, home, checkpoint_name(15)).is_file()
+    after = contents(published, manifests=True)
+    assert {name: after[name] for name in before if not name.endswith(".jsonl")} == {
+        name: content for name, content in before.items() if not name.endswith(".jsonl")
+    }
+
+
+@pytest.mark.parametrize(
+    "lost", [(TRAINING, checkpoint_name(30)), (NORMS, "step_000015.safetensors")], ids=str
+)
+@pytest.mark.usefixtures("access", "another_processor")
+def test_weights_that_come_out_different_are_refused(published, home, lost):
+    """Also where they were dropped: a measure of theirs would be one of other weights."""
+    data(lost[0], published, lost[1]).unlink()
+    before = contents(published, manifests=True)
+    where = data(TRAINING, published, "checkpoints")
+    with pytest.raises(ChangedError, match=f"{re.escape(str(where))}.*different.*[Rr]estore"):
+        opened(published, home).compute()
+    assert contents(published, manifests=True) == before
+    assert not [name for name in contents(home) if "checkpoints" in name]
+
+
+@pytest.mark.usefixtures("another_processor")
+def test_history_that_comes_out_different_does_not_replace_the_recorded_one(published, home):
+    path = data(TRAINING, published, HISTORY)
+    path.unlink()
+    before = contents(published)
+    with pytest.raises(ChangedError):
+        opened(published, home).compute()
+    assert contents(published) == before
+
+
+@pytest.mark.usefixtures("access")
+def test_a_damaged_published_file_is_never_read(published, home, access):
+    path = data(SUMS, published, "all.safetensors")
+    whole = path.read_bytes()
+    path.write_bytes(whole[:-1] + b"\1")
+    run = opened(published, home)
+    with pytest.raises(DamagedRunError, match=re.escape(str(path))):
+        run.arrays(SUMS, "all")
+    run.compute()
+    assert run.stored(SUMS).read(path.name) == whole
+    assert (path if access == "writable" else data(SUMS, home, path.name)).read_bytes() == whole
+
+
+def test_measures_that_come_out_different_are_told_and_kept_apart(
+    published, home, monkeypatch, caplog
+):
+    path = data(SUMS, published, "all.safetensors")
+    path.unlink()
+    before = contents(published, manifests=True)
+    compute = SUMS._compute
+
+    def other(run, item):
+        return {name: values * (1 + 1e-9) for name, values in dict(compute(run, item)).items()}
+
+    monkeypatch.setattr(SUMS, "_compute", other)
+    run = opened(published, home)
+    run.compute()
+    assert run.complete
+    assert data(SUMS, home, path.name).is_file()
+    assert contents(published, manifests=True) == before
+    assert f"{path} came out different from what was recorded" in caplog.text
