@@ -73,7 +73,7 @@ def test_run_show_verify(cli, home):
     assert (code, "complete" in printed) == (0, True)
     assert key in cli("show")[1]
     assert "n_epochs = 1" in cli("show", key[:6])[1]
-    for options in ([], ["--step", "10"], ["--all-steps"]):
+    for options in ([], ["--step", "1"], ["--all-steps"]):
         code, printed = cli("verify", f"mnist/{key}", *options)
         assert code == 0, printed
         for stage in ("lenet/training", "mnist/spectra"):
@@ -83,7 +83,7 @@ def test_run_show_verify(cli, home):
 
 def test_verify_finds_an_eigenvalue_that_was_forged_with_its_sums(cli, home):
     run = REGISTRY["mnist"].open(SMALL["mnist"], root=home / "runs")
-    path = home / "runs/mnist/spectra" / SPECTRA.key(run.config) / "step_000010.safetensors"
+    path = home / "runs/mnist/spectra" / SPECTRA.key(run.config) / "step_000001.safetensors"
     folder = Folder(path.parent, SPECTRA.header(run.config))
     whole = path.read_bytes()
     arrays = read_arrays(whole)
@@ -96,12 +96,12 @@ def test_verify_finds_an_eigenvalue_that_was_forged_with_its_sums(cli, home):
     eigenvalues = np.array(arrays["eigenvalues"])
     eigenvalues[0] *= 1 + 1e-6
     put(array_bytes({**arrays, "eigenvalues": eigenvalues}))
-    code, printed = cli("verify", run.key, "--step", "10")
+    code, printed = cli("verify", run.key, "--step", "1")
     assert code == 1
-    assert "mnist/spectra at 10" in printed
+    assert "mnist/spectra at 1" in printed
     assert "DISAGREE" in printed
     put(whole)
-    assert cli("verify", run.key, "--step", "10")[0] == 0
+    assert cli("verify", run.key, "--step", "1")[0] == 0
 
 
 @pytest.mark.parametrize(
@@ -165,9 +165,9 @@ def test_names_are_printed_without_commands_to_the_terminal(cli, home):
 
 
 def test_interrupting_is_one_line(tmp_path):
+    words = "run grokking --p 7 --n-steps 1000000 --device cpu".split()
     process = subprocess.Popen(
-        [sys.executable, "-c", "from hdlib.cli import main; main()"]
-        + ["run", "grokking", "--p", "7", "--n-steps", "1000000", "--device", "cpu"],
+        [sys.executable, "-c", "from hdlib.cli import main; main()", *words],
         env=os.environ | {"HDLIB_HOME": str(tmp_path)},
         stderr=subprocess.PIPE,
         text=True,
