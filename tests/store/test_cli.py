@@ -23,9 +23,10 @@ from hdlib.store.formats import array_bytes, read_arrays
 
 from .small import SMALL
 
+CONFIG = SMALL["mnist"].model_copy(update={"sweep_checkpoints": 0, "draws": 0})
 OPTIONS = [
     word
-    for name, value in SMALL["mnist"].model_dump(exclude_defaults=True).items()
+    for name, value in CONFIG.model_dump(exclude_defaults=True).items()
     for word in (f"--{name.replace('_', '-')}", str(value))
 ]
 GROKKING = "run grokking --p 5 --width 8 --n-heads 2 --eigenpairs 30"
@@ -42,7 +43,7 @@ def nothing_published(monkeypatch, tmp_path):
 @pytest.fixture(scope="module")
 def home(tmp_path_factory) -> Path:
     home = tmp_path_factory.mktemp("home")
-    REGISTRY["mnist"].run(SMALL["mnist"], root=home / "runs")
+    REGISTRY["mnist"].run(CONFIG, root=home / "runs")
     return home
 
 
@@ -68,7 +69,7 @@ def cli(monkeypatch, capsys, home):
 
 
 def test_run_show_verify(cli, home):
-    key = REGISTRY["mnist"].open(SMALL["mnist"]).key
+    key = REGISTRY["mnist"].open(CONFIG).key
     code, printed = cli("run", "mnist", *OPTIONS)
     assert (code, "complete" in printed) == (0, True)
     assert key in cli("show")[1]
@@ -82,7 +83,7 @@ def test_run_show_verify(cli, home):
 
 
 def test_verify_finds_an_eigenvalue_that_was_forged_with_its_sums(cli, home):
-    run = REGISTRY["mnist"].open(SMALL["mnist"], root=home / "runs")
+    run = REGISTRY["mnist"].open(CONFIG, root=home / "runs")
     path = home / "runs/mnist/spectra" / SPECTRA.key(run.config) / "step_000001.safetensors"
     folder = Folder(path.parent, SPECTRA.header(run.config))
     whole = path.read_bytes()
@@ -165,7 +166,7 @@ def test_names_are_printed_without_commands_to_the_terminal(cli, home):
 
 
 def test_interrupting_is_one_line(tmp_path):
-    words = "run grokking --p 7 --n-steps 1000000 --device cpu".split()
+    words = ["run", "grokking", "--p", "7", "--n-steps", "1000000", "--device", "cpu"]
     process = subprocess.Popen(
         [sys.executable, "-c", "from hdlib.cli import main; main()", *words],
         env=os.environ | {"HDLIB_HOME": str(tmp_path)},
