@@ -20,11 +20,12 @@ SMALL: dict[str, Config] = {
     "mnist": MnistConfig(
         dataset="digits",
         n_epochs=1,
+        batch_size=1_437,
         width=1,
         hessian_samples=50,
         vectors=10,
         sweep_checkpoints=1,
-        draws=2,
+        draws=1,
         device="cpu",
     ),
     "grokking": GrokkingConfig(
@@ -40,7 +41,7 @@ SMALL: dict[str, Config] = {
         device="cpu",
     ),
     "fiedler": FiedlerConfig(
-        dataset="digits", n_epochs=1, width=1, batch_size=700, hessian_samples=50, device="cpu"
+        dataset="digits", n_epochs=1, width=1, batch_size=1_437, hessian_samples=50, device="cpu"
     ),
 }
 

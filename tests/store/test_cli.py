@@ -23,9 +23,10 @@ from hdlib.store.formats import array_bytes, read_arrays
 
 from .small import SMALL
 
+CONFIG = SMALL["mnist"].model_copy(update={"sweep_checkpoints": 0, "draws": 0})
 OPTIONS = [
     word
-    for name, value in SMALL["mnist"].model_dump(exclude_defaults=True).items()
+    for name, value in CONFIG.model_dump(exclude_defaults=True).items()
     for word in (f"--{name.replace('_', '-')}", str(value))
 ]
 GROKKING = "run grokking --p 5 --width 8 --n-heads 2 --eigenpairs 30"
@@ -42,7 +43,7 @@ def nothing_published(monkeypatch, tmp_path):
 @pytest.fixture(scope="module")
 def home(tmp_path_factory) -> Path:
     home = tmp_path_factory.mktemp("home")
-    REGISTRY["mnist"].run(SMALL["mnist"], root=home / "runs")
+    REGISTRY["mnist"].run(CONFIG, root=home / "runs")
     return home
 
 
@@ -68,12 +69,12 @@ def cli(monkeypatch, capsys, home):
 
 
 def test_run_show_verify(cli, home):
-    key = REGISTRY["mnist"].open(SMALL["mnist"]).key
+    key = REGISTRY["mnist"].open(CONFIG).key
     code, printed = cli("run", "mnist", *OPTIONS)
     assert (code, "complete" in printed) == (0, True)
     assert key in cli("show")[1]
     assert "n_epochs = 1" in cli("show", key[:6])[1]
-    for options in ([], ["--step", "10"], ["--all-steps"]):
+    for options in ([], ["--step", "1"], ["--all-steps"]):
         code, printed = cli("verify", f"mnist/{key}", *options)
         assert code == 0, printed
         for stage in ("lenet/training", "mnist/spectra"):
@@ -82,8 +83,8 @@ def test_run_show_verify(cli, home):
 
 
 def test_verify_finds_an_eigenvalue_that_was_forged_with_its_sums(cli, home):
-    run = REGISTRY["mnist"].open(SMALL["mnist"], root=home / "runs")
-    path = home / "runs/mnist/spectra" / SPECTRA.key(run.config) / "step_000010.safetensors"
+    run = REGISTRY["mnist"].open(CONFIG, root=home / "runs")
+    path = home / "runs/mnist/spectra" / SPECTRA.key(run.config) / "step_000001.safetensors"
     folder = Folder(path.parent, SPECTRA.header(run.config))
     whole = path.read_bytes()
     arrays = read_arrays(whole)
@@ -96,12 +97,12 @@ def test_verify_finds_an_eigenvalue_that_was_forged_with_its_sums(cli, home):
     eigenvalues = np.array(arrays["eigenvalues"])
     eigenvalues[0] *= 1 + 1e-6
     put(array_bytes({**arrays, "eigenvalues": eigenvalues}))
-    code, printed = cli("verify", run.key, "--step", "10")
+    code, printed = cli("verify", run.key, "--step", "1")
     assert code == 1
-    assert "mnist/spectra at 10" in printed
+    assert "mnist/spectra at 1" in printed
     assert "DISAGREE" in printed
     put(whole)
-    assert cli("verify", run.key, "--step", "10")[0] == 0
+    assert cli("verify", run.key, "--step", "1")[0] == 0
 
 
 @pytest.mark.parametrize(
@@ -165,9 +166,9 @@ def test_names_are_printed_without_commands_to_the_terminal(cli, home):
 
 
 def test_interrupting_is_one_line(tmp_path):
+    words = ["run", "grokking", "--p", "7", "--n-steps", "1000000", "--device", "cpu"]
     process = subprocess.Popen(
-        [sys.executable, "-c", "from hdlib.cli import main; main()"]
-        + ["run", "grokking", "--p", "7", "--n-steps", "1000000", "--device", "cpu"],
+        [sys.executable, "-c", "from hdlib.cli import main; main()", *words],
         env=os.environ | {"HDLIB_HOME": str(tmp_path)},
         stderr=subprocess.PIPE,
         text=True,

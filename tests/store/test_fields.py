@@ -13,7 +13,7 @@ from hdlib.training import TrainingStage
 from .small import SMALL
 
 LENGTH = {"n_epochs", "n_steps"}
-"""Training is found by none; what a stage measures at a step is the same however long it goes on."""
+"""How long training goes on, which is in no key of it."""
 
 
 def declared(stage: Stage) -> set[str]:
@@ -40,7 +40,11 @@ def test_a_stage_reads_what_it_declares(tmp_path, name):
         read: set[str] = set()
         run = Run(watched(config, read), experiment.stages, [tmp_path])
         _ = run.device
-        items = stage.items(Run(config, experiment.stages, [tmp_path]))[:2] if not isinstance(stage, TrainingStage) else []
+        items = (
+            stage.items(Run(config, experiment.stages, [tmp_path]))[:2]
+            if not isinstance(stage, TrainingStage)
+            else []
+        )
         read.clear()
         if isinstance(stage, TrainingStage):
             stage._plan(run.config, run.device)

@@ -15,6 +15,7 @@ from .killed import run_until
 from .small import SMALL, publish_toy, run
 from .toy import Toy, contents
 
+
 def faults(root: Path) -> list[str]:
     return [finding.sentence for finding in check_folders([root]) if finding.fault]
 
@@ -30,6 +31,7 @@ def kill_at_operations(tmp_path: Path, start: Toy | None, *, every: int) -> None
     run("toy", config, tmp_path / "undisturbed")
     if start:
         run("toy", start, tmp_path / "start")
+    kill = 0
     for kill in count():
         root = tmp_path / f"{kill}"
         if start:
@@ -60,10 +62,13 @@ def kill_while_publishing(tmp_path: Path, *, every: int) -> None:
     run("toy", Toy(n_steps=5), tmp_path / "home")
     publish_toy(tmp_path / "home", tmp_path / "undisturbed")
     before = contents(tmp_path / "home", manifests=True)
+    kill = 0
     for kill in count():
         root = tmp_path / f"{kill}"
         arguments = (tmp_path / "home", root)
-        code = run_until(kill * every, torn=kill % 2 == 1, function=publish_toy, arguments=arguments)
+        code = run_until(
+            kill * every, torn=kill % 2 == 1, function=publish_toy, arguments=arguments
+        )
         if code == 0:
             break
         assert code == -9

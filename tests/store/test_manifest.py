@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from hdlib.store import DamagedRunError, Run
+from hdlib.store import DamagedRunError, Run, Stage
 from hdlib.store.folder import Folder
 from hdlib.store.verify import check_folders, check_records
 
@@ -42,7 +42,7 @@ def flipped(content: bytes, bit: int) -> bytes:
     return bytes(altered)
 
 
-def manifest_of(root: Path, stage=SUMS) -> Path:
+def manifest_of(root: Path, stage: Stage = SUMS) -> Path:
     return folder(TOY.open(CONFIG), stage, root) / "manifest.jsonl"
 
 

@@ -85,9 +85,8 @@ def test_two_experiments_share_a_training(tmp_path, monkeypatch):
 
 def trained(root: Path, recipe: dict, *lengths: int) -> Run[Toy]:
     experiment = WITH_MOMENTS if recipe.get("optimizer") == "adam" else TOY
-    for n_steps in lengths:
-        run = experiment.run(Toy(n_steps=n_steps, **recipe), root=root)
-    return run
+    runs = [experiment.run(Toy(n_steps=n_steps, **recipe), root=root) for n_steps in lengths]
+    return runs[-1]
 
 
 @pytest.mark.parametrize("recipe", RECIPES, ids=str)
