@@ -16,27 +16,24 @@ def provenance(run: Run[Any], chapter: str) -> Markdown:
         chapter: path of the chapter's notebook.
 
     Returns:
-        A table with a row for each stage, and a papermill command that names every parameter.
+        A table with a row for each stage, what they were computed on, and a papermill command that
+        names every parameter.
     """
-    rows = []
+    rows, places = [], {}
     for stage in run.stages:
         stored = run.stored(stage)
         names = stored.names()
-        where = {_on(stored.environment_of(name)) for name in names}
-        rows.append(
-            (
-                f"`{stage.name}/{stored.key}`",
-                len(names),
-                f"{stored.seconds / 60:.1f} min",
-                "; ".join(sorted(where)),
-            )
-        )
-    facts = table(("stage", "files", "wall time", "computed on, with"), rows, numbers=False)
+        for words in sorted({_on(stored.environment_of(name)) for name in names}):
+            places.setdefault(words, []).append(stage.name)
+        minutes = f"{stored.seconds / 60:.1f} min" if stored.seconds else ""
+        rows.append((stage.name, f"`{stored.key}`", len(names), minutes))
+    facts = table(("stage", "key", "files", "wall time"), rows)
+    where = "\n".join(f"- {words}: {', '.join(stages)}" for words, stages in places.items())
     parameters = " ".join(f"-p {name} {value}" for name, value in run.config.model_dump().items())
     command = f"```bash\npapermill {chapter} out.ipynb {parameters}\n```"
     check = f"```bash\nhdlib verify {run.config.experiment}/{run.key}\n```"
     return Markdown(
-        f"{facts}\n\n"
+        f"{facts}\n\nComputed on\n\n{where}\n\n"
         f"The same chapter again, from the stored run or, where there is none, from nothing:\n\n"
         f"{command}\n\nThe stored run checked, file by file, and one of its checkpoints recomputed "
         f"from the weights:\n\n{check}"
