@@ -146,7 +146,7 @@ REGISTRY = Registry([TOY])
 def contents(root: Path, *, manifests: bool = False) -> dict[str, bytes]:
     """Bytes of every file below a root, by name; without locks, and without manifests.
 
-    Half a record that a killed process left is no record; no lock tells whether it is still written.
+    Half a record that a killed process left is no record, and no lock tells if it is at work.
     """
     return {
         path.relative_to(root).as_posix(): path.read_bytes()
