@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import os
 import re
 import signal
@@ -184,8 +185,10 @@ def test_interrupting_is_one_line(tmp_path):
 
 
 def test_no_pickle_is_read():
-    readers = re.compile(
-        r"pickle|(?<!safetensors\.)torch\.load|np\.load|joblib|shelve|marshal|dill"
-    )
+    """Calls are looked for, not words in messages."""
+    readers = {"torch.load", "np.load", "joblib", "shelve", "marshal", "dill", "pickle"}
     for path in Path(hdlib.__file__).parent.rglob("*.py"):
-        assert not readers.search(path.read_text()), path
+        nodes = list(ast.walk(ast.parse(path.read_text())))
+        used = {ast.unparse(node) for node in nodes if isinstance(node, ast.Attribute | ast.Name)}
+        imported = {a.name for n in nodes if isinstance(n, ast.Import) for a in n.names}
+        assert not readers & (used | imported), path
