@@ -60,6 +60,9 @@ class Stage(ABC):
     needs: tuple[Stage, ...] = ()
     version: int = 1
 
+    def __repr__(self) -> str:
+        return f"stage {self.name}"
+
     def header(self, config: Config) -> dict[str, Any]:
         """What the key is made of."""
         values = config.model_dump()
