@@ -31,6 +31,7 @@ from hdlib.experiments.grokking.spectra import LEADING, leading_vectors
 from hdlib.measures import frequency_power
 from hdlib.store import CannotRecomputeError, ConfigError, file_name
 from hdlib.store.publish import publish
+from hdlib.store.verify import check_run
 from hdlib.training import checkpoint_name, grokking_steps, state_name
 
 SMALL = GrokkingConfig(
@@ -54,7 +55,7 @@ def test_every_checkpoint_has_measures_and_some_have_spectra_and_weights(run):
 
 
 def test_what_is_published_is_read_without_the_rest(run, tmp_path: Path):
-    """Few weights and no state are published; what is missing of them comes back on demand."""
+    """Few weights and one state are published; what is missing of them comes back on demand."""
     steps = GrokkingResults(run).steps.tolist()
     publish(run, root=tmp_path)
     published = EXPERIMENT.open(SMALL, root=tmp_path)
@@ -62,17 +63,21 @@ def test_what_is_published_is_read_without_the_rest(run, tmp_path: Path):
     assert TRAINING.with_weights(published) == sorted(coarse_to_fine(steps)[:3])
     GrokkingResults(published)
     assert all(error <= allowed for _, error, allowed in SPECTRA.check(published, 0))
-    with pytest.raises(CannotRecomputeError, match=r"states/step_000060.safetensors is not kept"):
-        ADAM.check(published, SMALL.n_steps)
+    assert all(error <= allowed for _, error, allowed in ADAM.check(published, SMALL.n_steps))
+    _, step, _ = TRAINING.with_weights(published)
+    with pytest.raises(CannotRecomputeError, match=rf"states/step_{step:06d}.safetensors is not"):
+        ADAM.check(published, step)
+    told = [finding.sentence for finding in check_run(published, items="all")]
+    assert any("grokking/adam: " in words and "cannot be recomputed" in words for words in told)
 
-    (published.stored(ADAM).home / file_name(SMALL.n_steps)).unlink()
+    (published.stored(ADAM).home / file_name(step)).unlink()
     again = computed(SMALL, root=tmp_path)
 
     assert again.complete
     for stage, name in (
-        (ADAM, file_name(SMALL.n_steps)),
-        (TRAINING, state_name(SMALL.n_steps)),
-        (TRAINING, checkpoint_name(SMALL.n_steps)),
+        (ADAM, file_name(step)),
+        (TRAINING, state_name(step)),
+        (TRAINING, checkpoint_name(step)),
     ):
         assert again.stored(stage).read(name) == run.stored(stage).read(name)
 
