@@ -38,7 +38,7 @@ def stages_of(root: Path) -> dict[str, int]:
         ({"n_steps": 15}, {"toy/sums"}),
         ({"device": "auto"}, set()),
     ],
-    ids=str,
+    ids=["power", "scale", "seed", "n_steps", "device"],
 )
 def test_a_field_recomputes_what_depends_on_it(tmp_path, change, again):
     TOY.run(Toy(), root=tmp_path)
