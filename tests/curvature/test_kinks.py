@@ -211,3 +211,20 @@ def test_a_norm_at_zero():
         gradient(model, loss, (x, y))
     with pytest.raises(ValueError, match="not finite"):
         _ = HessianOperator(model, loss, (x, y)) @ torch.randn(12).double()
+
+
+@pytest.mark.parametrize("margin", [20, 40, 60])
+def test_a_loss_near_zero_is_not_taken_for_one_in_single_precision(margin):
+    """A network that is certain of its data: the loss moves in steps of its own rounding."""
+    torch.manual_seed(0)
+    model = network(nn.Tanh)
+    x = torch.randn(40, 4).double()
+    two = model(x).topk(2).values
+    y = model(x).argmax(1)
+    with torch.no_grad():
+        for parameter in model[-1].parameters():
+            parameter *= margin / (two[:, 0] - two[:, 1]).median()
+    sure = F.cross_entropy(model(x), y, reduction="none") < 1e-5
+    data = x[sure], y[sure]
+    assert torch.isfinite(gradient(model, F.cross_entropy, data)).all()
+    assert torch.isfinite(hessian(model, F.cross_entropy, data)).all()

@@ -114,6 +114,8 @@ def test_weights_that_were_dropped_are_restored_where_they_come_out_the_same(pub
 def test_weights_that_come_out_different_are_refused(published, home, lost):
     """Also where they were dropped: a measure of theirs would be one of other weights."""
     data(lost[0], published, lost[1]).unlink()
+    for state in data(TRAINING, published, "states").iterdir():
+        state.unlink()
     before = contents(published, manifests=True)
     where = data(TRAINING, published, "checkpoints")
     with pytest.raises(ChangedError, match=f"{re.escape(str(where))}.*different.*[Rr]estore"):

@@ -24,6 +24,8 @@ STEP = 1e-6
 """Of finite differences, over ‖θ‖: few ReLUs switch on so short a way."""
 SMALL = 1e-8
 """A step, over ‖θ‖, along which a loss is a parabola, and jumps if in single precision."""
+ROUNDED = 16 * 2.0**-52
+"""What a loss near zero moves by in float64 anyway: log-softmax rounds 1 + Σ exp(−margin)."""
 EXACTLY = 1e-11
 """How exactly, over its size."""
 TINY = 1e-30
@@ -159,12 +161,16 @@ def check_slope(objective: Objective, batch: Batch, *, curvature: float = 0.0) -
     slopes = torch.cat([s.flatten() for s in objective.slopes(objective.value(batch))])
     v = _moving(objective, slopes, 1)
     slope, here = float(slopes @ v), _loss(objective, batch)
-    with moved(objective, v, SMALL) as h:
-        ahead = _loss(objective, batch)
-    with moved(objective, v, -SMALL):
-        behind = _loss(objective, batch)
-    size = EXACTLY * max(abs(here), abs(ahead), abs(behind))
-    if (jump := abs(ahead - 2 * here + behind - h * h * curvature)) > size:
+    # What is left of a parabola in a steep place goes with the fourth power of the step; jumps stay.
+    for step in (SMALL, SMALL / 8):
+        with moved(objective, v, step) as h:
+            ahead = _loss(objective, batch)
+        with moved(objective, v, -step):
+            behind = _loss(objective, batch)
+        size = EXACTLY * max(abs(here), abs(ahead), abs(behind)) + ROUNDED
+        if (jump := abs(ahead - 2 * here + behind - h * h * curvature)) <= size:
+            break
+    else:
         raise NoHessianError(
             f"the loss is {here:.12g} and moves in steps of about {jump:.1g}: model or loss are in "
             "single precision, or less, inside; pass dtype=torch.float32, and results will say so"
