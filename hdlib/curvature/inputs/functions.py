@@ -161,7 +161,7 @@ def check_slope(objective: Objective, batch: Batch, *, curvature: float = 0.0) -
     slopes = torch.cat([s.flatten() for s in objective.slopes(objective.value(batch))])
     v = _moving(objective, slopes, 1)
     slope, here = float(slopes @ v), _loss(objective, batch)
-    # What is left of a parabola in a steep place goes with the fourth power of the step; jumps stay.
+    # What a steep loss is off a parabola goes with the fourth power of the step; jumps stay.
     for step in (SMALL, SMALL / 8):
         with moved(objective, v, step) as h:
             ahead = _loss(objective, batch)
