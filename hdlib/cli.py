@@ -43,7 +43,7 @@ def verify(name: Name = "", *, step: int | None = None, all_steps: bool = False)
         all_steps: recompute every checkpoint whose weights are kept.
     """
     items = step if step is not None else "all" if all_steps else "last"
-    chosen = [REGISTRY.select(name)] if name else []
+    chosen = [REGISTRY.select(name)] if name else [*REGISTRY.runs()]
     faults = 0
 
     def tell(finding: Finding) -> None:
@@ -54,11 +54,6 @@ def verify(name: Name = "", *, step: int | None = None, all_steps: bool = False)
     if not name:
         for finding in (*check_folders(roots()), *check_records(REGISTRY)):
             tell(finding)
-        for path in REGISTRY.records():
-            try:
-                chosen.append(REGISTRY.open(path))
-            except DamagedRunError:
-                continue
     for found in chosen:
         for damage in (words for stage in found.stages for words in found.stored(stage).damage()):
             tell(Finding(damage, bool(name)))

@@ -12,6 +12,7 @@ import torch
 import torch.nn.functional as F
 from pydantic import Field, model_validator
 
+from hdlib.curvature import hessian
 from hdlib.models import LeNetTiny
 from hdlib.store import Config, Run, Stage
 from hdlib.tasks import TRAIN_SIZE, Dataset, Images, Split, load_images
@@ -120,6 +121,11 @@ def model_at(run: Run[Any], step: int) -> LeNetTiny:
     model = LeNetTiny(run.config.width)
     model.load_state_dict(TRAINING.weights(run, step))
     return model
+
+
+def hessian_at(run: Run[Any], step: int, data: Split) -> torch.Tensor:
+    """The exact Hessian of the cross-entropy over some images at a checkpoint, (P, P) float64."""
+    return hessian(model_at(run, step).to(run.device), F.cross_entropy, data)
 
 
 @lru_cache(maxsize=1)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Iterator, Sequence
 from functools import cached_property
 from pathlib import Path
@@ -16,13 +15,10 @@ from hdlib.device import resolve_device
 from hdlib.store import formats
 from hdlib.store.config import Config
 from hdlib.store.environment import environment
-from hdlib.store.folder import DamagedRunError
 from hdlib.store.manifest import key_of
 from hdlib.store.places import roots as usual_roots
 from hdlib.store.stage import Item, Stage, file_name
 from hdlib.store.stored import Stored
-
-log = logging.getLogger(__name__)
 
 C = TypeVar("C", bound=Config)
 
@@ -107,11 +103,7 @@ class Run(Generic[C]):
         Raises:
             DamagedRunError: if the file is missing or altered.
         """
-        name = file_name(item)
-        try:
-            return formats.read_arrays(self.stored(stage).read(name))
-        except formats.FormatError as error:
-            raise DamagedRunError(f"{self.stored(stage).where(name)}: {error}") from error
+        return self.stored(stage).read_as(file_name(item), formats.read_arrays)
 
     def timings(self, stage: Stage, item: Item) -> dict[str, float]:
         """Wall times that were measured while an item was computed, in seconds."""
@@ -120,14 +112,8 @@ class Run(Generic[C]):
 
     def tensors(self, stage: Stage, name: str) -> dict[str, Tensor]:
         """The tensors of a file; raises as `arrays` does."""
-        try:
-            return formats.read_tensors(self.stored(stage).read(name))
-        except formats.FormatError as error:
-            raise DamagedRunError(f"{self.stored(stage).where(name)}: {error}") from error
+        return self.stored(stage).read_as(name, formats.read_tensors)
 
     def table(self, stage: Stage, name: str) -> dict[str, NDArray]:
         """The columns of a table; raises as `arrays` does."""
-        try:
-            return formats.read_table(self.stored(stage).read(name))
-        except formats.FormatError as error:
-            raise DamagedRunError(f"{self.stored(stage).where(name)}: {error}") from error
+        return self.stored(stage).read_as(name, formats.read_table)

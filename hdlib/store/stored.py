@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any, TypeVar
 
 from hdlib.store.folder import DamagedRunError, Folder, sha256_of
+from hdlib.store.formats import FormatError
 from hdlib.store.manifest import Entry, key_of
-
-log = logging.getLogger(__name__)
 
 T = TypeVar("T")
 
@@ -99,19 +97,34 @@ class Stored:
                         raise
         raise DamagedRunError(f"{self.where(name)} is missing; run it again to repair it")
 
+    def read_as(self, name: str, parse: Callable[[bytes], T]) -> T:
+        """What a file's bytes are parsed to.
+
+        Args:
+            name: file.
+            parse: bytes ↦ value.
+
+        Raises:
+            DamagedRunError: if the file is nowhere as it was recorded, or is of another format.
+        """
+        try:
+            return parse(self.read(name))
+        except FormatError as error:
+            raise DamagedRunError(f"{self.where(name)}: {error}") from error
+
     def parsed(self, name: str, parse: Callable[[bytes], T]) -> T:
-        """What a file's bytes are parsed to, once for as long as the file is recorded the same.
+        """The same, parsed once for as long as the file is recorded the same.
 
         Args:
             name: file.
             parse: bytes ↦ value; always the same for a name.
 
         Raises:
-            DamagedRunError: if the file is nowhere as it was recorded.
+            DamagedRunError: as `read_as` does.
         """
         entry = self.entry(name)
         if name not in self._parsed or self._parsed[name][0] != entry:
-            self._parsed[name] = entry, parse(self.read(name))
+            self._parsed[name] = entry, self.read_as(name, parse)
         return self._parsed[name][1]
 
     def where(self, name: str) -> Path:
@@ -143,8 +156,8 @@ class Stored:
             timings=timings or {},
         )
 
-    def require_same(self, name: str, content: bytes) -> bool:
-        """Whether a file is recorded; if so, with this content.
+    def require_same(self, name: str, content: bytes) -> None:
+        """Refuse content that is not what is recorded of a file, if anything is.
 
         Raises:
             ChangedError: if it is recorded with another content.
@@ -158,7 +171,6 @@ class Stored:
                 "repaired here, and was left as it is. Restore the file from where it came, or "
                 f"delete {where.parent.parent} to have another training in its place"
             )
-        return entry is not None
 
     def damaged(self) -> list[Path]:
         """Recorded files that are missing or altered, and are whole in no other folder."""

@@ -38,10 +38,7 @@ def read_rows(stored: Stored) -> list[Row]:
     """
     if not stored.has(HISTORY):
         return []
-    try:
-        return list(stored.parsed(HISTORY, _rows))
-    except formats.FormatError as error:
-        raise DamagedRunError(f"{stored.where(HISTORY)}: {error}") from error
+    return list(stored.parsed(HISTORY, _rows))
 
 
 def _rows(content: bytes) -> tuple[Row, ...]:

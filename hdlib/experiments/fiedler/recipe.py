@@ -17,7 +17,7 @@ from hdlib.clustering import (
     permuted_within_blocks,
     recovery,
 )
-from hdlib.curvature import HessianSplit, hessian, hessian_split, parameter_layers, spectrum
+from hdlib.curvature import HessianSplit, hessian_split, parameter_layers, spectrum
 from hdlib.experiments.fiedler import measures
 from hdlib.experiments.fiedler.config import FiedlerConfig
 from hdlib.experiments.fiedler.planted import NOISES, PARTITIONS
@@ -25,13 +25,13 @@ from hdlib.experiments.fiedler.trees import as_tree, cut_arrays, tree_arrays
 from hdlib.experiments.lenet import (
     TRAINING,
     chosen,
+    hessian_at,
     hessian_data,
     model_at,
     require_room,
     weights_at,
 )
 from hdlib.measures import binned
-from hdlib.models import LeNetTiny
 from hdlib.store import (
     Agreement,
     Arrays,
@@ -121,7 +121,7 @@ def _mixtures(run: FiedlerRun, step: int) -> Arrays:
 
 
 def _eigenvalues(run: FiedlerRun, step: int) -> Arrays:
-    matrix = hessian(_model(run, step), F.cross_entropy, _samples(run))
+    matrix = hessian_at(run, step, _samples(run))
     return {"eigenvalues": spectrum(matrix, vectors=0).eigenvalues}
 
 
@@ -216,10 +216,6 @@ def _samples(run: FiedlerRun) -> Split:
     return hessian_data(run, run.config.hessian_samples)
 
 
-def _model(run: FiedlerRun, step: int) -> LeNetTiny:
-    return model_at(run, step).to(run.device)
-
-
 def _hessian(run: FiedlerRun, step: int, draw: int = 0) -> NDArray[np.float64]:
     """The Hessian over the run's samples, or over as many others."""
     data = _samples(run)
@@ -227,10 +223,10 @@ def _hessian(run: FiedlerRun, step: int, draw: int = 0) -> NDArray[np.float64]:
         generator = np.random.default_rng((run.config.hessian_seed, 2, draw))
         order = generator.permutation(TRAIN_SIZE[run.config.dataset])
         data = chosen(run, order[: run.config.hessian_samples])
-    return hessian(_model(run, step), F.cross_entropy, data).cpu().numpy()
+    return hessian_at(run, step, data).cpu().numpy()
 
 
 def _split(run: FiedlerRun, step: int, data: Split) -> HessianSplit:
     """Both parts of the Hessian over some samples, on the CPU."""
-    split = hessian_split(_model(run, step), F.cross_entropy, data)
+    split = hessian_split(model_at(run, step).to(run.device), F.cross_entropy, data)
     return HessianSplit(*(part.cpu() for part in split))

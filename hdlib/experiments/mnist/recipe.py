@@ -14,7 +14,6 @@ from scipy.linalg import get_blas_funcs
 from hdlib.curvature import (
     Spectrum,
     gradient,
-    hessian,
     layer_weights,
     sample_curvature,
     spectrum,
@@ -22,6 +21,7 @@ from hdlib.curvature import (
 from hdlib.experiments.lenet import (
     TRAINING,
     chosen,
+    hessian_at,
     hessian_data,
     images,
     model_at,
@@ -42,7 +42,7 @@ MnistRun: TypeAlias = Run[MnistConfig]
 def eigenpairs(run: MnistRun, step: int, *, vectors: int) -> Spectrum:
     """Spectrum and eigenvectors at a checkpoint, from its weights; takes seconds."""
     data = hessian_data(run, run.config.hessian_samples)
-    return spectrum(_hessian(run, step, data), vectors=vectors)
+    return spectrum(hessian_at(run, step, data), vectors=vectors)
 
 
 def _spectrum(run: MnistRun, step: int) -> Arrays:
@@ -60,7 +60,7 @@ def _draws(run: MnistRun, step: int) -> Arrays:
     generator = np.random.default_rng((run.config.hessian_seed, 1))
     order = generator.permutation(TRAIN_SIZE[run.config.dataset])
     draws = order[: run.config.draws * DRAW_SIZE].reshape(-1, DRAW_SIZE)
-    spectra = [spectrum(_hessian(run, step, chosen(run, draw)), vectors=0) for draw in draws]
+    spectra = [spectrum(hessian_at(run, step, chosen(run, draw)), vectors=0) for draw in draws]
     return {"eigenvalues": np.stack([found.eigenvalues for found in spectra])}
 
 
@@ -68,7 +68,7 @@ def _sweep(run: MnistRun, item: tuple[int, int]) -> Timed:
     step, samples = item
     data = hessian_data(run, samples)
     started = time.monotonic()
-    matrix = _hessian(run, step, data)
+    matrix = hessian_at(run, step, data)
     seconds = {"hessian": time.monotonic() - started}
     if samples == TRAIN_SIZE[run.config.dataset] and step == run.config.checkpoints[-1]:
         seconds["syrk"] = syrk_seconds(len(matrix), 10 * samples)
@@ -132,10 +132,6 @@ EXPERIMENT = Experiment(
     MnistConfig, (TRAINING, SPECTRA, DRAWS, SWEEP), cost="under an hour", room=require_room
 )
 run = EXPERIMENT.run
-
-
-def _hessian(run: MnistRun, step: int, data: Split) -> torch.Tensor:
-    return hessian(model_at(run, step).to(run.device), F.cross_entropy, data)
 
 
 def _gradient(run: MnistRun, step: int, data: Split) -> NDArray[np.float64]:
