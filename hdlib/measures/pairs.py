@@ -8,9 +8,7 @@ from numpy.typing import NDArray
 from torch import nn
 
 from hdlib.tasks.modular import ModularTask
-
-MIRRORED, OTHERS = "mirrored_accuracy", "other_accuracy"
-"""Accuracy on test pairs whose mirror is a training pair, and on all other test pairs."""
+from hdlib.training.pairs import MIRRORED, OTHERS
 
 
 @torch.no_grad()

@@ -8,6 +8,7 @@ from typing import Literal, NamedTuple, TypeAlias, get_args
 import numpy as np
 import torch
 import torch.nn.functional as F
+from numpy.typing import NDArray
 from torch import Tensor
 
 Operation: TypeAlias = Literal["add", "multiply"]
@@ -40,6 +41,14 @@ class Pairs(NamedTuple):
         equals = torch.full_like(self.a, self.p)
         return torch.stack([self.a, equals + 1, self.b, equals], 1)
 
+    def both(self) -> Tensor:
+        """(n, 2) int64: a and b."""
+        return torch.stack([self.a, self.b], 1)
+
+    def raw(self) -> Tensor:
+        """(n, 2) float32: a and b as they are, 0 … p − 1."""
+        return self.both().float()
+
     def one_hot(self) -> Tensor:
         """(n, 2p) float32: the one-hot vector of a, then that of b."""
         return torch.cat([F.one_hot(self.a, self.p), F.one_hot(self.b, self.p)], 1).float()
@@ -47,7 +56,7 @@ class Pairs(NamedTuple):
     def scalars(self) -> Tensor:
         """(n, 2) float32: a and b, standardised over all residues to mean 0 and variance 1."""
         mean, deviation = (self.p - 1) / 2, ((self.p**2 - 1) / 12) ** 0.5
-        return (torch.stack([self.a, self.b], 1).float() - mean) / deviation
+        return (self.raw() - mean) / deviation
 
 
 class ModularTask(NamedTuple):
@@ -76,7 +85,12 @@ class ModularTask(NamedTuple):
 
 
 def modular_task(
-    p: int, operation: Operation = "add", *, train_fraction: float, seed: int
+    p: int,
+    operation: Operation = "add",
+    *,
+    train_fraction: float,
+    seed: int,
+    unordered: bool = False,
 ) -> ModularTask:
     """All p² pairs (a, b) of an operation mod p, a random part of them to train on.
 
@@ -84,7 +98,10 @@ def modular_task(
         p: a prime, so that multiplication has inverses and every nonzero frequency a full period.
         operation: "add" or "multiply".
         train_fraction: share of the training pairs, in (0, 1); their number is rounded down.
-        seed: of the split, ≥ 0.
+        seed: seed of the split, ≥ 0.
+        unordered: whether (a, b) and (b, a) are always on the same side of the split, so that no
+            test pair is right from the memory of its mirror; the number of training pairs may then
+            be one less.
 
     Raises:
         ValueError: if an argument is not what is allowed, or a split would be empty.
@@ -95,16 +112,30 @@ def modular_task(
         raise ValueError(
             f"operation is {operation!r}; allowed are {', '.join(get_args(Operation))}"
         )
-    if not 1 <= train_fraction * p**2 < p**2:
+    least = 1 + unordered
+    if not least <= train_fraction * p**2 < p**2:
         raise ValueError(
-            f"train_fraction={train_fraction}: must be below 1 and at least 1/{p**2}, one pair"
+            f"train_fraction={train_fraction}: must be below 1 and at least {least}/{p**2}"
         )
     size = int(train_fraction * p**2)
     a, b = torch.arange(p).repeat_interleave(p), torch.arange(p).repeat(p)
     targets = (a + b if operation == "add" else a * b) % p
-    order = torch.from_numpy(np.random.default_rng(seed).permutation(p**2))
     # In order within each split: neighbouring pairs share rows of the look-up tables.
-    train, test = order[:size].sort().values, order[size:].sort().values
-    return ModularTask(
-        *(Pairs(a[part], b[part], targets[part], p) for part in (train, test, torch.arange(p**2)))
-    )
+    trained = torch.from_numpy(_training_pairs(p, size, seed, unordered=unordered))
+    parts = trained, ~trained, torch.ones_like(trained)
+    return ModularTask(*(Pairs(a[part], b[part], targets[part], p) for part in parts))
+
+
+def _training_pairs(p: int, size: int, seed: int, *, unordered: bool) -> NDArray[np.bool_]:
+    """(p²,) bool: which pairs are trained on."""
+    generator = np.random.default_rng(seed)
+    trained = np.zeros((p, p), dtype=bool)
+    if unordered:
+        low, high = np.triu_indices(p)
+        order = generator.permutation(len(low))
+        low, high = low[order], high[order]
+        fits = np.where(low == high, 1, 2).cumsum() <= size
+        trained[low[fits], high[fits]] = trained[high[fits], low[fits]] = True
+    else:
+        trained.flat[generator.permutation(p**2)[:size]] = True
+    return trained.ravel()

@@ -4,6 +4,7 @@ from hdlib.training.evaluate import evaluate, evaluation, logits_of, supervised
 from hdlib.training.files import HISTORY, checkpoint_name, state_name
 from hdlib.training.loop import train
 from hdlib.training.losses import cross_entropy_float64
+from hdlib.training.pairs import MIRRORED, OTHERS, pair_evaluation
 from hdlib.training.plan import Batches, Log, Plan, Resolution, Schedule, State
 from hdlib.training.schedule import checkpoint_steps, grokking_steps
 from hdlib.training.stage import TrainingStage
@@ -11,6 +12,8 @@ from hdlib.training.state import moment, state_tensors
 
 __all__ = [
     "HISTORY",
+    "MIRRORED",
+    "OTHERS",
     "Batches",
     "Log",
     "Plan",
@@ -26,6 +29,7 @@ __all__ = [
     "grokking_steps",
     "logits_of",
     "moment",
+    "pair_evaluation",
     "state_name",
     "state_tensors",
     "supervised",

@@ -124,11 +124,13 @@ def _update(stored: Stored, plan: Plan, step: int) -> None:
 
 def _row(plan: Plan, step: int, *, checkpoint: bool) -> Row:
     row: Row = {"step": step, "epoch": step / plan.batches.steps_per_epoch}
-    state = State(plan.model, plan.optimizer, step)
     with torch.random.fork_rng(devices=[]):
         for log in plan.logs:
-            if checkpoint or step % log.every == 0:
-                row |= log.measure(state)
+            regular = step % log.every == 0
+            if regular or checkpoint:
+                # Another length of training has other checkpoints; its next rows are the same.
+                memory = plan.memory if regular else dict(plan.memory)
+                row |= log.measure(State(plan.model, plan.optimizer, step, memory))
     return row | {"lr": float(plan.optimizer.param_groups[0]["lr"])}
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from math import ceil
 from typing import Any, NamedTuple
 
@@ -21,18 +21,23 @@ class State(NamedTuple):
         model: network after ``step`` updates.
         optimizer: optimiser over its parameters.
         step: number of updates.
+        memory: what a measure keeps for the next time, by name; part of what a training that was
+            interrupted goes on from.
     """
 
     model: nn.Module
     optimizer: torch.optim.Optimizer
     step: int
+    memory: dict[str, Tensor]
 
 
 class Log(NamedTuple):
     """Something that is measured while a network trains.
 
     Attributes:
-        measure: state ↦ numbers by name, columns of the history; it leaves the state as it is.
+        measure: state ↦ numbers by name, columns of the history; it leaves the state as it is, but
+            for its memory, which is kept where the step is a multiple of the interval. A column
+            "x_residual" says how sure x is.
         every: interval in steps; at checkpoints it is measured in any case.
     """
 
@@ -156,6 +161,7 @@ class Plan:
         seed: seed of torch's global random numbers, which a model may draw from.
         one_thread: whether sums are taken in one thread, in an order that does not depend on the
             number of cores.
+        memory: what measures keep for the next time.
     """
 
     model: nn.Module
@@ -165,3 +171,4 @@ class Plan:
     logs: Collection[Log]
     seed: int = 0
     one_thread: bool = False
+    memory: dict[str, Tensor] = field(default_factory=dict)

@@ -9,11 +9,15 @@ from torch import Tensor
 
 from hdlib.training.plan import Plan
 
-MODEL, OPTIMIZER, RANDOM = "model.", "optimizer.", "rng"
+MODEL, OPTIMIZER, MEMORY, RANDOM = "model.", "optimizer.", "memory.", "rng"
 
 
 def state_tensors(plan: Plan) -> dict[str, Tensor]:
-    """Weights as "model.{name}", the optimiser's state as "optimizer.{index}.{name}", and "rng"."""
+    """What a training goes on from, as tensors.
+
+    Weights as "model.{name}", the optimiser's state as "optimizer.{index}.{name}", what measures
+    keep as "memory.{name}", and torch's random numbers as "rng".
+    """
     weights = {f"{MODEL}{name}": value for name, value in plan.model.state_dict().items()}
     state = {
         f"{OPTIMIZER}{index}.{name}": torch.as_tensor(value)
@@ -21,7 +25,8 @@ def state_tensors(plan: Plan) -> dict[str, Tensor]:
         for name, value in values.items()
         if value is not None
     }
-    return weights | state | {RANDOM: torch.get_rng_state()}
+    memory = {f"{MEMORY}{name}": value for name, value in plan.memory.items()}
+    return weights | state | memory | {RANDOM: torch.get_rng_state()}
 
 
 def load_state(plan: Plan, tensors: Mapping[str, Tensor]) -> None:
@@ -37,6 +42,8 @@ def load_state(plan: Plan, tensors: Mapping[str, Tensor]) -> None:
             index, name = key.split(".", 1)
             saved["state"].setdefault(int(index), {})[name] = value
         plan.optimizer.load_state_dict(saved)
+        plan.memory.clear()
+        plan.memory.update(_part(tensors, MEMORY))
         torch.set_rng_state(tensors[RANDOM])
     except (RuntimeError, KeyError, ValueError, TypeError) as error:
         raise ValueError(f"no state of this training: {error}") from error

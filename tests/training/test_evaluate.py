@@ -76,7 +76,7 @@ def test_no_logits(outputs):
 
 def test_what_is_logged_of_a_classifier():
     model, train, test = network(), data(), data(20, 1)
-    state = State(model, torch.optim.SGD(model.parameters()), 0)
+    state = State(model, torch.optim.SGD(model.parameters()), 0, {})
     row = evaluation(F.cross_entropy, train, test)(state)
     with_gradient = evaluate(model, F.cross_entropy, *train, gradient=True)
     assert row == {

@@ -15,8 +15,9 @@ from hdlib.experiments.grokking.measures import PROBED
 from hdlib.experiments.grokking.recipe import ADAM, MEASURES, SPECTRA, TRAINING, model_at
 from hdlib.experiments.grokking.spectra import stored_spectrum
 from hdlib.measures import GapTest, Phases, phases
-from hdlib.measures.pairs import MIRRORED, OTHERS, grid_logits, pair_accuracies
+from hdlib.measures.pairs import grid_logits, pair_accuracies
 from hdlib.store import Run
+from hdlib.training import MIRRORED, OTHERS
 from hdlib.trajectory import Trajectory
 
 Array = NDArray[np.float64]

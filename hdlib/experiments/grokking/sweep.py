@@ -12,8 +12,9 @@ from numpy.typing import NDArray
 from hdlib.experiments.grokking.config import GrokkingConfig
 from hdlib.experiments.grokking.recipe import MEASURES, SPECTRA, TRAINING, model_at, run
 from hdlib.experiments.grokking.spectra import LEADING
-from hdlib.measures.pairs import MIRRORED, OTHERS, grid_logits, pair_accuracies
+from hdlib.measures.pairs import grid_logits, pair_accuracies
 from hdlib.store import Run
+from hdlib.training import MIRRORED, OTHERS
 
 SEEDS = (0, 1, 2)
 WITH_SPECTRUM = 9

@@ -10,7 +10,7 @@ from hdlib.experiments.grokking.gaps import widest_by_chance
 from hdlib.experiments.grokking.results import GrokkingResults
 from hdlib.experiments.grokking.spectra import LEADING
 from hdlib.experiments.grokking.sweep import LEARNT, GrokkingSweep, Outcome, heads_name
-from hdlib.measures.pairs import MIRRORED, OTHERS
+from hdlib.training import MIRRORED, OTHERS
 
 OUTCOME = (
     "steps",

@@ -6,7 +6,7 @@ import numpy as np
 
 from hdlib.experiments.claim import Claim, Verdict
 from hdlib.experiments.grokking.claims.published import PublishedGrokking, listed
-from hdlib.measures.pairs import MIRRORED, OTHERS
+from hdlib.training import MIRRORED, OTHERS
 
 
 def _late(published: PublishedGrokking) -> Verdict:
