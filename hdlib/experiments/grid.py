@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import io
 import multiprocessing
-import os
 import sys
 from collections.abc import Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
@@ -25,8 +24,8 @@ class FailedRunsError(ArithmeticError):
 def run_grid(experiment: Experiment[C], configs: Sequence[C]) -> list[Run[C]]:
     """The runs of many configs: found where they are stored, else computed.
 
-    Those that are not complete are computed in processes, as many as there are cores, each in one
-    thread; the long ones should come first. A run that fails does not stop the others. A grid that
+    Those that are not complete are computed in processes, as many as PyTorch has threads, each
+    in one thread; the long ones should come first. A run that fails does not stop the others. A grid that
     was interrupted goes on where it was, when it is asked for again.
 
     Args:
@@ -39,7 +38,7 @@ def run_grid(experiment: Experiment[C], configs: Sequence[C]) -> list[Run[C]]:
     runs = [experiment.open(config) for config in configs]
     missing = [run.config for run in runs if not run.complete]
     on_cpu = all(run.device.type == "cpu" for run in runs)
-    workers = min(len(missing), os.cpu_count() or 1) if on_cpu else 1
+    workers = min(len(missing), torch.get_num_threads()) if on_cpu else 1
     if workers > 1:
         _side_by_side(missing, workers)
         return [experiment.open(config) for config in configs]
