@@ -24,9 +24,9 @@ class FailedRunsError(ArithmeticError):
 def run_grid(experiment: Experiment[C], configs: Sequence[C]) -> list[Run[C]]:
     """The runs of many configs: found where they are stored, else computed.
 
-    Those that are not complete are computed in processes, as many as PyTorch has threads, each
-    in one thread; the long ones should come first. A run that fails does not stop the others. A grid that
-    was interrupted goes on where it was, when it is asked for again.
+    Those that are not complete are computed in processes, as many as PyTorch has threads, each in
+    one thread; the long ones should come first. A run that fails does not stop the others. A grid
+    that was interrupted goes on where it was, when it is asked for again.
 
     Args:
         experiment: one of the registry.
@@ -39,13 +39,12 @@ def run_grid(experiment: Experiment[C], configs: Sequence[C]) -> list[Run[C]]:
     missing = [run.config for run in runs if not run.complete]
     on_cpu = all(run.device.type == "cpu" for run in runs)
     workers = min(len(missing), torch.get_num_threads()) if on_cpu else 1
-    if workers > 1:
-        _side_by_side(missing, workers)
-        return [experiment.open(config) for config in configs]
-    return [experiment.run(config) for config in configs]
+    if missing:
+        _compute_all(missing, workers)
+    return [experiment.open(config) for config in configs]
 
 
-def _side_by_side(configs: Sequence[Config], workers: int) -> None:
+def _compute_all(configs: Sequence[Config], workers: int) -> None:
     context = multiprocessing.get_context("spawn")
     failed = []
     with ProcessPoolExecutor(workers, mp_context=context, initializer=_begin) as pool:
