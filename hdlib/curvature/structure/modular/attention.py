@@ -7,7 +7,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from hdlib.curvature.structure.modular.chain import Kept
+from hdlib.curvature.structure.chain import Kept
 from hdlib.curvature.structure.modular.model import AttentionTables
 
 

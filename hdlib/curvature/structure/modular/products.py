@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from torch.func import functional_call, vjp, vmap
 
 from hdlib.curvature.structure.modular.attention import Attention
-from hdlib.curvature.structure.modular.chain import (
+from hdlib.curvature.structure.chain import (
     AffineLink,
     Chain,
     Kept,

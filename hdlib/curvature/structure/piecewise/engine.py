@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from functools import partial
 
+import torch
 from torch import Tensor, nn
 
+from hdlib.curvature.inputs.data import Batch
 from hdlib.curvature.inputs.objective import NOTHING
-from hdlib.curvature.structure.engine import Engine, Filling
+from hdlib.curvature.structure.engine import Engine, Filling, Products
 from hdlib.curvature.structure.losses import IGNORED, Derivatives, cross_entropy
 from hdlib.curvature.structure.piecewise.affine import Affine
 from hdlib.curvature.structure.piecewise.cost import worthwhile
 from hdlib.curvature.structure.piecewise.gauss_newton import GaussNewtonSum
 from hdlib.curvature.structure.piecewise.layers import Layer
+from hdlib.curvature.structure.piecewise.products import stack_products
 from hdlib.curvature.structure.piecewise.pull import pull_back
 from hdlib.curvature.structure.piecewise.residual import ResidualSum
 from hdlib.curvature.structure.piecewise.room import chunk, structured_memory
@@ -40,6 +43,9 @@ class PiecewiseEngine(Engine):
             memory=structured_memory(self.layers, residual=residual),
             fill=partial(fill_from_structure, self.layers, self._derivatives),
         )
+
+    def products(self, batches: Sequence[Batch], *, dtype: torch.dtype) -> Products | None:
+        return stack_products(self.layers, self._derivatives, batches, dtype=dtype)
 
 
 def piecewise_engine(
