@@ -1,0 +1,162 @@
+"""From config to run: an MLP, the probes of its layers, and the top of its spectrum."""
+
+from __future__ import annotations
+
+from typing import TypeAlias
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+
+from hdlib.curvature import HessianOperator, lanczos
+from hdlib.experiments.emergence.config import EmergenceConfig
+from hdlib.experiments.emergence.probing import (
+    frequency_shares,
+    input_features,
+    layer_features,
+    probe_scores,
+)
+from hdlib.measures.functions import class_frequencies, output_changes
+from hdlib.models.mlp import MLP, encoded
+from hdlib.store import Arrays, ArrayStage, Experiment, Run, Stage, agreement
+from hdlib.tasks import Pairs
+from hdlib.training import (
+    Batches,
+    Log,
+    Plan,
+    Schedule,
+    TrainingStage,
+    checkpoint_name,
+    cross_entropy_float64,
+    pair_evaluation,
+    supervised,
+)
+
+SMALL = 64
+"""Up to this width the last weights are published."""
+INPUTS = "inputs"
+"""The one item of the probes of what networks are given."""
+
+EmergenceRun: TypeAlias = Run[EmergenceConfig]
+
+
+def _schedule(config: EmergenceConfig) -> Schedule:
+    return Schedule.of(
+        config.n_steps,
+        checkpoints=[0, *config.probe_steps, *config.spectrum_steps],
+        log_steps=range(0, config.n_steps + 1, config.log_every),
+    )
+
+
+def _plan(config: EmergenceConfig, device: torch.device) -> Plan:
+    model, task = config.model().to(device), config.task
+
+    def encode(pairs: Pairs) -> torch.Tensor:
+        return encoded(pairs, config.encoding)
+
+    optimizer = torch.optim.AdamW(
+        model.parameters(),
+        lr=config.lr,
+        betas=(0.9, config.beta2),
+        weight_decay=config.weight_decay,
+        fused=True,
+    )
+    return Plan(
+        model,
+        optimizer,
+        Batches(encode(task.train).to(device), task.train.targets.to(device)),
+        supervised(cross_entropy_float64),
+        [Log(pair_evaluation(cross_entropy_float64, task, encode, device), config.log_every)],
+        seed=config.seed,
+        one_thread=True,
+    )
+
+
+def _published(run: EmergenceRun) -> list[int]:
+    return [run.config.n_steps] if run.config.width <= SMALL else []
+
+
+TRAINING = TrainingStage(
+    "emergence/training",
+    fields=(
+        *("p", "encoding", "width", "depth", "train_fraction", "unordered"),
+        *("lr", "weight_decay", "beta2", "log_every", "seed"),
+    ),
+    schedule=_schedule,
+    plan=_plan,
+    published=_published,
+)
+
+
+def model_at(run: EmergenceRun, step: int) -> MLP:
+    """The network at a checkpoint, on the CPU."""
+    model = run.config.model()
+    model.load_state_dict(TRAINING.weights(run, step))
+    return model
+
+
+def _weights(run: EmergenceRun, step: int) -> list[tuple[Stage, str]]:
+    return [(TRAINING, checkpoint_name(step))]
+
+
+def _inputs(run: EmergenceRun, item: str) -> Arrays:
+    return probe_scores(run.config, {item: input_features(run.config)})
+
+
+def _probes(run: EmergenceRun, step: int) -> Arrays:
+    config = run.config
+    features = layer_features(config, model_at(run, step).to(run.device))
+    shares = frequency_shares(config, features["logits"])
+    return probe_scores(config, features) | {"logit_power": shares}
+
+
+def _spectrum(run: EmergenceRun, step: int) -> Arrays:
+    """Leading eigenpairs over all training pairs, and what each does to the network's function."""
+    config, task = run.config, run.config.task
+    model = model_at(run, step).to(run.device)
+    data = encoded(task.train, config.encoding), task.train.targets
+    operator = HessianOperator(model, F.cross_entropy, data)
+    found = lanczos(operator, top=config.eigenpairs, bottom=0, tol=config.tol)
+    inputs = encoded(task.grid, config.encoding).to(run.device)
+    changes = output_changes(model, inputs, found.top(config.eigenpairs))
+    return {
+        "eigenvalues": found.eigenvalues[::-1].copy(),
+        "residuals": found.residuals[::-1].copy(),
+        "products": np.array(found.products),
+        "frequencies": class_frequencies(changes, config.p),
+    }
+
+
+FITTING = ("concepts", "probe_rows", "strengths")
+
+RAW = ArrayStage(
+    "emergence/inputs",
+    fields=("p", "encoding", "train_fraction", "unordered", "seed", *FITTING),
+    items=lambda run: [INPUTS],
+    compute=_inputs,
+    agreement=agreement(balanced_accuracy=0.02, ranking_accuracy=0.02, cosines=0.02),
+)
+PROBES = ArrayStage(
+    "emergence/probes",
+    fields=("before_relu", *FITTING),
+    needs=(TRAINING,),
+    items=lambda run: run.config.probe_steps,
+    sources=_weights,
+    compute=_probes,
+    agreement=agreement(
+        balanced_accuracy=0.02, ranking_accuracy=0.02, cosines=0.02, logit_power=1e-4
+    ),
+)
+SPECTRA = ArrayStage(
+    "emergence/spectra",
+    fields=("eigenpairs", "tol"),
+    needs=(TRAINING,),
+    items=lambda run: run.config.spectrum_steps,
+    sources=_weights,
+    compute=_spectrum,
+    agreement=agreement(eigenvalues=1e-4, frequencies=0.02),
+)
+EXPERIMENT = Experiment(
+    EmergenceConfig, (TRAINING, RAW, PROBES, SPECTRA), cost="about five minutes"
+)
+run = EXPERIMENT.run
