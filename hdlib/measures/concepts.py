@@ -1,4 +1,4 @@
-"""Concepts: yes-or-no questions about a pair of residues that a network may or may not represent."""
+"""Concepts: yes-or-no questions about a pair of residues, which a network may represent or not."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Linear probes: what can be read off a layer's activations by a hyperplane (Alain & Bengio 2016)."""
+"""Linear probes: what a hyperplane can read off a layer's activations (Alain & Bengio 2016)."""
 
 from __future__ import annotations
 

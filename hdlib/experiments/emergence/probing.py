@@ -20,7 +20,7 @@ from hdlib.measures.probes import (
     regression_probe,
 )
 from hdlib.models.mlp import MLP, encoded
-from hdlib.tasks import modular_task
+from hdlib.tasks import Pairs, modular_task
 
 FloatArray = NDArray[np.float64]
 BoolArray = NDArray[np.bool_]
@@ -72,8 +72,8 @@ def probe_scores(
 
     Returns:
         ``balanced_accuracy`` and ``ranking_accuracy`` (area under the ROC curve), each (concepts,
-        3 kinds of label, L, 4 sets of rows), and ``cosines``, the R² of cos(2πk(x + y)/p) for the
-        frequencies k = 1 … (p − 1)/2, (L, 4, (p − 1)/2).
+        3 kinds of label, L, 4 sets of rows), and ``waves``, the mean R² of cos(2πk(x + y)/p) and
+        sin(2πk(x + y)/p) for the frequencies k = 1 … (p − 1)/2, (L, 4, (p − 1)/2).
     """
     rows = _rows(config)
     shape = (len(config.concepts), 3, len(features), len(rows))
@@ -89,17 +89,13 @@ def probe_scores(
                     accuracy[c, kind, layer, at] = balanced_accuracy(yes > 0, known)
                     ranking[c, kind, layer, at] = ranking_accuracy(yes, known)
     waves = _waves(config)
-    cosines = [
-        [explained(predicted[chosen], waves[chosen]) for chosen in rows]
-        for predicted in (
-            regression_probe(activations, waves, rows[FITTED]) for activations in features.values()
-        )
-    ]
-    return {
-        "balanced_accuracy": accuracy,
-        "ranking_accuracy": ranking,
-        "cosines": np.array(cosines),
-    }
+    found = np.empty((*shape[2:], config.p // 2))
+    for layer, activations in enumerate(features.values()):
+        predicted = regression_probe(activations, waves, rows[FITTED])
+        for at, chosen in enumerate(rows):
+            each = explained(predicted[chosen], waves[chosen])
+            found[layer, at] = (each[::2] + each[1::2]) / 2
+    return {"balanced_accuracy": accuracy, "ranking_accuracy": ranking, "waves": found}
 
 
 def frequency_shares(config: EmergenceConfig, logits: FloatArray) -> FloatArray:
@@ -116,22 +112,27 @@ def _rows(config: EmergenceConfig) -> list[BoolArray]:
     return [~fitted, fitted, ~fitted & trained, ~fitted & ~trained]
 
 
-def _member(pairs, p: int) -> BoolArray:
+def _member(pairs: Pairs, p: int) -> BoolArray:
     found = np.zeros(p**2, dtype=bool)
     found[(pairs.a * p + pairs.b).numpy()] = True
     return found
+
+
+def relabelled_residues(config: EmergenceConfig) -> NDArray[np.int64]:
+    """The permutation of the residues that the control task of a network's probes applies, (p,)."""
+    return np.random.default_rng((config.probe_seed, 1)).permutation(config.p)
 
 
 def _labels(config: EmergenceConfig, concept: Concept) -> Sequence[BoolArray]:
     """The concept and its two controls, (p²,) each."""
     grid, p = config.task.grid, config.p
     x, y = grid.a.numpy(), grid.b.numpy()
-    generator = np.random.default_rng((config.probe_seed, 1))
-    relabelled, order = generator.permutation(p), generator.permutation(p**2)
     labels = concept.labels(x, y, p)
-    return labels, concept.labels(x, y, p, relabelled=relabelled), labels[order]
+    order = np.random.default_rng((config.probe_seed, 2)).permutation(p**2)
+    relabelled = concept.labels(x, y, p, relabelled=relabelled_residues(config))
+    return labels, relabelled, labels[order]
 
 
 def _waves(config: EmergenceConfig) -> FloatArray:
-    """cos(2πk(x + y)/p) of each frequency, (p², (p − 1)/2)."""
-    return fourier_basis(config.p)[1::2].T[config.task.grid.targets.numpy()]
+    """Cosine and sine of 2πk(x + y)/p for each frequency k, (p², p − 1)."""
+    return fourier_basis(config.p)[1:].T[config.task.grid.targets.numpy()]

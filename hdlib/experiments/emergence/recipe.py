@@ -134,7 +134,7 @@ RAW = ArrayStage(
     fields=("p", "encoding", "train_fraction", "unordered", "seed", *FITTING),
     items=lambda run: [INPUTS],
     compute=_inputs,
-    agreement=agreement(balanced_accuracy=0.02, ranking_accuracy=0.02, cosines=0.02),
+    agreement=agreement(balanced_accuracy=0.02, ranking_accuracy=0.02, waves=0.02),
 )
 PROBES = ArrayStage(
     "emergence/probes",
@@ -144,7 +144,7 @@ PROBES = ArrayStage(
     sources=_weights,
     compute=_probes,
     agreement=agreement(
-        balanced_accuracy=0.02, ranking_accuracy=0.02, cosines=0.02, logit_power=1e-4
+        balanced_accuracy=0.02, ranking_accuracy=0.02, waves=0.02, logit_power=1e-4
     ),
 )
 SPECTRA = ArrayStage(
