@@ -9,7 +9,7 @@ from hdlib.curvature.scaled import ScaledOperator
 from hdlib.curvature.symmetric import require_symmetric_products
 
 BLOCK = 8
-"""Vectors at a time: fewer need fewer products in all, more make each of them cheaper."""
+"""Vectors at a time, by default: fewer need fewer products in all, more make each cheaper."""
 
 
 class Krylov:
@@ -23,18 +23,23 @@ class Krylov:
         operator: symmetric n × n operator.
         space: largest number of vectors.
         seed: seed of the random vectors.
+        block: number of vectors multiplied at a time.
         check: whether to refuse an operator that is not symmetric.
 
     Attributes:
+        width: number of vectors multiplied at a time.
         size: number of vectors in use.
         last: first vector of the last block.
         products: number of vectors multiplied so far.
         projected: (space, space) matrix T, its upper triangle in use.
     """
 
-    def __init__(self, operator: ScaledOperator, space: int, seed: int, *, check: bool) -> None:
+    def __init__(
+        self, operator: ScaledOperator, space: int, seed: int, *, block: int, check: bool
+    ) -> None:
         self.operator = operator
         self._check = check
+        self.width = block
         self._generator = torch.Generator().manual_seed(seed)
         n, device = operator.shape[0], operator.device
         self._basis = torch.empty(space, n, dtype=operator.dtype, device=device)
@@ -46,9 +51,9 @@ class Krylov:
 
     def begin(self, start: Tensor | None) -> None:
         """Choose the first block: random, or half of it a random mixture of ``start`` (n, w)."""
-        first = self._random(BLOCK)
+        first = self._random(self.width)
         if start is not None:
-            mixture = torch.randn(start.shape[1], BLOCK, generator=self._generator)
+            mixture = torch.randn(start.shape[1], self.width, generator=self._generator)
             mixed = (start.to(first) @ mixture.to(first)).T
             first = first / first.norm() + mixed / mixed.norm()
         self._block = _orthonormal(first)[0]
@@ -58,7 +63,9 @@ class Krylov:
         # Entries may differ in size by all of a type's range: the scale is that of a random vector.
         self._multiply(self._random(1))
         self._basis.fill_diagonal_(1).tril_().triu_()
-        images = torch.cat([self._multiply(rows) for rows in self._basis.split(BLOCK)]).double()
+        images = torch.cat(
+            [self._multiply(rows) for rows in self._basis.split(self.width)]
+        ).double()
         if self._check:
             require_symmetric_products(images)
         self.projected.copy_((images + images.T) / 2)

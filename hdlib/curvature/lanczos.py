@@ -46,6 +46,7 @@ def lanczos(
     tol: float | None = None,
     search: Matrix | SymmetricOperator | None = None,
     start: Tensor | None = None,
+    block: int = BLOCK,
     space: int | None = None,
     max_products: int | None = None,
     seed: int = 0,
@@ -79,6 +80,8 @@ def lanczos(
             the space. A itself where None.
         start: (n, w) vectors near the wanted ones, such as those of a nearby operator; the first
             block mixes them with random vectors, so that none is missed.
+        block: number of vectors multiplied at a time in the search; where few pairs are wanted,
+            and none of them many times over, 4 need fewer products than 8.
         space: largest dimension of the space; by default twelve times the wanted pairs, or 128
             where these are few, or ``max_products`` where it is less, and a margin.
         max_products: number of products of the search after which to give up, at least one for
@@ -124,9 +127,11 @@ def lanczos(
     max_products = PATIENCE * wanted + n if max_products is None else max_products
     if max_products < wanted:
         raise ValueError(f"max_products={max_products}: must be at least {wanted}, one for a pair")
-    least = wanted + 3 * BLOCK
+    if block < 1:
+        raise ValueError(f"block={block}: must be at least 1")
+    least = wanted + 3 * block
     space = min(n, space or min(max(SPACE * wanted, FLOOR), max_products) + least)
-    if space > n - BLOCK:
+    if space > n - block:
         # The next block would not be orthogonal to all before it.
         space = n
     if space < min(n, least):
@@ -136,7 +141,7 @@ def lanczos(
         (2 * space * quick.dtype.itemsize + 5 * wanted * 8) * n,
         operator.device,
     )
-    krylov = Krylov(quick, space, seed, check=search is None)
+    krylov = Krylov(quick, space, seed, block=block, check=search is None)
     found = _searched(krylov, start, bottom, top, tol, max_products)
     exact = quick if search is None else ScaledOperator(operator, like=quick)
     found = _certified_where_near(exact, found, bottom, tol)
@@ -195,7 +200,7 @@ def _searched(
                 krylov.extend()
             bar.update(krylov.products - bar.n)
             size = krylov.size
-            full = size + BLOCK > space
+            full = size + krylov.width > space
             spent = krylov.products >= max_products
             if size < check and not full and not spent:
                 continue

@@ -7,12 +7,12 @@ from math import ceil
 from typing import Annotated, Any, Literal
 
 import numpy as np
-import psutil
 import torch
 import torch.nn.functional as F
 from pydantic import Field, model_validator
 
 from hdlib.curvature import hessian
+from hdlib.experiments.room import require_matrices
 from hdlib.models import LeNetTiny
 from hdlib.store import Config, Run, Stage
 from hdlib.tasks import TRAIN_SIZE, Dataset, Images, Split, load_images
@@ -157,9 +157,4 @@ def require_room(config: LeNetTraining) -> None:
         MemoryError: if it does not; names the width, and what is there.
     """
     n = sum(p.numel() for p in LeNetTiny(config.width).parameters())
-    needed, there = 3 * 8 * n**2, psutil.virtual_memory().total
-    if needed > there:
-        raise MemoryError(
-            f"width={config.width}: the Hessian of {n:,} parameters and its decomposition take "
-            f"{needed / 1e9:,.0f} GB; this machine has {there / 1e9:,.0f} GB"
-        )
+    require_matrices("width", config.width, n)

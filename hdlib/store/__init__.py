@@ -3,7 +3,7 @@
 from hdlib.store.agreement import agreement, difference
 from hdlib.store.arrays import Arrays, ArrayStage, Timed
 from hdlib.store.config import Config, ConfigError
-from hdlib.store.experiment import Experiment
+from hdlib.store.experiment import Experiment, Grid
 from hdlib.store.folder import DamagedRunError
 from hdlib.store.parallel import one_thread, side_by_side
 from hdlib.store.places import PUBLISHED, home, roots
@@ -24,6 +24,7 @@ __all__ = [
     "ConfigError",
     "DamagedRunError",
     "Experiment",
+    "Grid",
     "Item",
     "Registry",
     "Run",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from abc import abstractmethod
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,6 +20,15 @@ log = logging.getLogger(__name__)
 C = TypeVar("C", bound=Config)
 
 
+class Grid(Config, Generic[C]):
+    """Parameters of a chapter that shows many runs."""
+
+    @property
+    @abstractmethod
+    def configs(self) -> Sequence[C]:
+        """Configs of all runs, the long ones first."""
+
+
 @dataclass(frozen=True)
 class Experiment(Generic[C]):
     """What a chapter computes.
@@ -28,12 +38,14 @@ class Experiment(Generic[C]):
         stages: what is computed, each after those it needs.
         cost: what the run of the defaults takes from nothing, in words.
         room: config ↦ None, or an error if what it asks for cannot fit into this machine.
+        grid: class of the parameters of a chapter with many runs; None where it has one.
     """
 
     config: type[C]
     stages: Sequence[Stage]
     cost: str
     room: Callable[[C], None] = lambda config: None
+    grid: type[Grid[C]] | None = None
 
     @property
     def name(self) -> str:

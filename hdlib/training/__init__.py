@@ -6,7 +6,7 @@ from hdlib.training.loop import train
 from hdlib.training.losses import cross_entropy_float64
 from hdlib.training.pairs import MIRRORED, OTHERS, pair_evaluation
 from hdlib.training.plan import Batches, Log, Plan, Resolution, Schedule, State
-from hdlib.training.schedule import checkpoint_steps, grokking_steps
+from hdlib.training.schedule import checkpoint_steps, coarse_to_fine, grokking_steps
 from hdlib.training.stage import TrainingStage
 from hdlib.training.state import moment, state_tensors
 
@@ -23,6 +23,7 @@ __all__ = [
     "TrainingStage",
     "checkpoint_name",
     "checkpoint_steps",
+    "coarse_to_fine",
     "cross_entropy_float64",
     "evaluate",
     "evaluation",

@@ -1,6 +1,8 @@
-"""At which steps checkpoints are kept."""
+"""At which steps checkpoints are kept, and in which order they are measured."""
 
 from __future__ import annotations
+
+import numpy as np
 
 EARLY_STEPS = (0, 10, 50, 100, 200)
 EVERY_EPOCH_UNTIL = 10
@@ -55,3 +57,16 @@ def grokking_steps(n_steps: int) -> list[int]:
     regular = {*range(600, 5_000, 100), *range(5_000, 15_000, 500), *range(15_000, n_steps, 1_000)}
     early = {*EARLY_STEPS, 500}
     return sorted({step for step in early | regular if step < n_steps} | {n_steps})
+
+
+def coarse_to_fine(steps: list[int]) -> list[int]:
+    """The last, the first, and then always the middle of what is left between two, widest first.
+
+    So a run that is cut short has spectra from all of training.
+    """
+    order = [len(steps) - 1, 0][: len(steps)]
+    while len(order) < len(steps):
+        known = np.sort(order)
+        widest = int(np.diff(known).argmax())
+        order.append(int(known[widest] + known[widest + 1]) // 2)
+    return [steps[index] for index in order]

@@ -12,7 +12,7 @@ from pydantic import Field, model_validator
 
 from hdlib.measures.concepts import CONCEPTS
 from hdlib.models.mlp import MLP, Encoding
-from hdlib.store import Config
+from hdlib.store import Config, Grid
 from hdlib.tasks import ModularTask, modular_task
 
 LARGEST_P = 1_000
@@ -158,7 +158,7 @@ class EmergenceConfig(EmergenceSettings):
             return MLP(self.p, self.encoding, width=self.width, depth=self.depth)
 
 
-class EmergenceGrid(EmergenceSettings):
+class EmergenceGrid(EmergenceSettings, Grid[EmergenceConfig]):
     """The chapter's networks: each width from each seed, one width followed through training."""
 
     widths: Annotated[tuple[Width, ...], Field(min_length=1)] = (16, 32, 64, 128, 256)

@@ -9,7 +9,7 @@ import torch
 import torch.nn.functional as F
 
 from hdlib.curvature import HessianOperator, lanczos
-from hdlib.experiments.emergence.config import EmergenceConfig
+from hdlib.experiments.emergence.config import EmergenceConfig, EmergenceGrid
 from hdlib.experiments.emergence.probing import (
     frequency_shares,
     input_features,
@@ -157,6 +157,9 @@ SPECTRA = ArrayStage(
     agreement=agreement(eigenvalues=1e-4, frequencies=0.02),
 )
 EXPERIMENT = Experiment(
-    EmergenceConfig, (TRAINING, RAW, PROBES, SPECTRA), cost="about five minutes"
+    EmergenceConfig,
+    (TRAINING, RAW, PROBES, SPECTRA),
+    cost="about five minutes",
+    grid=EmergenceGrid,
 )
 run = EXPERIMENT.run

@@ -27,6 +27,7 @@ from hdlib.training import (
     Schedule,
     TrainingStage,
     checkpoint_name,
+    coarse_to_fine,
     cross_entropy_float64,
     evaluation,
     grokking_steps,
@@ -43,19 +44,6 @@ GrokkingRun: TypeAlias = Run[GrokkingConfig]
 
 _BUILDING = Lock()
 """Initial weights are drawn from global random numbers, which threads share."""
-
-
-def coarse_to_fine(steps: list[int]) -> list[int]:
-    """The last, the first, and then always the middle of what is left between two, widest first.
-
-    So a run that is cut short has spectra from all of training.
-    """
-    order = [len(steps) - 1, 0][: len(steps)]
-    while len(order) < len(steps):
-        known = np.sort(order)
-        widest = int(np.diff(known).argmax())
-        order.append(int(known[widest] + known[widest + 1]) // 2)
-    return [steps[index] for index in order]
 
 
 def _schedule(config: GrokkingConfig) -> Schedule:

@@ -1,0 +1,1 @@
+"""Sharpness against depth: MLPs of one to seven hidden layers on modular addition."""

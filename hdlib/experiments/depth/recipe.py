@@ -1,0 +1,214 @@
+"""From config to run: sharpness and spectra of an MLP through its training."""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import TypeAlias
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+
+from hdlib.curvature import (
+    HessianOperator,
+    PreconditionedOperator,
+    density,
+    gradient,
+    hessian,
+    lanczos,
+    spectrum,
+)
+from hdlib.experiments.depth.config import DepthConfig, DepthGrid
+from hdlib.experiments.depth.sharpness import BETA1, BETA2, adam_sharpness, sharpness
+from hdlib.experiments.room import require_matrices
+from hdlib.measures import squared_cosines
+from hdlib.models import MLP, encoded
+from hdlib.store import Agreement, Arrays, ArrayStage, Experiment, Run, Stage, agreement
+from hdlib.training import (
+    Batches,
+    Log,
+    Plan,
+    Schedule,
+    TrainingStage,
+    checkpoint_name,
+    coarse_to_fine,
+    cross_entropy_float64,
+    pair_evaluation,
+    supervised,
+)
+
+EARLY = (0, 10, 50, 100, 200, 500)
+EVERY = 1_000
+"""Steps between later checkpoints."""
+ADAM_EVERY = 5
+"""The largest eigenvalue as Adam sees it is looked for at one in so many of the others."""
+PROBES, NODES = 2, 40
+"""Of the quadrature for the whole density."""
+TOLERANCE = 1e-6
+MOST_PRODUCTS = 240
+"""Of a search for both ends: enough for the upper one; what the lower one has not, is marked."""
+
+DepthRun: TypeAlias = Run[DepthConfig]
+
+
+def checkpoints(config: DepthConfig) -> list[int]:
+    """Steps at which weights are kept: dense at the start, and the last."""
+    regular = {*EARLY, *range(EVERY, config.n_steps, EVERY)}
+    return sorted({step for step in regular if step < config.n_steps} | {config.n_steps})
+
+
+def _schedule(config: DepthConfig) -> Schedule:
+    return Schedule.of(
+        config.n_steps,
+        checkpoints=checkpoints(config),
+        log_steps=range(0, config.n_steps + 1, config.log_every),
+    )
+
+
+def _data(config: DepthConfig, device: torch.device) -> tuple[torch.Tensor, torch.Tensor]:
+    train = config.task.train
+    return encoded(train, config.encoding).to(device), train.targets.to(device)
+
+
+def _plan(config: DepthConfig, device: torch.device) -> Plan:
+    model = config.model().to(device)
+    data = _data(config, device)
+    encode = partial(encoded, encoding=config.encoding)
+    logs = [
+        Log(pair_evaluation(cross_entropy_float64, config.task, encode, device)),
+        Log(partial(sharpness, data=data), every=config.sharpness_every),
+    ]
+    if config.optimizer == "adam":
+        optimizer = torch.optim.AdamW(
+            model.parameters(),
+            lr=config.lr,
+            betas=(BETA1, BETA2),
+            weight_decay=config.weight_decay,
+            fused=True,
+        )
+        every = ADAM_EVERY * config.sharpness_every
+        logs.append(Log(partial(adam_sharpness, data=data), every=every))
+    else:
+        optimizer = torch.optim.SGD(
+            model.parameters(), lr=config.lr, weight_decay=config.weight_decay
+        )
+    return Plan(
+        model,
+        optimizer,
+        Batches(*data),
+        supervised(cross_entropy_float64),
+        logs,
+        seed=config.seed,
+        one_thread=True,
+    )
+
+
+TRAINING = TrainingStage(
+    "depth/training",
+    fields=(
+        *("p", "width", "depth", "encoding", "train_fraction", "unordered", "optimizer", "lr"),
+        *("weight_decay", "log_every", "sharpness_every", "seed"),
+    ),
+    schedule=_schedule,
+    plan=_plan,
+    published=lambda run: TRAINING.checkpoints(run)[-1:] if run.config.seed == 0 else [],
+)
+
+
+def model_at(run: DepthRun, step: int) -> MLP:
+    """The network at a checkpoint, on the run's device."""
+    model = run.config.model()
+    model.load_state_dict(TRAINING.weights(run, step))
+    return model.to(run.device)
+
+
+def _weights(run: DepthRun, step: int) -> list[tuple[Stage, str]]:
+    return [(TRAINING, checkpoint_name(step))]
+
+
+def _spectrum(run: DepthRun, step: int) -> Arrays:
+    """The ends of the spectrum, its density, and where the gradient lies in it.
+
+    ``adaptive_eigenvalue`` is the largest eigenvalue of diag(|θ|) H diag(|θ|), which does not
+    change where a factor is moved from a layer, or from the inputs, to the next (Kwon et al. 2021,
+    elementwise).
+    """
+    config, model, data = run.config, model_at(run, step), _data(run.config, run.device)
+    operator = HessianOperator(model, F.cross_entropy, data)
+    ends = lanczos(
+        operator,
+        top=config.eigenpairs,
+        bottom=config.eigenpairs,
+        tol=TOLERANCE,
+        max_products=MOST_PRODUCTS,
+        mark=True,
+    )
+    sure = ends.certified
+    known = torch.from_numpy(ends.eigenvalues[sure]), torch.from_numpy(ends.vectors[:, sure])
+    rest = density(operator, probes=PROBES, steps=NODES, deflate=known)
+    slope = gradient(model, F.cross_entropy, data).cpu().numpy()
+    weights = torch.cat([p.detach().flatten() for p in model.parameters()]).double()
+    scaled = PreconditionedOperator(operator, weights.square().clamp_min(1e-300).reciprocal())
+    adaptive = lanczos(scaled, top=1, bottom=0, tol=1e-3, max_products=MOST_PRODUCTS, mark=True)
+    return {
+        "eigenvalues": ends.eigenvalues,
+        "residuals": ends.residuals,
+        "density_diagonal": rest.diagonal,
+        "density_coupling": rest.coupling,
+        "gradient_cosines": squared_cosines(slope, ends.vectors),
+        "adaptive_eigenvalue": adaptive.eigenvalues,
+        "adaptive_residual": adaptive.residuals,
+        "products": np.array(ends.products),
+    }
+
+
+def _exact(run: DepthRun, step: int) -> Arrays:
+    """All eigenvalues, of the Hessian as a matrix."""
+    data = _data(run.config, run.device)
+    found = spectrum(hessian(model_at(run, step), F.cross_entropy, data), vectors=0)
+    return {"eigenvalues": found.eigenvalues}
+
+
+def _agreement(stored: Arrays, recomputed: Arrays) -> list[Agreement]:
+    """Eigenvalues that are certified in both; both are known to their residuals."""
+    scale = np.abs(stored["eigenvalues"]).max()
+    sure = np.maximum(stored["residuals"], recomputed["residuals"]) <= TOLERANCE * scale
+    pairs = [arrays["eigenvalues"][sure] for arrays in (stored, recomputed)]
+    apart = float(np.abs(pairs[0] - pairs[1]).max(initial=0.0) / scale)
+    return [Agreement("certified eigenvalues over |λ|max", apart, 2 * TOLERANCE)]
+
+
+SPECTRA = ArrayStage(
+    "depth/spectra",
+    fields=("n_steps", "eigenpairs"),
+    needs=(TRAINING,),
+    items=lambda run: coarse_to_fine(TRAINING.checkpoints(run))[: run.config.spectra],
+    sources=_weights,
+    compute=_spectrum,
+    agreement=_agreement,
+)
+EXACT = ArrayStage(
+    "depth/exact",
+    fields=("n_steps",),
+    needs=(TRAINING,),
+    items=lambda run: coarse_to_fine(TRAINING.checkpoints(run))[: run.config.exact],
+    sources=_weights,
+    compute=_exact,
+    agreement=agreement(eigenvalues=1e-9),
+)
+
+
+def require_room(config: DepthConfig) -> None:
+    """Refuse an exact Hessian that cannot fit, before the network is trained.
+
+    Raises:
+        MemoryError: if it does not; names the depth, and what is there.
+    """
+    if config.exact:
+        require_matrices("depth", config.depth, config.n_parameters)
+
+
+EXPERIMENT = Experiment(
+    DepthConfig, (TRAINING, SPECTRA, EXACT), cost="two minutes on one core", grid=DepthGrid
+)
+run = EXPERIMENT.run
