@@ -1,0 +1,197 @@
+"""The chapter's figures, of its results."""
+
+from __future__ import annotations
+
+import numpy as np
+from matplotlib.colors import Normalize
+from matplotlib.figure import Figure
+from numpy.typing import NDArray
+
+from hdlib.experiments.emergence.probing import FITTED, HELD_OUT, RELABELLED, SHUFFLED, TRUE
+from hdlib.experiments.emergence.results import CHANCE, EmergenceResults, interval
+from hdlib.experiments.emergence.training import READ, FollowedResults
+from hdlib.figures import Curve, Panel, curves, heat_map
+from hdlib.measures.concepts import CONCEPTS
+
+Array = NDArray[np.float64]
+
+CONTROL = "relabelled residues"
+SHUFFLES = "shuffled labels"
+BEFORE = "before training"
+SHOWN = 12
+"""Eigenvectors in the figure of frequencies."""
+
+
+def sums(results: EmergenceResults) -> list[str]:
+    """Concepts of a grid that are about the sum."""
+    return [name for name in results.grid.concepts if CONCEPTS[name].subject == "sum"]
+
+
+def scores_by_layer(results: EmergenceResults) -> Figure:
+    """Scores of the concepts of the sum on each layer, a panel for each width."""
+    layers = np.arange(len(results.layers))
+    names = sums(results)
+    panels = {}
+    for w, width in enumerate(results.widths.tolist()):
+        lines = {name: results.scores(name)[w].T for name in names}
+        control = np.concatenate([results.scores(name, RELABELLED)[w] for name in names])
+        shuffled = np.concatenate([results.scores(name, SHUFFLED)[w] for name in names])
+        panels[f"width {width}"] = Panel(
+            lines | {CONTROL: control.T},
+            x=layers,
+            nulls={SHUFFLES: shuffled.T},
+            ylabel="balanced accuracy",
+            covers=(0.45, 0.8),
+        )
+    return curves(panels, columns=3, xlabel="layer", xscale="linear", sharey=True)
+
+
+def scores_by_width(results: EmergenceResults, layer: str) -> Figure:
+    """Scores of each concept and its controls on a layer against width, with 95% intervals."""
+    at, panels = results.layers.index(layer), {}
+    for name in results.grid.concepts:
+        kinds = {
+            "the concept": results.scores(name),
+            CONTROL: results.scores(name, RELABELLED),
+            SHUFFLES: results.scores(name, SHUFFLED),
+            BEFORE: results.scores(name, trained=False),
+        }
+        rare = CONCEPTS[name].rare
+        panels[name] = Panel(
+            {
+                kind: _with_interval(results.widths, values[..., at])
+                for kind, values in kinds.items()
+            },
+            nulls={"raw inputs": float(results.scores(name)[..., 0].mean())},
+            ylabel="area under the ROC curve" if rare else "balanced accuracy",
+            covers=(0.45, 1),
+        )
+    return curves(panels, columns=2, xlabel="width", xscale="log")
+
+
+def same_rows(results: EmergenceResults) -> Figure:
+    """The probe of the original work, scored on the rows it was fitted on and on others.
+
+    On the layer before the logits, 95% intervals over seeds.
+    """
+    name, panels = results.grid.concepts[0], {}
+    for title, rows in {"rows it was fitted on": FITTED, "other rows": HELD_OUT}.items():
+        kinds = {name: TRUE, SHUFFLES: SHUFFLED}
+        panels[title] = Panel(
+            {
+                label: _with_interval(
+                    results.widths, results.scores(name, kind, rows=rows)[..., -2]
+                )
+                for label, kind in kinds.items()
+            },
+            nulls={"chance": CHANCE},
+            ylabel="balanced accuracy",
+        )
+    return curves(panels, columns=2, xlabel="width", xscale="log", sharey=True)
+
+
+def readable_shares(results: EmergenceResults) -> Figure:
+    """Scores of all concepts of the sum against what the layer's waves hold of them, as points."""
+    points = {}
+    for label, kind, trained in (
+        ("the concept", TRUE, True),
+        (CONTROL, RELABELLED, True),
+        (BEFORE, TRUE, False),
+    ):
+        found = [
+            (
+                results.readable(name, kind, trained=trained)[..., 1:],
+                results.scores(name, kind, trained=trained)[..., 1:],
+            )
+            for name in sums(results)
+        ]
+        x, y = (
+            np.concatenate([np.ravel(values) for values in each])
+            for each in zip(*found, strict=True)
+        )
+        order = np.argsort(x)
+        points[label] = Curve(x[order], y[order])
+    panel = Panel({}, points=points, nulls={"chance": CHANCE}, ylabel="balanced accuracy")
+    label = "share of the concept's variance in waves that the layer has"
+    return curves(panel, xlabel=label, xscale="linear")
+
+
+def scores_through_training(found: FollowedResults) -> Figure:
+    """Test accuracy and scores of the concepts of the sum, a panel for each layer."""
+    names = sums(found.results)
+    panels = {}
+    for at, layer in enumerate(found.layers):
+        control = np.concatenate([found.scores(name, RELABELLED)[..., at] for name in names])
+        lines = {name: found.scores(name)[..., at].T for name in names}
+        panels[layer] = Panel(
+            {"test accuracy": found.accuracy.T} | lines | {CONTROL: control.T},
+            x=found.steps,
+            nulls={"chance of a probe": CHANCE},
+            ylabel="accuracy",
+            covers=(0, 1),
+        )
+    return curves(panels, xscale="linear")
+
+
+def waves_through_training(found: FollowedResults) -> Figure:
+    """R² of each wave of the sum on the last hidden layer, a panel for each seed."""
+    panels = {}
+    for seed, waves, read, accuracy in zip(
+        found.results.grid.seeds, found.waves[:, :, -2], found.read, found.accuracy, strict=True
+    ):
+        values = np.clip(waves, 0, 1)
+        panels[f"seed {seed}"] = Panel(
+            {f"frequencies that end above {READ:g}": values[:, read], "test accuracy": accuracy},
+            x=found.steps,
+            background={"the others": values[:, ~read]},
+            ylabel="R²",
+            covers=(0, 1),
+        )
+    return curves(panels, xscale="linear")
+
+
+def leading_eigenvalues(found: FollowedResults) -> Figure:
+    """Leading eigenvalues over the largest, a panel for each seed, with the test accuracy."""
+    panels = {}
+    for seed, values, accuracy in zip(
+        found.results.grid.seeds, found.eigenvalues, found.accuracy, strict=True
+    ):
+        panels[f"seed {seed}"] = Panel(
+            {
+                "eigenvalue over the largest": values / values[:, :1],
+                "test accuracy": Curve(found.steps, accuracy),
+            },
+            x=found.spectrum_steps,
+            ylabel="λ / λmax",
+            covers=(0, 1),
+        )
+    return curves(panels, xscale="linear")
+
+
+def leading_frequencies(found: FollowedResults, seed: int) -> Figure:
+    """The strongest frequency of what each leading eigenvector does, a column a checkpoint.
+
+    A cell names the frequency with the largest share of the energy of J v; one in brackets cannot
+    be read off the last hidden layer at the end of training.
+    """
+    at = found.results.grid.seeds.index(seed)
+    moved, read = found.moved[at, :, :SHOWN].transpose(1, 0, 2), found.read[at]
+    strongest, largest = moved.argmax(2), moved.max(2)
+    cells = [[f"{k + 1}" if read[k] else f"({k + 1})" for k in row] for row in strongest.tolist()]
+    return heat_map(
+        largest,
+        [str(rank + 1) for rank in range(len(largest))],
+        [f"{step:,}" for step in found.spectrum_steps],
+        label="share of the strongest frequency",
+        norm=Normalize(0, 1),
+        cmap="Blues",
+        cells=cells,
+        row_label="rank of the eigenvalue",
+        column_label="step",
+    )
+
+
+def _with_interval(widths: NDArray[np.int64], values: Array) -> Curve:
+    """Mean and interval over seeds of (W, S) values."""
+    mean, half = interval(values)
+    return Curve(widths, mean, half)

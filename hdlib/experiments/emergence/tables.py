@@ -1,0 +1,151 @@
+"""The chapter's tables, of its results."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from hdlib.display import Markdown, extent, table
+from hdlib.experiments.emergence.probing import (
+    RELABELLED,
+    SHUFFLED,
+    TRAINED,
+    TRUE,
+    UNTRAINED,
+)
+from hdlib.experiments.emergence.results import EmergenceResults, interval
+from hdlib.experiments.emergence.training import SINGLE, FollowedResults
+
+LEVELS = (0.9, 0.95)
+"""Test accuracies of which the first step is told."""
+
+
+def network_table(results: EmergenceResults) -> Markdown:
+    """How far each network came: over the seeds of a width."""
+    train, test = results.logged("train_accuracy"), results.logged("test_accuracy")
+    reached = [results.steps_to(level) for level in LEVELS]
+    seeds = results.grid.seeds
+    rows = [
+        (
+            width,
+            f"{results.runs[width, seeds[0]].config.n_parameters:,}",
+            extent(train[w], ".1%"),
+            extent(test[w], ".1%"),
+            *(_steps(steps[w]) for steps in reached),
+        )
+        for w, width in enumerate(results.widths.tolist())
+    ]
+    levels = (f"{level:.0%} of test pairs at step" for level in LEVELS)
+    return table(("width", "parameters", "train accuracy", "test accuracy", *levels), rows)
+
+
+def score_table(results: EmergenceResults, layer: str) -> Markdown:
+    """Scores on a layer: mean over seeds ± half of the 95% interval."""
+    at = results.layers.index(layer)
+    rows = []
+    for name in results.grid.concepts:
+        kinds = {
+            name: results.scores(name)[..., at],
+            "— relabelled residues": results.scores(name, RELABELLED)[..., at],
+            "— shuffled labels": results.scores(name, SHUFFLED)[..., at],
+            "— before training": results.scores(name, trained=False)[..., at],
+            "— raw inputs": results.scores(name)[..., 0],
+        }
+        rows += [(label, *_spread(values)) for label, values in kinds.items()]
+    return table(("", *(f"width {width}" for width in results.widths)), rows)
+
+
+def pair_table(results: EmergenceResults, layer: str) -> Markdown:
+    """The same scores on held-out pairs that the network was trained on, and on others."""
+    at = results.layers.index(layer)
+    rows = []
+    for name in results.grid.concepts:
+        for words, part in {"training pairs": TRAINED, "test pairs": UNTRAINED}.items():
+            values = results.scores(name, rows=part)[..., at]
+            rows.append((f"{name}, {words}", *_spread(values)))
+    return table(("", *(f"width {width}" for width in results.widths)), rows)
+
+
+def lag_table(found: FollowedResults) -> Markdown:
+    """Half-way step of each score less that of the test accuracy, each seed by itself."""
+    rows = []
+    for name in found.results.grid.concepts:
+        for kind, words in {TRUE: "", RELABELLED: ", relabelled residues"}.items():
+            lags = found.lags(found.scores(name, kind))
+            rows.append((f"{name}{words}", *(_lags(lag) for lag in lags.T)))
+    waves = [
+        found.lags(found.waves[seed : seed + 1][..., read].mean(-1))[0]
+        if (read := found.read[seed]).any()
+        else np.full(len(found.layers), np.nan)
+        for seed in range(len(found.runs))
+    ]
+    rows.append(
+        ("R² of the waves that are read at the end", *(_lags(lag) for lag in np.array(waves).T))
+    )
+    return table(("lag in steps, by seed", *found.layers), rows)
+
+
+def spectrum_table(found: FollowedResults) -> Markdown:
+    """The top of the spectrum at each checkpoint, over the seeds."""
+    steps = found.spectrum_steps
+    accuracy = found.logged("test_accuracy", steps)
+    values, moved = found.eigenvalues, found.moved.max(3)
+    rows = [
+        (
+            f"{step:,}",
+            extent(accuracy[:, u], ".0%"),
+            extent(values[:, u, 0], ".2g"),
+            extent(values[:, u, -1] / values[:, u, 0], ".2f"),
+            ", ".join(map(str, found.outliers[:, u])),
+            ", ".join(map(str, (moved[:, u] > SINGLE).sum(1))),
+            extent(found.moved_read[:, u].mean(1), ".0%"),
+        )
+        for u, step in enumerate(steps.tolist())
+    ]
+    k = values.shape[2]
+    header = (
+        "step",
+        "test accuracy",
+        "λ₁",
+        f"λ_{k} / λ₁",
+        "outliers",
+        f"of a single frequency, of {k}",
+        "energy at frequencies read at the end",
+    )
+    return table(header, rows)
+
+
+def cost_table(results: EmergenceResults) -> Markdown:
+    """What was computed, and its wall time."""
+    grid = results.grid
+    spectra = sum(len(run.config.spectrum_steps) for run in results.runs.values())
+    seconds: dict[str, float] = {}
+    folders = set()
+    for run in results.runs.values():
+        for stage in run.stages:
+            stored = run.stored(stage)
+            if stored.home not in folders:
+                folders.add(stored.home)
+                seconds[stage.name] = seconds.get(stage.name, 0) + stored.seconds
+    counts = {
+        "emergence/training": f"{len(results.runs)} networks of {grid.n_steps:,} steps",
+        "emergence/inputs": f"{len(grid.seeds)} splits",
+        "emergence/probes": f"{results.probes:,} probes, {results.fits:,} fits",
+        "emergence/spectra": f"{spectra} spectra of {grid.eigenpairs} pairs",
+    }
+    rows = [(words, f"{seconds.get(name, 0) / 60:.0f} min") for name, words in counts.items()]
+    return table(("computed", "wall time, one core"), rows)
+
+
+def _spread(values: NDArray[np.float64]) -> list[str]:
+    """Mean ± half of the interval of (W, S) values, a cell a width."""
+    mean, half = interval(values)
+    return [f"{m:.3f} ± {h:.3f}" for m, h in zip(mean, half, strict=True)]
+
+
+def _steps(steps: NDArray[np.float64]) -> str:
+    return ", ".join("never" if np.isnan(step) else f"{step:,.0f}" for step in steps)
+
+
+def _lags(lags: NDArray[np.float64]) -> str:
+    return ", ".join("none" if np.isnan(lag) else f"{lag:+.0f}" for lag in lags)

@@ -1,0 +1,158 @@
+"""One width through training: probes beside accuracy, and beside the top of the spectrum.
+
+S seeds, T checkpoints with probes, U with spectra, L layers without the inputs.
+"""
+
+from __future__ import annotations
+
+from functools import cached_property
+
+import numpy as np
+from numpy.typing import NDArray
+
+from hdlib.experiments.emergence.probing import HELD_OUT, TRUE
+from hdlib.experiments.emergence.recipe import PROBES, SPECTRA, TRAINING
+from hdlib.experiments.emergence.results import RISE, EmergenceResults
+from hdlib.experiments.grokking.gaps import nulls
+from hdlib.measures import GapTest, gap_test
+
+Array = NDArray[np.float64]
+
+READ = 0.5
+"""A wave with a greater R² than this counts as one that can be read off."""
+SINGLE = 0.5
+"""An eigenvector moves one frequency where that has more than so much of the energy of J v."""
+
+
+class FollowedResults:
+    """What happens in the networks of the followed width.
+
+    Attributes:
+        results: the grid.
+        width: the width.
+        steps: (T,) checkpoints with probes.
+        spectrum_steps: (U,) those with spectra.
+
+    Raises:
+        ValueError: if the grid has no spectra.
+    """
+
+    def __init__(self, results: EmergenceResults) -> None:
+        self.results, self.width = results, results.grid.followed
+        self.runs = [results.runs[self.width, seed] for seed in results.grid.seeds]
+        config = self.runs[0].config
+        if not config.spectra:
+            raise ValueError("the grid has no spectra: spectra=0; at least 1 is needed")
+        self.steps = np.array(config.probe_steps)
+        self.spectrum_steps = np.array(config.spectrum_steps)
+        self._probes = [
+            [run.arrays(PROBES, step) for step in config.probe_steps] for run in self.runs
+        ]
+        self._spectra = [
+            [run.arrays(SPECTRA, step) for step in config.spectrum_steps] for run in self.runs
+        ]
+
+    @property
+    def layers(self) -> list[str]:
+        """Names of the layers."""
+        return self.results.layers[1:]
+
+    def scores(self, concept: str, kind: int = TRUE) -> Array:
+        """Scores on held-out pairs, (S, T, L), as `EmergenceResults.scores` has them."""
+        at, name = self.results.grid.concepts.index(concept), self.results.metric(concept)
+        return np.array(
+            [[arrays[name][at, kind, :, HELD_OUT] for arrays in found] for found in self._probes]
+        )
+
+    @cached_property
+    def waves(self) -> Array:
+        """R² of each wave of the sum on held-out pairs, (S, T, L, (p − 1)/2)."""
+        return np.array([[a["waves"][:, HELD_OUT] for a in found] for found in self._probes])
+
+    @cached_property
+    def shares(self) -> Array:
+        """Share of each frequency in the variance of the logits, (S, T, (p − 1)/2)."""
+        return np.array([[arrays["logit_power"] for arrays in found] for found in self._probes])
+
+    def logged(self, column: str, steps: NDArray[np.int64]) -> Array:
+        """A column of the histories at some of the logged steps, (S, len(steps))."""
+        found = []
+        for run in self.runs:
+            history = TRAINING.history(run)
+            found.append(history[column][np.searchsorted(history["step"], steps)])
+        return np.array(found)
+
+    @cached_property
+    def accuracy(self) -> Array:
+        """Accuracy on all test pairs, (S, T)."""
+        return self.logged("test_accuracy", self.steps)
+
+    def lags(self, scores: Array) -> Array:
+        """Half-way step of scores less that of the test accuracy, (S, L): negative where they lead.
+
+        Half-way is where a curve, straight between checkpoints, first gets to the middle of its
+        value before training and that at the end. NaN where it does not rise.
+
+        Args:
+            scores: (S, T, L).
+        """
+        reference = np.array([halfway(self.steps, curve) for curve in self.accuracy])
+        each = [[halfway(self.steps, curve) for curve in found.T] for found in scores]
+        return np.array(each) - reference[:, None]
+
+    @property
+    def eigenvalues(self) -> Array:
+        """Leading eigenvalues, the largest first, (S, U, k)."""
+        return np.array([[arrays["eigenvalues"] for arrays in found] for found in self._spectra])
+
+    @property
+    def residuals(self) -> Array:
+        """Residuals of these pairs over the largest eigenvalue, (S, U, k)."""
+        found = np.array([[arrays["residuals"] for arrays in each] for each in self._spectra])
+        return found / np.abs(self.eigenvalues).max(2, keepdims=True)
+
+    @property
+    def products(self) -> NDArray[np.int64]:
+        """Hessian-vector products of each search, (S, U)."""
+        return np.array([[int(arrays["products"]) for arrays in each] for each in self._spectra])
+
+    @property
+    def moved(self) -> Array:
+        """Share of each frequency in what the eigenvectors do to the logits, (S, U, k, F)."""
+        return np.array([[arrays["frequencies"] for arrays in found] for found in self._spectra])
+
+    @property
+    def read(self) -> NDArray[np.bool_]:
+        """Frequencies whose waves can be read off the last hidden layer at the end, (S, F)."""
+        return self.waves[:, -1, -2] > READ
+
+    @property
+    def moved_read(self) -> Array:
+        """Share of these frequencies in what each eigenvector does, (S, U, k)."""
+        return np.einsum("sukf,sf->suk", self.moved, self.read)
+
+    @cached_property
+    def gaps(self) -> list[list[GapTest]]:
+        """At each checkpoint of each seed, the widest gap among the leading eigenvalues."""
+        return [[gap_test(values, nulls()) for values in found] for found in self.eigenvalues]
+
+    @property
+    def outliers(self) -> NDArray[np.int64]:
+        """Eigenvalues above a gap that featureless spectra do not have, (S, U); 0 for no gap."""
+        return np.array([[g.rank if g.stands_out else 0 for g in each] for each in self.gaps])
+
+
+def halfway(steps: NDArray[np.int64], curve: Array) -> float:
+    """Where a curve first gets to the middle of its two ends; NaN if it hardly rises.
+
+    Args:
+        steps: (T,), ascending.
+        curve: (T,) values, joined by straight lines.
+    """
+    first, last = curve[0], curve[-1]
+    if last - first < RISE:
+        return float("nan")
+    middle = (first + last) / 2
+    after = int(np.flatnonzero(curve >= middle)[0])
+    low, high = curve[after - 1], curve[after]
+    return float(steps[after - 1] + (middle - low) / (high - low) * np.diff(steps)[after - 1])
