@@ -68,9 +68,10 @@ class TrainingStage(Stage):
         train(stored, self._plan(run.config, run.device), schedule, also=names)
 
     def published(self, run: Run[Any]) -> list[str]:
-        """History, weights, and the last state, from which the training can be extended."""
-        weights = [checkpoint_name(step) for step in self._published(run)]
-        return [HISTORY, *weights, state_name(self.checkpoints(run)[-1])]
+        """History, weights, and with the last weights the state that training goes on from."""
+        steps, last = self._published(run), self.checkpoints(run)[-1]
+        states = [state_name(last)] if last in steps else []
+        return [HISTORY, *map(checkpoint_name, steps), *states]
 
     def history(self, run: Run[Any]) -> dict[str, NDArray]:
         """Columns of the history, up to the run's last step.

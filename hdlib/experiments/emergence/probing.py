@@ -75,7 +75,7 @@ def probe_scores(
         3 kinds of label, L, 4 sets of rows), and ``waves``, the mean R² of cos(2πk(x + y)/p) and
         sin(2πk(x + y)/p) for the frequencies k = 1 … (p − 1)/2, (L, 4, (p − 1)/2).
     """
-    rows = _rows(config)
+    rows = probe_rows(config)
     shape = (len(config.concepts), 3, len(features), len(rows))
     accuracy, ranking = np.empty(shape), np.empty(shape)
     for c, name in enumerate(config.concepts):
@@ -103,7 +103,7 @@ def frequency_shares(config: EmergenceConfig, logits: FloatArray) -> FloatArray:
     return logit_power(logits.reshape(config.p, config.p, -1))
 
 
-def _rows(config: EmergenceConfig) -> list[BoolArray]:
+def probe_rows(config: EmergenceConfig) -> list[BoolArray]:
     """The four sets of rows, (p²,) each; (x, y) and (y, x) are fitted both or not at all."""
     p = config.p
     grid = {"train_fraction": config.probe_rows / p**2, "seed": config.probe_seed}
