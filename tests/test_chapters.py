@@ -38,6 +38,17 @@ SMALL = {
         "width": 1,
         "hessian_samples": 50,
     },
+    "emergence": {
+        "p": 23,
+        "widths": [4, 8],
+        "seeds": [0, 1],
+        "followed": 8,
+        "n_steps": 40,
+        "probed": 3,
+        "spectra": 2,
+        "probe_rows": 250,
+        "strengths": [0.1],
+    },
 }
 
 pytestmark = pytest.mark.filterwarnings("default")
@@ -67,7 +78,8 @@ def test_parameters_of_a_chapter_are_those_of_its_config(chapter: str):
         for line in ast.parse(cell_options(cell.source)[1]).body
         if isinstance(line, ast.AnnAssign) and line.value is not None
     }
-    assert parameters == REGISTRY[chapter].config().model_dump()
+    found = REGISTRY[chapter]
+    assert parameters == (found.grid or found.config)().model_dump()
 
 
 @pytest.mark.parametrize("chapter", SMALL)
@@ -76,7 +88,9 @@ def test_chapter_from_nothing(chapter: str, tmp_path: Path, monkeypatch: pytest.
 
     done = execute(chapter, tmp_path, **SMALL[chapter])
 
-    assert len(list((tmp_path / "home").glob(f"runs/{chapter}/runs/*.json"))) == 1
+    grid = REGISTRY[chapter].grid
+    runs = len(grid(**SMALL[chapter]).configs) if grid else 1
+    assert len(list((tmp_path / "home").glob(f"runs/{chapter}/runs/*.json"))) == runs
     code = [cell for cell in done.cells if cell.cell_type == "code"]
     figures = [cell for cell in code if "#| label: fig-" in cell.source]
     assert figures

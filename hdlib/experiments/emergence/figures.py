@@ -90,47 +90,21 @@ def same_rows(results: EmergenceResults) -> Figure:
     return curves(panels, columns=2, xlabel="width", xscale="log", sharey=True)
 
 
-def readable_shares(results: EmergenceResults) -> Figure:
-    """Scores of all concepts of the sum against what the layer's waves hold of them, as points."""
-    points = {}
-    for label, kind, trained in (
-        ("the concept", TRUE, True),
-        (CONTROL, RELABELLED, True),
-        (BEFORE, TRUE, False),
-    ):
-        found = [
-            (
-                results.readable(name, kind, trained=trained)[..., 1:],
-                results.scores(name, kind, trained=trained)[..., 1:],
-            )
-            for name in sums(results)
-        ]
-        x, y = (
-            np.concatenate([np.ravel(values) for values in each])
-            for each in zip(*found, strict=True)
-        )
-        order = np.argsort(x)
-        points[label] = Curve(x[order], y[order])
-    panel = Panel({}, points=points, nulls={"chance": CHANCE}, ylabel="balanced accuracy")
-    label = "share of the concept's variance in waves that the layer has"
-    return curves(panel, xlabel=label, xscale="linear")
-
-
 def scores_through_training(found: FollowedResults) -> Figure:
-    """Test accuracy and scores of the concepts of the sum, a panel for each layer."""
+    """Test accuracy, and scores of the concepts of the sum on each layer; a line for each seed."""
     names = sums(found.results)
-    panels = {}
+    panels = {"test pairs": Panel({"test accuracy": found.accuracy.T}, x=found.steps)}
     for at, layer in enumerate(found.layers):
         control = np.concatenate([found.scores(name, RELABELLED)[..., at] for name in names])
         lines = {name: found.scores(name)[..., at].T for name in names}
         panels[layer] = Panel(
-            {"test accuracy": found.accuracy.T} | lines | {CONTROL: control.T},
+            lines | {CONTROL: control.T},
             x=found.steps,
             nulls={"chance of a probe": CHANCE},
-            ylabel="accuracy",
-            covers=(0, 1),
+            ylabel="balanced accuracy",
+            covers=(0.45, 0.75),
         )
-    return curves(panels, xscale="linear")
+    return curves(panels, columns=2, xscale="linear")
 
 
 def waves_through_training(found: FollowedResults) -> Figure:

@@ -118,19 +118,16 @@ def _member(pairs: Pairs, p: int) -> BoolArray:
     return found
 
 
-def relabelled_residues(config: EmergenceConfig) -> NDArray[np.int64]:
-    """The permutation of the residues that the control task of a network's probes applies, (p,)."""
-    return np.random.default_rng((config.probe_seed, 1)).permutation(config.p)
-
-
 def _labels(config: EmergenceConfig, concept: Concept) -> Sequence[BoolArray]:
     """The concept and its two controls, (p²,) each."""
     grid, p = config.task.grid, config.p
     x, y = grid.a.numpy(), grid.b.numpy()
+    residues, rows = (
+        np.random.default_rng((config.probe_seed, draw)).permutation(size)
+        for draw, size in ((1, p), (2, p**2))
+    )
     labels = concept.labels(x, y, p)
-    order = np.random.default_rng((config.probe_seed, 2)).permutation(p**2)
-    relabelled = concept.labels(x, y, p, relabelled=relabelled_residues(config))
-    return labels, relabelled, labels[order]
+    return labels, concept.labels(x, y, p, relabelled=residues), labels[rows]
 
 
 def _waves(config: EmergenceConfig) -> FloatArray:

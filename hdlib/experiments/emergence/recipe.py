@@ -127,6 +127,18 @@ def _spectrum(run: EmergenceRun, step: int) -> Arrays:
     }
 
 
+def _directions(run: EmergenceRun, step: int) -> Arrays:
+    """What as many random directions do to the function: the null of the eigenvectors."""
+    config = run.config
+    model = model_at(run, step).double().to(run.device)
+    inputs = encoded(config.task.grid, config.encoding).to(run.device)
+    inputs = inputs.double() if inputs.is_floating_point() else inputs
+    shape = (config.n_parameters, config.eigenpairs)
+    directions = np.random.default_rng((config.seed, 3, step)).standard_normal(shape)
+    changes = output_changes(model, inputs, directions)
+    return {"frequencies": class_frequencies(changes, config.p)}
+
+
 FITTING = ("concepts", "probe_rows", "strengths")
 
 RAW = ArrayStage(
@@ -156,9 +168,18 @@ SPECTRA = ArrayStage(
     compute=_spectrum,
     agreement=agreement(eigenvalues=1e-4, frequencies=0.02),
 )
+DIRECTIONS = ArrayStage(
+    "emergence/directions",
+    fields=("eigenpairs",),
+    needs=(TRAINING,),
+    items=lambda run: run.config.spectrum_steps,
+    sources=_weights,
+    compute=_directions,
+    agreement=agreement(frequencies=0.02),
+)
 EXPERIMENT = Experiment(
     EmergenceConfig,
-    (TRAINING, RAW, PROBES, SPECTRA),
+    (TRAINING, RAW, PROBES, SPECTRA, DIRECTIONS),
     cost="about five minutes",
     grid=EmergenceGrid,
 )

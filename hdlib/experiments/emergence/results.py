@@ -13,11 +13,10 @@ from numpy.typing import NDArray
 from scipy.stats import t as student
 
 from hdlib.experiments.emergence.config import ORIGINAL, EmergenceConfig, EmergenceGrid
-from hdlib.experiments.emergence.probing import HELD_OUT, RELABELLED, TRUE, relabelled_residues
+from hdlib.experiments.emergence.probing import HELD_OUT, TRUE
 from hdlib.experiments.emergence.recipe import EXPERIMENT, INPUTS, PROBES, RAW, TRAINING
 from hdlib.experiments.grid import run_grid
 from hdlib.measures.concepts import CONCEPTS
-from hdlib.measures.fourier import frequency_power
 from hdlib.measures.probes import FOLDS
 from hdlib.store import Run
 
@@ -90,30 +89,6 @@ class EmergenceResults:
             return np.concatenate([arrays["waves"][:, HELD_OUT] for arrays in found])
 
         return self._stacked(of)
-
-    def readable(self, concept: str, kind: int = TRUE, *, trained: bool = True) -> Array:
-        """Share of a concept's variance in the waves of the sum that a layer has, (W, S, L).
-
-        The answers, a function of the sum, have a share in each frequency; each counts as far as
-        its waves can be read off, their R² on held-out pairs.
-
-        Args:
-            concept: one that is about the sum.
-            kind: `TRUE`, or `RELABELLED` for its control task.
-            trained: whether networks are trained; before training where not.
-        """
-        readable = np.clip(self.waves(trained=trained), 0, 1)
-        shares = self._stacked(lambda key: self._shares(key, concept, kind))
-        return np.einsum("wslk,wsk->wsl", readable, shares)
-
-    def _shares(self, key: tuple[int, int], concept: str, kind: int) -> Array:
-        """Share of each frequency in a concept as a function of the sum."""
-        residues = np.arange(self.grid.p)
-        if kind == RELABELLED:
-            residues = relabelled_residues(self.runs[key].config)
-        answers = CONCEPTS[concept].holds(residues, self.grid.p).astype(float)
-        power = frequency_power(answers[:, None])
-        return power / power.sum()
 
     def logged(self, column: str) -> Array:
         """A column of the histories at the end of training, (W, S)."""

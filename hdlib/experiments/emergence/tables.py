@@ -89,7 +89,11 @@ def spectrum_table(found: FollowedResults) -> Markdown:
     """The top of the spectrum at each checkpoint, over the seeds."""
     steps = found.spectrum_steps
     accuracy = found.logged("test_accuracy", steps)
-    values, moved = found.eigenvalues, found.moved.max(3)
+    values, k = found.eigenvalues, found.eigenvalues.shape[2]
+    single, by_chance = (
+        (each.max(3) > SINGLE).sum(2) for each in (found.moved, found.moved_at_random)
+    )
+    ours, random = (found.at_read(each) for each in (found.moved, found.moved_at_random))
     rows = [
         (
             f"{step:,}",
@@ -97,20 +101,19 @@ def spectrum_table(found: FollowedResults) -> Markdown:
             extent(values[:, u, 0], ".2g"),
             extent(values[:, u, -1] / values[:, u, 0], ".2f"),
             ", ".join(map(str, found.outliers[:, u])),
-            ", ".join(map(str, (moved[:, u] > SINGLE).sum(1))),
-            extent(found.moved_read[:, u].mean(1), ".0%"),
+            f"{extent(single[:, u])} ({extent(by_chance[:, u])})",
+            f"{extent(ours[:, u].mean(1), '.0%')} ({extent(random[:, u].mean(1), '.0%')})",
         )
         for u, step in enumerate(steps.tolist())
     ]
-    k = values.shape[2]
     header = (
         "step",
         "test accuracy",
         "λ₁",
         f"λ_{k} / λ₁",
         "outliers",
-        f"of a single frequency, of {k}",
-        "energy at frequencies read at the end",
+        f"with one frequency, of {k} (random)",
+        "energy at frequencies read at the end (random)",
     )
     return table(header, rows)
 
@@ -132,6 +135,7 @@ def cost_table(results: EmergenceResults) -> Markdown:
         "emergence/inputs": f"{len(grid.seeds)} splits",
         "emergence/probes": f"{results.probes:,} probes, {results.fits:,} fits",
         "emergence/spectra": f"{spectra} spectra of {grid.eigenpairs} pairs",
+        "emergence/directions": f"{spectra * grid.eigenpairs:,} random directions",
     }
     rows = [(words, f"{seconds.get(name, 0) / 60:.0f} min") for name, words in counts.items()]
     return table(("computed", "wall time, one core"), rows)

@@ -11,15 +11,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hdlib.experiments.emergence.probing import HELD_OUT, TRUE
-from hdlib.experiments.emergence.recipe import PROBES, SPECTRA, TRAINING
+from hdlib.experiments.emergence.recipe import DIRECTIONS, PROBES, SPECTRA, TRAINING
 from hdlib.experiments.emergence.results import RISE, EmergenceResults
 from hdlib.experiments.grokking.gaps import nulls
 from hdlib.measures import GapTest, gap_test
 
 Array = NDArray[np.float64]
 
-READ = 0.5
-"""A wave with a greater R² than this counts as one that can be read off."""
+READ = 0.25
+"""A frequency counts as read off where the mean R² of its cosine and sine is greater: half of what
+a layer has that holds one phase of it perfectly, and nothing of the other."""
 SINGLE = 0.5
 """An eigenvector moves one frequency where that has more than so much of the energy of J v."""
 
@@ -122,14 +123,26 @@ class FollowedResults:
         return np.array([[arrays["frequencies"] for arrays in found] for found in self._spectra])
 
     @property
+    def moved_at_random(self) -> Array:
+        """The same of as many random directions, (S, U, k, F)."""
+        return np.array(
+            [
+                [
+                    run.arrays(DIRECTIONS, step)["frequencies"]
+                    for step in self.spectrum_steps.tolist()
+                ]
+                for run in self.runs
+            ]
+        )
+
+    @property
     def read(self) -> NDArray[np.bool_]:
         """Frequencies whose waves can be read off the last hidden layer at the end, (S, F)."""
         return self.waves[:, -1, -2] > READ
 
-    @property
-    def moved_read(self) -> Array:
-        """Share of these frequencies in what each eigenvector does, (S, U, k)."""
-        return np.einsum("sukf,sf->suk", self.moved, self.read)
+    def at_read(self, moved: Array) -> Array:
+        """Share of these frequencies in what each direction does, (S, U, k)."""
+        return np.einsum("sukf,sf->suk", moved, self.read)
 
     @cached_property
     def gaps(self) -> list[list[GapTest]]:
