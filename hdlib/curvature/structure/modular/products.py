@@ -9,7 +9,6 @@ import torch
 from torch import Tensor, nn
 from torch.func import functional_call, vjp, vmap
 
-from hdlib.curvature.structure.modular.attention import Attention
 from hdlib.curvature.structure.chain import (
     AffineLink,
     Chain,
@@ -19,6 +18,7 @@ from hdlib.curvature.structure.chain import (
     ResidualChain,
     SoftmaxLoss,
 )
+from hdlib.curvature.structure.modular.attention import Attention
 from hdlib.curvature.structure.modular.model import AttentionTables, FactoredModel
 
 PIECE = 256
