@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from itertools import pairwise
 from typing import Any
 
 import pytest
@@ -26,7 +27,7 @@ CLASSES = 3
 def mlp(depth: int = 2, samples: int = 9) -> tuple[nn.Module, Tensor, Tensor]:
     torch.manual_seed(depth)
     widths = [4, *[6, 5, 7][: depth - 1], CLASSES]
-    layers = [[Linear(i, o), ReLU()] for i, o in zip(widths, widths[1:], strict=False)]
+    layers = [[Linear(i, o), ReLU()] for i, o in pairwise(widths)]
     model = Sequential(*[layer for pair in layers for layer in pair][:-1]).double()
     return model, torch.randn(samples, 4, dtype=FLOAT64), torch.arange(samples) % CLASSES
 
