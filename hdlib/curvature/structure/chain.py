@@ -76,8 +76,11 @@ class InputLink:
 
     def _moved(self, x: Tensor) -> Tensor:
         """Derivative x Ẇ + ċ along the directions."""
-        dy = (x @ self._columns).view(len(x), -1, self.weight.shape[1])
-        return dy if self._bias is None else dy.add_(self._bias)
+        if self._bias is None:
+            dy = x @ self._columns
+        else:
+            dy = torch.addmm(self._bias.flatten(), x, self._columns)
+        return dy.view(len(x), -1, self.weight.shape[1])
 
     def _collect(self, x: Tensor, dg: Tensor) -> None:
         """Add xᵀ ġ, and Σ ġ, the derivatives of the gradients."""
