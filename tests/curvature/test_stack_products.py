@@ -156,7 +156,7 @@ def test_memory_is_announced(caplog):
     model, x, y = mlp()
     with caplog.at_level("INFO", "hdlib"):
         HessianOperator(model, F.cross_entropy, (x, y))
-    assert "what vectors share, of 9 samples, takes 0.00 GB" in caplog.messages
+    assert "a product by hand over 9 samples takes 0.00 GB" in caplog.messages
 
 
 def test_inputs_of_several_shapes_go_the_general_way():

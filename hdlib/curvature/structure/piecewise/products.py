@@ -28,6 +28,8 @@ from hdlib.curvature.structure.piecewise.samples import Samples, joined
 
 PIECE, DIRECTIONS = 256, 8
 """Samples and directions at a time: their tangents stay in the processor's cache."""
+ARRAYS = 5
+"""Of the size of the parameters, for each direction: it in two orders, two sums, and the result."""
 
 
 @torch.no_grad()
@@ -57,10 +59,13 @@ def stack_products(
     device, itemsize = data.inputs.device, torch.empty(0, dtype=dtype).itemsize
     moving = [layer for layer in layers if isinstance(layer, (Linear, ReLU))]
     floats = sum(prod(layer.shape) + prod(layer.image) for layer in moving)
-    needed = itemsize * len(data.inputs) * floats + data.inputs.nbytes
+    size = sum(layer.size for layer in layers if isinstance(layer, (Linear, Embedding)))
+    needed = (
+        itemsize * (len(data.inputs) * floats + ARRAYS * DIRECTIONS * size) + data.inputs.nbytes
+    )
     if needed > available(device) // 2:
         return None
-    announce(f"what vectors share, of {len(data.inputs)} samples,", needed, device)
+    announce(f"a product by hand over {len(data.inputs)} samples", needed, device)
     with torch.autocast(device.type, enabled=False):
         products = StackProducts(layers, data, derivatives, dtype=dtype)
     return products if products.finite else None
