@@ -40,9 +40,9 @@ def stack_products(
     *,
     dtype: torch.dtype,
 ) -> StackProducts | None:
-    """Products with the Hessian of a stack, where they pay, have room, and all data fit it.
+    """Products with the Hessian of a stack, where there is room and all data fit it.
 
-    Those of convolutions are no faster by hand. What does not fit is told where the model is called
+    Convolutions are left to the general method. What does not fit is told where the model is called
     as a whole.
 
     Args:
