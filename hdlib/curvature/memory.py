@@ -18,14 +18,18 @@ def announce(what: str, needed: int, device: torch.device) -> None:
     Raises:
         MemoryError: if they are not available on the device.
     """
-    if device.type == "cuda":
-        available = torch.cuda.mem_get_info(device)[0]
-    else:
-        available = psutil.virtual_memory().available
     message = f"{what} takes {needed / 1e9:.2f} GB"
     log.info(message)
-    if needed > available:
-        raise MemoryError(f"{message}; {available / 1e9:.2f} GB are available on {device}")
+    there = available(device)
+    if needed > there:
+        raise MemoryError(f"{message}; {there / 1e9:.2f} GB are available on {device}")
+
+
+def available(device: torch.device) -> int:
+    """Bytes that may still be taken on a device."""
+    if device.type == "cuda":
+        return torch.cuda.mem_get_info(device)[0]
+    return psutil.virtual_memory().available
 
 
 def saved_bytes(compute: Callable[[], object]) -> int:

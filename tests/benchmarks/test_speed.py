@@ -215,6 +215,30 @@ def transformer_rows(p: int, train_fraction: float, width: int, repeats: int = 3
     return [*rows, Row(work, against, seconds, baseline, baseline / seconds, "≥ 20", error)]
 
 
+def stack_rows(width: int, hidden: int, classes: int, samples: int, repeats: int = 5) -> list[Row]:
+    """Hessian-vector products of a perceptron, by hand and by differentiating its gradient."""
+    torch.manual_seed(0)
+    layers: list[nn.Module] = [nn.Linear(2, width), nn.ReLU()]
+    for _ in range(hidden):
+        layers += [nn.Linear(width, width), nn.ReLU()]
+    model = nn.Sequential(*layers, nn.Linear(width, classes))
+    data = torch.randn(samples, 2), torch.randint(classes, (samples,))
+    size = sum(parameter.numel() for parameter in model.parameters())
+    rows = []
+    for dtype in (torch.float64, torch.float32):
+        block = torch.randn(size, BLOCK, dtype=dtype)
+        operator = HessianOperator(model, F.cross_entropy, data, dtype=dtype)
+        general = HessianOperator(model, lambda f, y: F.cross_entropy(f, y), data, dtype=dtype)
+        seconds = best_of(repeats, lambda by=operator, v=block: by @ v) / BLOCK
+        baseline = best_of(repeats, lambda by=general, v=block: by @ v) / BLOCK
+        expected = general @ block
+        error = ((operator @ block - expected).norm() / expected.norm()).item()
+        name = f"{str(dtype).removeprefix('torch.')}, P = {size:,}, N = {samples:,}"
+        work, against = f"Hessian-vector product of a stack, {name}", "the general method"
+        rows.append(Row(work, against, seconds, baseline, baseline / seconds, "≥ 1.3", error))
+    return rows
+
+
 def side_by_side_row(p: int, train_fraction: float, width: int, pairs: int) -> Row:
     """The leading eigenvalues of two networks, with a thread each and one after the other."""
     train = modular_task(p, train_fraction=train_fraction, seed=0).train
@@ -330,6 +354,12 @@ def test_clusters(setting, rows):
 def test_transformer(rows):
     rows += transformer_rows(113, 0.3, 128)
     assert max(row.error for row in rows[-2:]) < 1e-12
+
+
+def test_stack(rows):
+    rows += stack_rows(128, 6, 97, 940)
+    assert rows[-2].error < 1e-12
+    assert rows[-1].error < 1e-5
 
 
 def test_side_by_side(rows):

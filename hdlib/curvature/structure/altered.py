@@ -8,6 +8,7 @@ from torch import nn
 from torch.nn.modules import module as torch_module
 
 RECOGNISED = (
+    nn.Embedding,
     nn.Linear,
     nn.Conv2d,
     nn.ReLU,

@@ -30,8 +30,8 @@ class Link(Protocol):
     def tangent_backward(self, dg: Tensor, saved: Kept) -> Tensor: ...
 
 
-class AffineLink:
-    """y = x W + c.
+class InputLink:
+    """y = x W + c of data x, which do not move.
 
     Args:
         weight: matrix W (in, out).
@@ -50,22 +50,75 @@ class AffineLink:
         """Take directions of the weight, (k, in, out), and of the bias, (k, out)."""
         k, inputs, outputs = weight.shape
         self._columns = weight.permute(1, 0, 2).reshape(inputs, k * outputs)
-        self._rows = weight.permute(2, 0, 1).reshape(outputs, k * inputs)
         self._bias = bias
-        self._left = weight.new_zeros(k * inputs, outputs)
         self._right = weight.new_zeros(inputs, k * outputs)
         self._sum = weight.new_zeros(k, outputs)
 
     def derivative(self) -> tuple[Tensor, Tensor]:
         """Derivatives of the gradients of weight, (k, in, out), and bias, (k, out)."""
         inputs, outputs = self.weight.shape
-        right = self._right.view(inputs, -1, outputs).transpose(0, 1)
-        return self._left.view(-1, inputs, outputs) + right, self._sum
+        return self._right.view(inputs, -1, outputs).transpose(0, 1), self._sum
 
     def forward(self, x: Tensor, saved: Kept) -> Tensor:
         saved[self] = x
         y = x @ self.weight
         return y if self.bias is None else y + self.bias
+
+    def backward(self, g: Tensor, saved: Kept) -> Tensor:
+        return g
+
+    def tangent(self, dx: Tensor, saved: Kept) -> Tensor:
+        return self._moved(saved[self])
+
+    def tangent_backward(self, dg: Tensor, saved: Kept) -> Tensor:
+        self._collect(saved[self], dg)
+        return dg
+
+    def _moved(self, x: Tensor) -> Tensor:
+        """Derivative x Ẇ + ċ along the directions."""
+        if self._bias is None:
+            dy = x @ self._columns
+        else:
+            dy = torch.addmm(self._bias.flatten(), x, self._columns)
+        return dy.view(len(x), -1, self.weight.shape[1])
+
+    def _collect(self, x: Tensor, dg: Tensor) -> None:
+        """Add xᵀ ġ, and Σ ġ, the derivatives of the gradients."""
+        n = len(x)
+        self._right.addmm_(x.T, dg.view(n, -1))
+        if self._bias is not None:
+            self._sum.view(-1).addmv_(dg.view(n, -1).T, dg.new_ones(n))
+
+
+class EmbeddingLink(InputLink):
+    """The rows of a table W (in, out) that tokens (n, t) name, side by side: (n, t · out)."""
+
+    def forward(self, x: Tensor, saved: Kept) -> Tensor:
+        saved[self] = x
+        return self.weight[x].flatten(1)
+
+    def _moved(self, x: Tensor) -> Tensor:
+        rows = self._columns[x].unflatten(2, (-1, self.weight.shape[1]))
+        return rows.transpose(1, 2).flatten(2)
+
+    def _collect(self, x: Tensor, dg: Tensor) -> None:
+        rows = dg.unflatten(2, (x.shape[1], -1)).transpose(1, 2)
+        self._right.index_add_(0, x.flatten(), rows.flatten(2).flatten(0, 1))
+
+
+class AffineLink(InputLink):
+    """y = x W + c."""
+
+    def along(self, weight: Tensor, bias: Tensor | None = None) -> None:
+        super().along(weight, bias)
+        k, inputs, outputs = weight.shape
+        self._rows = weight.permute(2, 0, 1).reshape(outputs, k * inputs)
+        self._left = weight.new_zeros(outputs, k * inputs)
+
+    def derivative(self) -> tuple[Tensor, Tensor]:
+        inputs, outputs = self.weight.shape
+        right, total = super().derivative()
+        return self._left.view(outputs, -1, inputs).permute(1, 2, 0) + right, total
 
     def backward(self, g: Tensor, saved: Kept) -> Tensor:
         saved[self] = saved[self], g
@@ -74,17 +127,14 @@ class AffineLink:
     def tangent(self, dx: Tensor, saved: Kept) -> Tensor:
         self._dx = dx
         x, _ = saved[self]
-        dy = (x @ self._columns).view(*dx.shape[:2], -1)
+        dy = self._moved(x)
         dy.view(-1, dy.shape[2]).addmm_(dx.view(-1, dx.shape[2]), self.weight)
-        return dy if self._bias is None else dy.add_(self._bias)
+        return dy
 
     def tangent_backward(self, dg: Tensor, saved: Kept) -> Tensor:
         x, g = saved[self]
-        n = len(x)
-        self._left.addmm_(self._dx.view(n, -1).T, g)
-        self._right.addmm_(x.T, dg.view(n, -1))
-        if self._bias is not None:
-            self._sum += dg.sum(0)
+        self._collect(x, dg)
+        self._left.addmm_(g.T, self._dx.view(len(x), -1))
         dx = (g @ self._rows).view_as(self._dx)
         dx.view(-1, dx.shape[2]).addmm_(dg.view(-1, dg.shape[2]), self.weight.T)
         return dx

@@ -125,6 +125,8 @@ class DepthGrid(Grid[DepthConfig]):
     """Hidden units of each layer, and columns of the table of embeddings."""
     depths: Some = (1, 2, 3, 4, 5, 6, 7)
     """Hidden layers."""
+    other_depths: Some = (1, 2, 4, 7)
+    """The same, with all encodings but the first."""
     encodings: Annotated[tuple[Encoding, ...], Field(min_length=1)] = (
         "raw",
         "standardised",
@@ -137,7 +139,7 @@ class DepthGrid(Grid[DepthConfig]):
     n_steps: int = 10_000
     log_every: int = 100
     spectra: int = 16
-    """Checkpoints with a spectrum, of the first encoding and where networks generalise."""
+    """Checkpoints with a spectrum, of the first seed, where the chapter shows all of training."""
     eigenpairs: int = 12
     exact: int = 3
     """Checkpoints with the exact Hessian, of one network with one hidden layer."""
@@ -146,7 +148,7 @@ class DepthGrid(Grid[DepthConfig]):
     """Of the pairs, split as unordered ones."""
     generalising_decay: float = 1.0
     generalising_steps: int = 6_000
-    descent_depths: tuple[int, ...] = (1, 2, 4)
+    descent_depths: tuple[int, ...] = (2, 4)
     descent_lrs: tuple[float, ...] = (0.02, 0.05, 0.1)
     """Learning rates of plain gradient descent, on standardised integers."""
     descent_steps: int = 10_000
@@ -160,13 +162,19 @@ class DepthGrid(Grid[DepthConfig]):
                 depth=depth,
                 seed=seed,
                 encoding=encoding,
-                spectra=self.spectra if encoding == self.encodings[0] else self.few,
+                spectra=self._spectra(seed) if encoding == self.encodings[0] else self.few,
                 exact=self.exact if (depth, seed, encoding) == self.compared else 0,
             )
             for encoding in self.encodings
             for seed in self.seeds
-            for depth in sorted(self.depths, reverse=True)
+            for depth in sorted(self._depths(encoding), reverse=True)
         ]
+
+    def _depths(self, encoding: Encoding) -> tuple[int, ...]:
+        return self.depths if encoding == self.encodings[0] else self.other_depths
+
+    def _spectra(self, seed: int) -> int:
+        return self.spectra if seed == self.seeds[0] else self.few
 
     @property
     def compared(self) -> tuple[int, int, Encoding]:
@@ -175,7 +183,7 @@ class DepthGrid(Grid[DepthConfig]):
 
     @property
     def few(self) -> int:
-        """Checkpoints with a spectrum where the chapter shows the ends of training alone."""
+        """Checkpoints with a spectrum where the chapter does not show all of training."""
         return min(3, self.spectra)
 
     @property
@@ -190,6 +198,7 @@ class DepthGrid(Grid[DepthConfig]):
                 unordered=True,
                 weight_decay=self.generalising_decay,
                 n_steps=self.generalising_steps,
+                spectra=self._spectra(seed),
                 sharpness_every=2 * self.log_every,
             )
             for seed in self.seeds

@@ -24,4 +24,7 @@ which makes their part one symmetric rank-k product of the rows SᵀJ, and
 
 Where a block lies in the matrix as it is computed it is added there; else it has a sum of its own,
 which is placed, and freed, at the end.
+
+Products Hv of stacks without convolutions are written out by hand, too (`products`), with the links
+of `hdlib.curvature.structure.chain`.
 """

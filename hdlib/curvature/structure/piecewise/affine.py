@@ -1,4 +1,4 @@
-"""Layers of a stack that have parameters: linear ones and convolutions."""
+"""Layers of a stack that have parameters: linear ones, convolutions and embeddings."""
 
 from __future__ import annotations
 
@@ -12,6 +12,22 @@ from torch.nn.grad import conv2d_input
 from hdlib.curvature.structure.piecewise.layers import Layer
 
 
+class Embedding(Layer):
+    """Rows of a table by tokens (n, t), before all other layers.
+
+    Attributes:
+        weight: table (V, d).
+        size: number of parameters, V times d.
+        weights: where it lies among all parameters.
+    """
+
+    def __init__(self, module: nn.Embedding) -> None:
+        super().__init__(module)
+        self.weight = module.weight.detach()
+        self.size = self.weight.numel()
+        self.weights = slice(0, self.size)
+
+
 class Affine(Layer):
     """A layer with a weight and maybe a bias, as a matrix acting on input patches.
 
@@ -19,6 +35,8 @@ class Affine(Layer):
     patches followed by a constant 1 where there is a bias.
 
     Attributes:
+        weight: its weight.
+        bias: its bias, or None.
         outputs: number O of output channels.
         fan_in: number K of weights for each of them, without the bias.
         start: index of its first weight in the vector of all parameters.
@@ -29,7 +47,8 @@ class Affine(Layer):
         self.weight = module.weight.detach()
         self.outputs = self.weight.shape[0]
         self.fan_in = self.weight.shape[1:].numel()
-        self.has_bias = module.bias is not None
+        self.bias = None if module.bias is None else module.bias.detach()
+        self.has_bias = self.bias is not None
         self.start = start
 
     @property

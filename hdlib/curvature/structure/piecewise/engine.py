@@ -12,7 +12,7 @@ from hdlib.curvature.inputs.data import Batch
 from hdlib.curvature.inputs.objective import NOTHING
 from hdlib.curvature.structure.engine import Engine, Filling, Products
 from hdlib.curvature.structure.losses import IGNORED, Derivatives, cross_entropy
-from hdlib.curvature.structure.piecewise.affine import Affine
+from hdlib.curvature.structure.piecewise.affine import Affine, Embedding
 from hdlib.curvature.structure.piecewise.cost import worthwhile
 from hdlib.curvature.structure.piecewise.gauss_newton import GaussNewtonSum
 from hdlib.curvature.structure.piecewise.layers import Layer
@@ -36,7 +36,8 @@ class PiecewiseEngine(Engine):
         self._derivatives = derivatives
 
     def filling(self, *, residual: bool) -> Filling | None:
-        if not worthwhile(self.layers, residual=residual):
+        embedded = isinstance(self.layers[0], Embedding)
+        if embedded or not worthwhile(self.layers, residual=residual):
             return None
         return Filling(
             samples=chunk(self.layers),
@@ -60,7 +61,7 @@ def piecewise_engine(
     """
     try:
         layers = piecewise_linear(model, sample)
-    except RuntimeError:  # the model fails, which is told where it is called as a whole
+    except (RuntimeError, IndexError):  # told where the model is called as a whole
         return None
     return None if layers is None else PiecewiseEngine(layers, derivatives)
 

@@ -3,35 +3,72 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from math import prod
 
 import torch
 from torch import Tensor
 
+from hdlib.curvature.inputs.data import Batch
 from hdlib.curvature.inputs.nested import map_tensors
 from hdlib.curvature.inputs.objective import require_finite
-from hdlib.curvature.structure.chain import AffineLink, Chain, Kept, Link, ReLULink
+from hdlib.curvature.memory import announce, available
+from hdlib.curvature.structure.chain import (
+    AffineLink,
+    Chain,
+    EmbeddingLink,
+    InputLink,
+    Kept,
+    Link,
+    ReLULink,
+)
 from hdlib.curvature.structure.losses import Derivatives, OutputDerivatives
-from hdlib.curvature.structure.piecewise.affine import Affine, Linear
+from hdlib.curvature.structure.piecewise.affine import Conv, Embedding, Linear
 from hdlib.curvature.structure.piecewise.layers import Layer, ReLU
+from hdlib.curvature.structure.piecewise.samples import Samples, joined
 
 PIECE, DIRECTIONS = 256, 8
 """Samples and directions at a time: their tangents stay in the processor's cache."""
+ARRAYS = 5
+"""Of the size of the parameters, for each direction: it in two orders, two sums, and the result."""
 
 
-class InputLink(AffineLink):
-    """y = x W + c of the data x, which do not move."""
+@torch.no_grad()
+def stack_products(
+    layers: Sequence[Layer],
+    derivatives: Derivatives,
+    batches: Sequence[Batch],
+    *,
+    dtype: torch.dtype,
+) -> StackProducts | None:
+    """Products with the Hessian of a stack, where there is room and all data fit it.
 
-    def tangent(self, dx: Tensor, saved: Kept) -> Tensor:
-        x, _ = saved[self]
-        dy = (x @ self._columns).view(len(x), -1, self.weight.shape[1])
-        return dy if self._bias is None else dy.add_(self._bias)
+    Convolutions are left to the general method. What does not fit is told where the model is called
+    as a whole.
 
-    def tangent_backward(self, dg: Tensor, saved: Kept) -> Tensor:
-        x, _ = saved[self]
-        self._right.addmm_(x.T, dg.view(len(x), -1))
-        if self._bias is not None:
-            self._sum += dg.sum(0)
-        return dg
+    Args:
+        layers: the stack, linearised by `piecewise_linear`.
+        derivatives: closed form of the loss's derivatives.
+        batches: all of the data.
+        dtype: type of the vectors.
+    """
+    if any(isinstance(layer, Conv) for layer in layers):
+        return None
+    data = joined(layers, derivatives, batches)
+    if data is None:
+        return None
+    device, itemsize = data.inputs.device, torch.empty(0, dtype=dtype).itemsize
+    moving = [layer for layer in layers if isinstance(layer, (Linear, ReLU))]
+    floats = sum(prod(layer.shape) + prod(layer.image) for layer in moving)
+    size = sum(layer.size for layer in layers if isinstance(layer, (Linear, Embedding)))
+    needed = (
+        itemsize * (len(data.inputs) * floats + ARRAYS * DIRECTIONS * size) + data.inputs.nbytes
+    )
+    if needed > available(device) // 2:
+        return None
+    announce(f"a product by hand over {len(data.inputs)} samples", needed, device)
+    with torch.autocast(device.type, enabled=False):
+        products = StackProducts(layers, data, derivatives, dtype=dtype)
+    return products if products.finite else None
 
 
 class StackProducts:
@@ -45,90 +82,86 @@ class StackProducts:
 
     Args:
         layers: the stack without convolutions, linearised by `piecewise_linear`.
-        inputs: (n, *shape) float64 samples that the loss counts.
-        targets: their targets.
+        data: samples and their number.
         derivatives: closed form of the loss's derivatives.
-        total: number N of samples in the mean.
         dtype: type of the tangents.
+
+    Attributes:
+        finite: whether all derivatives of the loss by the outputs are.
     """
 
     def __init__(
         self,
         layers: Sequence[Layer],
-        inputs: Tensor,
-        targets: Tensor,
+        data: Samples,
         derivatives: Derivatives,
         *,
-        total: int,
         dtype: torch.dtype,
     ) -> None:
-        linears = [layer for layer in layers if isinstance(layer, Linear)]
-        before = layers[: layers.index(linears[0])]
-        self._affine = [_link(layer, first=layer is linears[0]) for layer in linears]
-        affine = iter(self._affine)
+        self._moved: list[tuple[Linear | Embedding, InputLink]] = []
+        before: list[Layer] = []
         links: list[Link] = []
-        for layer in layers[len(before) :]:
-            if isinstance(layer, Linear):
-                links.append(next(affine))
+        for layer in layers:
+            if isinstance(layer, (Linear, Embedding)):
+                link = _link(layer, first=not self._moved)
+                self._moved.append((layer, link))
+                links.append(link)
+            elif not self._moved:
+                before.append(layer)
             elif isinstance(layer, ReLU):
                 links.append(ReLULink())
         self._chain = Chain(links)
         self._pieces: list[tuple[Kept, OutputDerivatives]] = []
-        for x, y in zip(inputs.split(PIECE), targets.split(PIECE), strict=True):
+        self.finite = True
+        for x, y in zip(data.inputs.split(PIECE), data.targets.split(PIECE), strict=True):
             saved: Kept = {}
             for layer in before:
                 x = layer.forward(x)
             found = derivatives(self._chain.forward(x, saved), y)
-            found = found._replace(gradient=found.gradient / total, weights=found.weights / total)
-            self._chain.backward(found.gradient, saved)
+            gradient, weights = found.gradient / data.total, found.weights / data.total
+            self.finite = self.finite and bool(torch.isfinite(gradient).all())
+            self._chain.backward(gradient, saved)
+            kept = saved, found._replace(gradient=gradient, weights=weights)
             self._pieces.append(
-                map_tensors(lambda t: t.to(dtype) if t.is_floating_point() else t, (saved, found))
+                map_tensors(lambda t: t.to(dtype) if t.is_floating_point() else t, kept)
             )
-        for link in self._affine:
+        for _, link in self._moved:
             link.to(dtype)
-        self._sizes = [s for layer in linears for s in _sizes(layer)]
 
     def __call__(self, block: Tensor) -> Tensor:
         """HV (P, b) of V (P, b)."""
-        parts = [self._multiply(columns) for columns in block.T.split(DIRECTIONS)]
-        products = torch.cat(parts).T
-        if torch.isfinite(block).all():
-            require_finite("second derivatives are", products)
-        return products
+        rows = block.new_empty(block.shape[::-1])
+        with torch.autocast(block.device.type, enabled=False):
+            for start in range(0, len(rows), DIRECTIONS):
+                piece = slice(start, start + DIRECTIONS)
+                self._multiply(block.T[piece], rows[piece])
+        if torch.isfinite(block.sum()):
+            require_finite("second derivatives are", rows.sum())
+        return rows.T
 
-    def _multiply(self, directions: Tensor) -> Tensor:
-        """Rows Hv (k, P) of rows v (k, P)."""
-        k = len(directions)
-        parts = iter(directions.split(self._sizes, 1))
-        for link in self._affine:
-            inputs, outputs = link.weight.shape
-            weight = next(parts).reshape(k, outputs, inputs).transpose(1, 2)
-            link.along(weight, None if link.bias is None else next(parts))
+    def _multiply(self, directions: Tensor, products: Tensor) -> None:
+        """Put Hv into the rows of (k, P) for the rows v of (k, P)."""
+        for layer, link in self._moved:
+            link.along(*_parts(layer, directions))
+        still = directions.new_empty(0)
         for saved, found in self._pieces:
-            df = self._chain.tangent(found.gradient, saved)
+            df = self._chain.tangent(still, saved)
             self._chain.tangent_backward(found.times(df.mT).mT.contiguous(), saved)
-        rows: list[Tensor] = []
-        for link in self._affine:
-            weight, bias = link.derivative()
-            rows.append(weight.transpose(1, 2).flatten(1))
-            if link.bias is not None:
-                rows.append(bias)
-        return torch.cat(rows, 1)
+        for layer, link in self._moved:
+            for part, value in zip(_parts(layer, products), link.derivative(), strict=True):
+                if part is not None:
+                    part.copy_(value)
 
 
-def _link(layer: Linear, *, first: bool) -> AffineLink:
-    bias = None if layer.module.bias is None else layer.module.bias.detach()
-    return (InputLink if first else AffineLink)(layer.weight.T, bias)
+def _link(layer: Linear | Embedding, *, first: bool) -> InputLink:
+    if isinstance(layer, Embedding):
+        return EmbeddingLink(layer.weight)
+    return (InputLink if first else AffineLink)(layer.weight.T, layer.bias)
 
 
-def _sizes(layer: Affine) -> list[int]:
-    """Numbers of entries of its weight, and of its bias if it has one."""
-    sizes = [layer.outputs * layer.fan_in]
-    return [*sizes, layer.outputs] if layer.has_bias else sizes
-
-
-@torch.no_grad()
-def stack_products(layers, derivatives, batches, *, dtype):
-    x = torch.cat([b.args[0].double() for b in batches])
-    y = torch.cat([b.targets for b in batches])
-    return StackProducts(layers, x, y, derivatives, total=len(x), dtype=dtype)
+def _parts(layer: Linear | Embedding, rows: Tensor) -> tuple[Tensor, Tensor | None]:
+    """A layer's weight, as its link has it, (k, in, out), and bias (k, out), in (k, P)."""
+    weight = rows[:, layer.weights].unflatten(1, layer.weight.shape)
+    if isinstance(layer, Embedding):
+        return weight, None
+    return weight.mT, rows[:, layer.biases] if layer.has_bias else None

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from hdlib.curvature.structure.altered import RECOGNISED, is_altered
-from hdlib.curvature.structure.piecewise.affine import Affine, Conv, Linear
+from hdlib.curvature.structure.piecewise.affine import Affine, Conv, Embedding, Linear
 from hdlib.curvature.structure.piecewise.layers import Layer, MaxPool, ReLU
 
 
@@ -18,9 +18,9 @@ def piecewise_linear(model: nn.Module, sample: Tensor) -> list[Layer] | None:
     """The layers of ``model`` linearised, or None where it is not such a stack.
 
     Recognised are `nn.Sequential`s, nested as one likes, of Linear (on vectors), Conv2d (zero
-    padding, one group), ReLU, MaxPool2d, AvgPool2d, Flatten and Identity, without hooks, each
-    parameter used once, that end in a vector of outputs. A max-pool with a window that
-    is all padding gives −∞ there, and is not.
+    padding, one group), ReLU, MaxPool2d, AvgPool2d, Flatten and Identity, and before all of them an
+    Embedding of (n, t) tokens, without hooks, each parameter used once, that end in a vector of
+    outputs. A max-pool with a window that is all padding gives −∞ there, and is not.
 
     Args:
         model: float64 module, all of it trained.
@@ -40,9 +40,9 @@ def piecewise_linear(model: nn.Module, sample: Tensor) -> list[Layer] | None:
             continue
         layer = _linearise(module, x, start, rectified)
         rectified = False
-        if layer is None or (isinstance(layer, Affine) and module in seen):
+        if layer is None or module in seen or (isinstance(layer, Embedding) and layers):
             return None
-        if isinstance(layer, Affine):
+        if isinstance(layer, (Affine, Embedding)):
             seen.add(module)
             start += layer.size
         x = layer.forward(x)
@@ -53,8 +53,8 @@ def piecewise_linear(model: nn.Module, sample: Tensor) -> list[Layer] | None:
     expected = [
         parameter
         for layer in layers
-        if isinstance(layer, Affine)
-        for parameter in (layer.module.weight, layer.module.bias)
+        if isinstance(layer, (Affine, Embedding))
+        for parameter in (layer.module.weight, getattr(layer.module, "bias", None))
         if parameter is not None
     ]
     parameters = list(model.parameters())
@@ -80,6 +80,10 @@ def _linearise(module: nn.Module, x: Tensor, start: int, rectified: bool) -> Lay
     if type(module) not in RECOGNISED:
         return None
     match module:
+        case nn.Embedding(
+            padding_idx=None, max_norm=None, scale_grad_by_freq=False, sparse=False
+        ) if x.ndim == 2 and x.dtype == torch.int64:
+            return Embedding(module)
         case nn.Linear() if x.ndim == 2:
             return Linear(module, start)
         case nn.Conv2d() if (
