@@ -47,26 +47,40 @@ def scores_by_layer(results: EmergenceResults) -> Figure:
 
 
 def scores_by_width(results: EmergenceResults, layer: str) -> Figure:
-    """Scores of each concept and its controls on a layer against width, with 95% intervals."""
+    """Scores of each concept and its controls on a layer against width; a line for each seed."""
     at, panels = results.layers.index(layer), {}
     for name in results.grid.concepts:
         kinds = {
             "the concept": results.scores(name),
             CONTROL: results.scores(name, RELABELLED),
-            SHUFFLES: results.scores(name, SHUFFLED),
             BEFORE: results.scores(name, trained=False),
         }
-        rare = CONCEPTS[name].rare
+        shuffled = results.scores(name, SHUFFLED)[..., at]
         panels[name] = Panel(
-            {
-                kind: _with_interval(results.widths, values[..., at])
-                for kind, values in kinds.items()
-            },
-            nulls={"raw inputs": float(results.scores(name)[..., 0].mean())},
-            ylabel="area under the ROC curve" if rare else "balanced accuracy",
-            covers=(0.45, 1),
+            {kind: values[..., at] for kind, values in kinds.items()},
+            x=results.widths,
+            nulls={SHUFFLES: shuffled},
+            limits={"raw inputs": float(results.scores(name)[..., 0].mean())},
+            ylabel="area under the ROC curve" if CONCEPTS[name].rare else "balanced accuracy",
+            covers=(0.45, 0.8),
         )
     return curves(panels, columns=2, xlabel="width", xscale="log")
+
+
+def scores_by_wave(results: EmergenceResults, layer: str) -> Figure:
+    """Scores of the concepts of the sum against R² of the highest frequency, a point a network."""
+    at = results.layers.index(layer)
+    highest = results.waves()[..., at, -1].ravel()
+    order = np.argsort(highest)
+    names = sums(results)
+    scores = {name: results.scores(name) for name in names}
+    scores |= {f"{names[0]}, {CONTROL}": results.scores(names[0], RELABELLED)}
+    points = {
+        label: Curve(highest[order], values[..., at].ravel()[order])
+        for label, values in scores.items()
+    }
+    panel = Panel({}, points=points, nulls={"chance": CHANCE}, ylabel="balanced accuracy")
+    return curves(panel, xlabel=f"R² of frequency {results.grid.p // 2}", xscale="linear")
 
 
 def same_rows(results: EmergenceResults) -> Figure:

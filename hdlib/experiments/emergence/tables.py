@@ -13,7 +13,7 @@ from hdlib.experiments.emergence.probing import (
     TRUE,
     UNTRAINED,
 )
-from hdlib.experiments.emergence.results import EmergenceResults, interval
+from hdlib.experiments.emergence.results import EmergenceResults
 from hdlib.experiments.emergence.training import SINGLE, FollowedResults
 
 LEVELS = (0.9, 0.95)
@@ -40,7 +40,7 @@ def network_table(results: EmergenceResults) -> Markdown:
 
 
 def score_table(results: EmergenceResults, layer: str) -> Markdown:
-    """Scores on a layer: mean over seeds ± half of the 95% interval."""
+    """Scores on a layer: mean over seeds, and the least and the greatest."""
     at = results.layers.index(layer)
     rows = []
     for name in results.grid.concepts:
@@ -142,9 +142,8 @@ def cost_table(results: EmergenceResults) -> Markdown:
 
 
 def _spread(values: NDArray[np.float64]) -> list[str]:
-    """Mean ± half of the interval of (W, S) values, a cell a width."""
-    mean, half = interval(values)
-    return [f"{m:.3f} ± {h:.3f}" for m, h in zip(mean, half, strict=True)]
+    """Mean and range of (W, S) values, a cell a width."""
+    return [f"{row.mean():.2f} ({extent(row, '.2f')})" for row in values]
 
 
 def _steps(steps: NDArray[np.float64]) -> str:

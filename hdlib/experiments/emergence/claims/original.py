@@ -17,10 +17,7 @@ LAST_HIDDEN = -2
 def _capacity(found: PublishedEmergence) -> Verdict:
     results = found.original
     same, other = (
-        {
-            kind: results.scores(PARITY, kind, **rows)[..., LAST_HIDDEN]
-            for kind in (TRUE, SHUFFLED)
-        }
+        {kind: results.scores(PARITY, kind, **rows)[..., LAST_HIDDEN] for kind in (TRUE, SHUFFLED)}
         for rows in ({"rows": FITTED}, {})
     )
     gains = [values[-1] - values[0] for values in same.values()]
