@@ -209,6 +209,10 @@ def require_room(config: DepthConfig) -> None:
 
 
 EXPERIMENT = Experiment(
-    DepthConfig, (TRAINING, SPECTRA, EXACT), cost="two minutes on one core", grid=DepthGrid
+    DepthConfig,
+    (TRAINING, SPECTRA, EXACT),
+    cost="two minutes on one core",
+    room=require_room,
+    grid=DepthGrid,
 )
 run = EXPERIMENT.run
