@@ -1,4 +1,4 @@
-"""The command line: ``hdlib run | show | verify | publish | book``."""
+"""The command line: ``hdlib run | sweep | show | verify | publish | book``."""
 
 from __future__ import annotations
 
@@ -9,8 +9,9 @@ from typing import Annotated, Any
 import tyro
 
 from hdlib.book import BookError, build, execute_chapters
+from hdlib.experiments.grid import run_grid
 from hdlib.experiments.registry import REGISTRY
-from hdlib.store import ChangedError, Config, DamagedRunError, Run, roots
+from hdlib.store import ChangedError, Config, DamagedRunError, Experiment, Run, roots
 from hdlib.store.publish import publish as publish_run
 from hdlib.store.verify import Finding, check_folders, check_records, check_run, title
 
@@ -20,6 +21,11 @@ Name = Annotated[str, tyro.conf.Positional]
 def run(experiment: Name) -> None:
     """Compute an experiment's run, or what is missing of it; `hdlib run mnist -h` lists options."""
     _run(REGISTRY[experiment].config())
+
+
+def sweep(experiment: Name) -> None:
+    """Compute all runs of a chapter, or what is missing; `hdlib sweep depth -h` lists options."""
+    _sweep(experiment, [])
 
 
 def show(name: Name = "") -> None:
@@ -68,8 +74,8 @@ def verify(name: Name = "", *, step: int | None = None, all_steps: bool = False)
 
 
 def publish(experiment: Name) -> None:
-    """Copy a complete run to the published ones; `hdlib publish mnist -h` lists options."""
-    _publish(REGISTRY[experiment].config())
+    """Copy complete runs to the published ones: all of a chapter's, or one with options."""
+    _publish(REGISTRY[experiment], [])
 
 
 def book(*, execute: bool = False, preview: bool = False) -> None:
@@ -89,13 +95,23 @@ def main() -> None:
     logging.basicConfig(level=logging.INFO, format="%(message)s")
     try:
         match sys.argv[1:]:
-            case ["run" | "publish" as command, experiment, *options] if experiment in [*REGISTRY]:
+            case ["run", experiment, *options] if experiment in [*REGISTRY]:
                 config = REGISTRY[experiment].config
-                found = tyro.cli(config, args=options, prog=f"hdlib {command} {experiment}")
-                _run(found) if command == "run" else _publish(found)
+                _run(tyro.cli(config, args=options, prog=f"hdlib run {experiment}"))
+            case ["sweep", experiment, *options] if experiment in [*REGISTRY]:
+                _sweep(experiment, options)
+            case ["publish", experiment, *options] if experiment in [*REGISTRY]:
+                _publish(REGISTRY[experiment], options)
             case _:
                 tyro.extras.subcommand_cli_from_dict(
-                    {"run": run, "show": show, "verify": verify, "publish": publish, "book": book},
+                    {
+                        "run": run,
+                        "sweep": sweep,
+                        "show": show,
+                        "verify": verify,
+                        "publish": publish,
+                        "book": book,
+                    },
                     prog="hdlib",
                 )
     except KeyboardInterrupt:
@@ -117,9 +133,25 @@ def _run(config: Config) -> None:
     _print_run(REGISTRY[config.experiment].run(config))
 
 
-def _publish(config: Config) -> None:
-    for folder in publish_run(REGISTRY[config.experiment].open(config)):
-        _print(folder)
+def _sweep(name: str, options: list[str]) -> None:
+    experiment = REGISTRY[name]
+    if experiment.grid is None:
+        grids = ", ".join(known for known in REGISTRY if REGISTRY[known].grid)
+        raise ValueError(f"{name} has one run, see `hdlib run {name}`; sweeps have: {grids}")
+    grid = tyro.cli(experiment.grid, args=options, prog=f"hdlib sweep {name}")
+    for found in run_grid(experiment, grid.configs):
+        _print(title(found))
+
+
+def _publish(experiment: Experiment[Any], options: list[str]) -> None:
+    if experiment.grid is None or options:
+        config = tyro.cli(experiment.config, args=options, prog=f"hdlib publish {experiment.name}")
+        configs = [config]
+    else:
+        configs = experiment.grid().configs
+    for config in configs:
+        for folder in publish_run(experiment.open(config)):
+            _print(folder)
 
 
 def _print_run(found: Run[Any]) -> None:

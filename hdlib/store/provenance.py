@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import json
+from collections.abc import Sequence
 from typing import Any
 
 from hdlib.display import Markdown, escaped, table
@@ -10,31 +10,36 @@ from hdlib.store.config import Config
 from hdlib.store.run import Run
 
 
-def provenance(run: Run[Any], chapter: str, *, parameters: Config | None = None) -> Markdown:
-    """What ``run`` was computed with, as its manifests record, and the command that repeats it.
+def provenance(
+    run: Run[Any] | Sequence[Run[Any]], chapter: str, *, grid: Config | None = None
+) -> Markdown:
+    """What runs were computed with, as their manifests record, and the command that repeats it.
 
     Args:
-        run: complete run, one of many where the chapter has a grid of them.
+        run: complete run, or those of a grid, which have the same stages.
         chapter: path of the chapter's notebook.
-        parameters: those of the chapter, where they are not the run's config.
+        grid: parameters of the chapter; where it has one run, those of that.
 
     Returns:
         A table with a row for each stage, what they were computed on, and a papermill command that
         names every parameter.
     """
+    runs = [run] if isinstance(run, Run) else run
     rows, places = [], {}
-    for stage in run.stages:
-        stored = run.stored(stage)
-        names = stored.names()
-        for words in sorted({_on(stored.environment_of(name)) for name in names}):
+    for stage in runs[0].stages:
+        folders = {run.stored(stage).key: run.stored(stage) for run in runs}
+        files = [(stored, name) for stored in folders.values() for name in stored.names()]
+        for words in sorted({_on(stored.environment_of(name)) for stored, name in files}):
             places.setdefault(words, []).append(stage.name)
-        minutes = f"{stored.seconds / 60:.1f} min" if stored.seconds else ""
-        rows.append((stage.name, f"`{stored.key}`", len(names), minutes))
+        seconds = sum(stored.seconds for stored in folders.values())
+        key = f"`{next(iter(folders))}`" if len(folders) == 1 else f"{len(folders)} keys"
+        rows.append((stage.name, key, len(files), f"{seconds / 60:.1f} min" if seconds else ""))
     facts = table(("stage", "key", "files", "wall time"), rows)
     where = "\n".join(f"- {words}: {', '.join(stages)}" for words, stages in places.items())
-    given = " ".join(_option(*item) for item in (parameters or run.config).model_dump().items())
-    command = f"```bash\npapermill {chapter} out.ipynb {given}\n```"
-    check = f"```bash\nhdlib verify {run.config.experiment}/{run.key}\n```"
+    fields = (grid or runs[0].config).model_dump()
+    parameters = " ".join(_parameter(name, value) for name, value in fields.items())
+    command = f"```bash\npapermill {chapter} out.ipynb {parameters}\n```"
+    check = f"```bash\nhdlib verify {runs[0].config.experiment}/{runs[0].key}\n```"
     return Markdown(
         f"{facts}\n\nComputed on\n\n{where}\n\n"
         f"The same chapter again, from the stored run or, where there is none, from nothing:\n\n"
@@ -43,10 +48,10 @@ def provenance(run: Run[Any], chapter: str, *, parameters: Config | None = None)
     )
 
 
-def _option(name: str, value: Any) -> str:
-    """How papermill is given a parameter; several values as YAML."""
+def _parameter(name: str, value: object) -> str:
+    """A parameter of papermill; lists are YAML."""
     if isinstance(value, tuple):
-        return f"-y '{json.dumps({name: value}, ensure_ascii=False)}'"
+        return f"-y '{name}: [{', '.join(map(str, value))}]'"
     return f"-p {name} {value}"
 
 

@@ -36,6 +36,7 @@ class TrainingStage(Stage):
         schedule: config ↦ steps with a row, and checkpoints.
         plan: (config, device) ↦ what is trained, at its start.
         published: run ↦ checkpoints whose weights are published; all where it is None.
+        extendable: whether the last state is published, too, which is several times the weights.
         version: number that is raised when a correction changes the result.
     """
 
@@ -47,6 +48,7 @@ class TrainingStage(Stage):
         schedule: Callable[[Any], Schedule],
         plan: Callable[[Any, torch.device], Plan],
         published: Callable[[Run[Any]], Sequence[int]] | None = None,
+        extendable: bool = True,
         version: int = 1,
     ) -> None:
         self.name = name
@@ -55,6 +57,7 @@ class TrainingStage(Stage):
         self._schedule = schedule
         self._plan = plan
         self._published = published or self.checkpoints
+        self._extendable = extendable
 
     def missing(self, run: Run[Any]) -> list[str]:
         stored, schedule = run.stored(self), self._schedule(run.config)
@@ -68,10 +71,10 @@ class TrainingStage(Stage):
         train(stored, self._plan(run.config, run.device), schedule, also=names)
 
     def published(self, run: Run[Any]) -> list[str]:
-        """History, weights, and with the last weights the state that training goes on from."""
-        steps, last = self._published(run), self.checkpoints(run)[-1]
-        states = [state_name(last)] if last in steps else []
-        return [HISTORY, *map(checkpoint_name, steps), *states]
+        """History, weights, and the last state, where the training is to be extended from it."""
+        weights = [checkpoint_name(step) for step in self._published(run)]
+        states = [state_name(self.checkpoints(run)[-1])] if self._extendable else []
+        return [HISTORY, *weights, *states]
 
     def history(self, run: Run[Any]) -> dict[str, NDArray]:
         """Columns of the history, up to the run's last step.

@@ -100,9 +100,8 @@ def test_moving_a_factor_between_layers_changes_sharpness_and_not_the_scale_free
 
     plain, scale_free = both()
     with torch.no_grad():
-        model[0].weight *= 4
-        model[0].bias *= 4
-        model[2].weight /= 4
+        for name, factor in (("0.weight", 4), ("0.bias", 4), ("2.weight", 1 / 4)):
+            model.get_parameter(name).mul_(factor)
     moved, still = both()
     assert still == pytest.approx(scale_free, rel=1e-4)
     assert abs(moved / plain - 1) > 0.1

@@ -231,6 +231,8 @@ class DepthGrid(Grid[DepthConfig]):
     def _network(self, **fields: Any) -> DepthConfig:
         """A network with what the chapter says of all, but for these fields."""
         known = DepthConfig.model_fields
-        shared = {name: value for name, value in self.model_dump().items() if name in known}
-        every = {"sharpness_every": self.log_every}
-        return DepthConfig(**shared | every | fields)
+        shared: dict[str, Any] = {
+            name: value for name, value in self.model_dump().items() if name in known
+        }
+        shared["sharpness_every"] = self.log_every
+        return DepthConfig(**(shared | fields))

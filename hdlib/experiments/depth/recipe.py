@@ -103,6 +103,11 @@ def _plan(config: DepthConfig, device: torch.device) -> Plan:
     )
 
 
+def _published(run: DepthRun) -> list[int]:
+    """The last checkpoint, of the first seed: of all, they would be more than git should hold."""
+    return TRAINING.checkpoints(run)[-1:] if run.config.seed == 0 else []
+
+
 TRAINING = TrainingStage(
     "depth/training",
     fields=(
@@ -111,7 +116,8 @@ TRAINING = TrainingStage(
     ),
     schedule=_schedule,
     plan=_plan,
-    published=lambda run: TRAINING.checkpoints(run)[-1:] if run.config.seed == 0 else [],
+    published=_published,
+    extendable=False,
 )
 
 
@@ -209,6 +215,10 @@ def require_room(config: DepthConfig) -> None:
 
 
 EXPERIMENT = Experiment(
-    DepthConfig, (TRAINING, SPECTRA, EXACT), cost="two minutes on one core", grid=DepthGrid
+    DepthConfig,
+    (TRAINING, SPECTRA, EXACT),
+    cost="two minutes on one core",
+    room=require_room,
+    grid=DepthGrid,
 )
 run = EXPERIMENT.run
