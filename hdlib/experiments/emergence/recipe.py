@@ -85,6 +85,7 @@ TRAINING = TrainingStage(
     schedule=_schedule,
     plan=_plan,
     published=_published,
+    extendable=False,
 )
 
 

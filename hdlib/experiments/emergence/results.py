@@ -6,16 +6,14 @@ W widths, ascending, S seeds, L layers: the inputs, the hidden layers and the lo
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from functools import cache, cached_property
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy.stats import t as student
 
-from hdlib.experiments.emergence.config import ORIGINAL, EmergenceConfig, EmergenceGrid
+from hdlib.experiments.emergence.config import EmergenceConfig, EmergenceGrid
 from hdlib.experiments.emergence.probing import HELD_OUT, TRUE
-from hdlib.experiments.emergence.recipe import EXPERIMENT, INPUTS, PROBES, RAW, TRAINING
-from hdlib.experiments.grid import run_grid
+from hdlib.experiments.emergence.recipe import INPUTS, PROBES, RAW, TRAINING
 from hdlib.measures.concepts import CONCEPTS
 from hdlib.measures.probes import FOLDS
 from hdlib.store import Run
@@ -130,24 +128,3 @@ def interval(values: Array, axis: int = 1) -> tuple[Array, Array]:
         return mean, np.zeros_like(mean)
     half = student.ppf((1 + INTERVAL) / 2, n - 1) * values.std(axis, ddof=1) / n**0.5
     return mean, half
-
-
-class PublishedEmergence:
-    """The runs that the chapter's claims are about, each grid read when it is first asked for."""
-
-    @cached_property
-    def main(self) -> EmergenceResults:
-        """The grid of the default parameters."""
-        grid = EmergenceGrid()
-        return EmergenceResults(grid, run_grid(EXPERIMENT, grid.configs))
-
-    @cached_property
-    def original(self) -> EmergenceResults:
-        """The setting of the original work."""
-        return EmergenceResults(ORIGINAL, run_grid(EXPERIMENT, ORIGINAL.configs))
-
-
-@cache
-def published() -> PublishedEmergence:
-    """The published runs, read once."""
-    return PublishedEmergence()

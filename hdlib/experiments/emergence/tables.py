@@ -73,15 +73,8 @@ def lag_table(found: FollowedResults) -> Markdown:
         for kind, words in {TRUE: "", RELABELLED: ", relabelled residues"}.items():
             lags = found.lags(found.scores(name, kind))
             rows.append((f"{name}{words}", *(_lags(lag) for lag in lags.T)))
-    waves = [
-        found.lags(found.waves[seed : seed + 1][..., read].mean(-1))[0]
-        if (read := found.read[seed]).any()
-        else np.full(len(found.layers), np.nan)
-        for seed in range(len(found.runs))
-    ]
-    rows.append(
-        ("R² of the waves that are read at the end", *(_lags(lag) for lag in np.array(waves).T))
-    )
+    waves = found.lags(found.mean_read)
+    rows.append(("R² of the waves that are read at the end", *(_lags(lag) for lag in waves.T)))
     return table(("lag in steps, by seed", *found.layers), rows)
 
 

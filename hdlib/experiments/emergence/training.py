@@ -102,6 +102,16 @@ class FollowedResults:
         return np.array(each) - reference[:, None]
 
     @property
+    def mean_read(self) -> Array:
+        """Mean R² of the frequencies that are read at the end, (S, T, L)."""
+        return np.stack(
+            [
+                waves[..., read].sum(-1) / max(read.sum(), 1)
+                for waves, read in zip(self.waves, self.read, strict=True)
+            ]
+        )
+
+    @property
     def eigenvalues(self) -> Array:
         """Leading eigenvalues, the largest first, (S, U, k)."""
         return np.array([[arrays["eigenvalues"] for arrays in found] for found in self._spectra])

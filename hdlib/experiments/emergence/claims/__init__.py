@@ -6,7 +6,7 @@ from hdlib.display import Markdown
 from hdlib.experiments import claim
 from hdlib.experiments.claim import Claim
 from hdlib.experiments.emergence.claims import concepts, original, training
-from hdlib.experiments.emergence.results import PublishedEmergence, published
+from hdlib.experiments.emergence.published import PublishedEmergence, published
 
 __all__ = ["CLAIMS", "PublishedEmergence", "published", "shown"]
 

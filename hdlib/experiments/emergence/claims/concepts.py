@@ -9,7 +9,8 @@ from scipy.stats import spearmanr
 from hdlib.display import extent
 from hdlib.experiments.claim import Claim, Verdict
 from hdlib.experiments.emergence.probing import RELABELLED, SHUFFLED, TRAINED, UNTRAINED
-from hdlib.experiments.emergence.results import CHANCE, EmergenceResults, PublishedEmergence, interval
+from hdlib.experiments.emergence.published import PublishedEmergence
+from hdlib.experiments.emergence.results import CHANCE, EmergenceResults, interval
 
 Array = NDArray[np.float64]
 
@@ -62,7 +63,8 @@ def selectivity(results: EmergenceResults, name: str) -> Array:
 
 
 def _no_more_than_a_control(found: PublishedEmergence) -> Verdict:
-    values, holds = {}, True
+    values: dict[str, object] = {}
+    holds = True
     for key, name in (("parity", PARITY), ("symbol", LEGENDRE)):
         apart = selectivity(found.main, name).reshape(1, -1)
         mean, half = (float(each[0]) for each in interval(apart))
@@ -81,7 +83,7 @@ def _one_wave(found: PublishedEmergence) -> Verdict:
     parity, symbol = (results.scores(name)[..., LAST_HIDDEN].ravel() for name in SUMS)
     test = results.logged("test_accuracy").ravel()
     without = (wave < 0.1) & (test > GENERALISED)
-    order = float(spearmanr(wave, parity).statistic)
+    order = float(spearmanr(wave, parity)[0])
     return Verdict(
         bool(order > 0.9 and without.sum() >= 3 and parity[without].max() < symbol[without].min()),
         {
@@ -102,7 +104,9 @@ def _with_width(found: PublishedEmergence) -> Verdict:
     symbol = results.scores(LEGENDRE)[..., LAST_HIDDEN].mean(1)
     control = np.mean([results.scores(n, RELABELLED)[..., LAST_HIDDEN] for n in SUMS], 0).mean(1)
     return Verdict(
-        bool((np.diff(symbol) > -0.01).all() and symbol[-1] > symbol[0] and control[-1] > control[0]),
+        bool(
+            (np.diff(symbol) > -0.01).all() and symbol[-1] > symbol[0] and control[-1] > control[0]
+        ),
         {
             "symbol": ", ".join(f"{value:.2f}" for value in symbol),
             "control": ", ".join(f"{value:.2f}" for value in control),
@@ -141,8 +145,8 @@ CLAIMS = (
         "What is read of the sum comes with training: neither the inputs nor any layer of an "
         "untrained network has parity or Legendre symbol, and each trained layer has the latter.",
         "Highest and lowest scores: inputs {inputs}, untrained layers {before}, shuffled labels "
-        "{shuffled}; Legendre symbol after training {symbol}. (Below one half: what a residue has more of among "
-        "fitted pairs it has less of among the others.)",
+        "{shuffled}; Legendre symbol after training {symbol}. (Below one half: what a residue "
+        "has more of among fitted pairs it has less of among the others.)",
         _nothing_before,
         seeds=3,
         null="untrained networks of the same width; shuffled labels",

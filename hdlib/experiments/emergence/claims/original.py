@@ -7,7 +7,8 @@ import numpy as np
 from hdlib.display import extent
 from hdlib.experiments.claim import Claim, Verdict
 from hdlib.experiments.emergence.probing import FITTED, SHUFFLED, TRUE
-from hdlib.experiments.emergence.results import CHANCE, PublishedEmergence
+from hdlib.experiments.emergence.published import PublishedEmergence
+from hdlib.experiments.emergence.results import CHANCE
 
 PARITY = "parity of x"
 LAST_HIDDEN = -2
