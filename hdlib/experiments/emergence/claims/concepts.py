@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.stats import spearmanr
+from scipy.stats import rankdata
 
 from hdlib.display import extent
 from hdlib.experiments.claim import Claim, Verdict
@@ -83,7 +83,7 @@ def _one_wave(found: PublishedEmergence) -> Verdict:
     parity, symbol = (results.scores(name)[..., LAST_HIDDEN].ravel() for name in SUMS)
     test = results.logged("test_accuracy").ravel()
     without = (wave < 0.1) & (test > GENERALISED)
-    order = float(spearmanr(wave, parity)[0])
+    order = float(np.corrcoef(rankdata(wave), rankdata(parity))[0, 1])
     return Verdict(
         bool(order > 0.9 and without.sum() >= 3 and parity[without].max() < symbol[without].min()),
         {
