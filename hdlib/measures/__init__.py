@@ -1,6 +1,7 @@
 """Everything else that is measured at a checkpoint."""
 
 from hdlib.measures.concentration import frequency_weights, tensor_weights
+from hdlib.measures.concepts import CONCEPTS, Concept
 from hdlib.measures.couplings import binned, binned_shares
 from hdlib.measures.featureless import GapTest, featureless_scores, featureless_spacings, gap_test
 from hdlib.measures.fourier import (
@@ -12,15 +13,24 @@ from hdlib.measures.fourier import (
     logit_power,
 )
 from hdlib.measures.outliers import spacing_ratio, tail_scores, tail_spacings
+from hdlib.measures.probes import (
+    balanced_accuracy,
+    linear_probe,
+    ranking_accuracy,
+    regression_probe,
+)
 from hdlib.measures.progress import Phases, Progress, phases, progress, restricted_by_frequency
 from hdlib.measures.spectral import SpectralSummary, spectral_summary
 from hdlib.measures.subspaces import squared_cosines, subspace_overlap
 
 __all__ = [
+    "CONCEPTS",
+    "Concept",
     "GapTest",
     "Phases",
     "Progress",
     "SpectralSummary",
+    "balanced_accuracy",
     "binned",
     "binned_shares",
     "explained_variance",
@@ -32,9 +42,12 @@ __all__ = [
     "gap_test",
     "gini",
     "key_frequencies",
+    "linear_probe",
     "logit_power",
     "phases",
     "progress",
+    "ranking_accuracy",
+    "regression_probe",
     "restricted_by_frequency",
     "spacing_ratio",
     "spectral_summary",

@@ -44,8 +44,8 @@ CLAIMS = (
         "decodability-is-capacity",
         "In the original's setting the score of x even rises with width on the rows that the probe "
         "was fitted on, and as much for shuffled labels; on other rows there is nothing to read.",
-        "From width {narrow} to {wide} it is {true}, that of shuffled labels {shuffled} (means over "
-        "seeds, last hidden layer before its ReLU); held out, {other} and {other_shuffled} in "
+        "From width {narrow} to {wide} it is {true}, that of shuffled labels {shuffled} (means "
+        "over seeds, last hidden layer before its ReLU); held out, {other} and {other_shuffled} in "
         "single networks.",
         _capacity,
         seeds=3,
