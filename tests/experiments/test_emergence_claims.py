@@ -126,11 +126,6 @@ def late(found):
     found.accuracy[:, -4:] = 1
 
 
-def early(found):
-    found.accuracy = np.roll(found.accuracy, 4, axis=1)
-    found.accuracy[:, :4] = 0
-
-
 def with_outliers(found):
     found.gaps = [[gap._replace(score=99.0) for gap in gaps] for gaps in found.gaps]
 
@@ -142,8 +137,9 @@ def without_single(found):
 
 FOLLOWED = {
     "ahead-of-accuracy": late,
-    "waves-accompany": early,
-    "no-outliers-on-the-way": with_outliers,
+    "waves-come-first": late,
+    "outliers-after": with_outliers,
+    "one-outlier-a-frequency": without_single,
     "single-frequencies": without_single,
 }
 

@@ -21,6 +21,8 @@ Array = NDArray[np.float64]
 READ = 0.25
 """A frequency counts as read off where the mean R² of its cosine and sine is greater: half of what
 a layer has that holds one phase of it perfectly, and nothing of the other."""
+KEY = 0.01
+"""A frequency is key where it has more than so much of the logits' variance."""
 SINGLE = 0.5
 """An eigenvector moves one frequency where that has more than so much of the energy of J v."""
 
@@ -102,11 +104,16 @@ class FollowedResults:
         return np.array(each) - reference[:, None]
 
     @property
+    def key(self) -> NDArray[np.bool_]:
+        """Frequencies with more than 1% of the logits' variance at the end, (S, F)."""
+        return self.shares[:, -1] > KEY
+
+    @property
     def mean_read(self) -> Array:
-        """Mean R² of the frequencies that are read at the end, (S, T, L)."""
+        """Mean R², or 0 where it is negative, of the frequencies read at the end, (S, T, L)."""
         return np.stack(
             [
-                waves[..., read].sum(-1) / max(read.sum(), 1)
+                np.clip(waves[..., read], 0, 1).sum(-1) / max(read.sum(), 1)
                 for waves, read in zip(self.waves, self.read, strict=True)
             ]
         )

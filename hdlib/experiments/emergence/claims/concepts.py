@@ -17,21 +17,22 @@ Array = NDArray[np.float64]
 PARITY, LEGENDRE = "parity of the sum", "Legendre symbol of the sum"
 SUMS = (PARITY, LEGENDRE)
 GENERALISED = 0.95
+WIDE = 64
 LAST_HIDDEN = -2
 """Position among the layers: before the logits."""
 
 
 def _generalise(found: PublishedEmergence) -> Verdict:
     results = found.main
+    wide = results.widths >= WIDE
     test, reached = results.logged("test_accuracy"), results.steps_to(GENERALISED)
     return Verdict(
-        bool(test[1:].min() > GENERALISED and test[0].max() < GENERALISED and test[0].min() > 0.5),
+        bool(test[wide].min() >= GENERALISED and test[~wide].min() < GENERALISED),
         {
-            "narrow": results.widths[0],
-            "next": results.widths[1],
-            "first": extent(test[0], ".0%"),
-            "others": extent(test[1:].ravel(), ".1%"),
-            "steps": extent(reached[1:].ravel(), ",.0f"),
+            "wide": WIDE,
+            "narrow": extent(test[~wide].ravel(), ".0%"),
+            "others": extent(test[wide].ravel(), ".1%"),
+            "steps": extent(reached[wide].ravel(), ",.0f"),
         },
     )
 
@@ -40,12 +41,12 @@ def _nothing_before(found: PublishedEmergence) -> Verdict:
     results = found.main
     before = np.array([results.scores(name, trained=False) for name in SUMS])
     shuffled = np.array([results.scores(name, SHUFFLED)[..., 1:] for name in SUMS])
-    symbol = results.scores(LEGENDRE)[..., 1:]
+    symbol = results.scores(LEGENDRE)[..., LAST_HIDDEN:]
     return Verdict(
         bool(
             before.max() < CHANCE + 0.02
             and np.abs(shuffled - CHANCE).max() < 0.03
-            and symbol.min() > CHANCE + 0.04
+            and symbol.min() > CHANCE + 0.06
         ),
         {
             "inputs": extent(before[..., 0].ravel(), ".2f"),
@@ -82,10 +83,10 @@ def _one_wave(found: PublishedEmergence) -> Verdict:
     wave = results.waves()[..., LAST_HIDDEN, -1].ravel()
     parity, symbol = (results.scores(name)[..., LAST_HIDDEN].ravel() for name in SUMS)
     test = results.logged("test_accuracy").ravel()
-    without = (wave < 0.1) & (test > GENERALISED)
+    without = (wave < 0.1) & (test >= GENERALISED)
     order = float(np.corrcoef(rankdata(wave), rankdata(parity))[0, 1])
     return Verdict(
-        bool(order > 0.9 and without.sum() >= 3 and parity[without].max() < symbol[without].min()),
+        bool(order > 0.8 and without.sum() >= 3 and (parity < symbol)[without].all()),
         {
             "frequency": results.grid.p // 2,
             "order": order,
@@ -131,19 +132,19 @@ def _not_memory(found: PublishedEmergence) -> Verdict:
 CLAIMS = (
     Claim(
         "generalise",
-        "From width {next} on all networks generalise; those of width {narrow} get most test pairs "
-        "right, and not 95%.",
-        "Test accuracy at the end: {first} at width {narrow}, {others} at the others, which are "
-        "at 95% after {steps} steps. No test pair has its mirror among the training pairs.",
+        "From width {wide} on all networks generalise; of the narrower ones some do.",
+        "Test accuracy at the end: {others} from width {wide} on, with 95% after {steps} steps, "
+        "and {narrow} below. No test pair has its mirror among the training pairs.",
         _generalise,
         seeds=3,
         null="none",
-        refuted_by="a seed of width 32 to 256 that stays below 95% in this setting.",
+        refuted_by="a seed of width 64 to 256 that stays below 95% in this setting.",
     ),
     Claim(
         "nothing-before-training",
         "What is read of the sum comes with training: neither the inputs nor any layer of an "
-        "untrained network has parity or Legendre symbol, and each trained layer has the latter.",
+        "untrained network has parity or Legendre symbol; the last two layers of every trained one "
+        "have some of the latter.",
         "Highest and lowest scores: inputs {inputs}, untrained layers {before}, shuffled labels "
         "{shuffled}; Legendre symbol after training {symbol}. (Below one half: what a residue "
         "has more of among fitted pairs it has less of among the others.)",
@@ -167,11 +168,11 @@ CLAIMS = (
     Claim(
         "one-wave",
         "Whether the parity of the sum can be read depends on one frequency: networks without "
-        "frequency {frequency} add without a mistake and hardly have it.",
+        "frequency {frequency} add as well and have less of it than of the Legendre symbol.",
         "Over {networks} networks the rank correlation of its score with the R² of that frequency "
         "is {order:.2f}. In the {without} that generalise with an R² below 0.1 (test accuracy "
-        "{accuracy}) parity scores {parity}, the Legendre symbol {symbol}; the highest parity is "
-        "{most:.2f}.",
+        "{accuracy}) parity scores {parity}, the Legendre symbol {symbol} and more in each; the "
+        "highest parity is {most:.2f}.",
         _one_wave,
         seeds=3,
         null="the Legendre symbol, whose variance is spread evenly over all frequencies",
