@@ -131,7 +131,6 @@ class DepthGrid(Grid[DepthConfig]):
         "raw",
         "standardised",
         "one_hot",
-        "embedding",
     )
     seeds: Some = (0, 1, 2)
     train_fraction: float = 0.1
@@ -151,7 +150,7 @@ class DepthGrid(Grid[DepthConfig]):
     descent_depths: tuple[int, ...] = (2, 4)
     descent_lrs: tuple[float, ...] = (0.02, 0.05, 0.1)
     """Learning rates of plain gradient descent, on standardised integers."""
-    descent_steps: int = 10_000
+    descent_steps: int = 5_000
     device: Literal["auto", "cpu", "cuda"] = "auto"
 
     @property

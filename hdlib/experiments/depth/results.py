@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from functools import cached_property
+from functools import cache, cached_property
 
 import numpy as np
 from numpy.typing import NDArray
@@ -182,3 +182,12 @@ def by_depth(
     seeds = sorted({network.config.seed for network in networks})
     found = {(n.config.depth, n.config.seed): value(n) for n in networks}
     return np.array(depths), np.array([[found[d, s] for s in seeds] for d in depths])
+
+
+PublishedDepth = DepthResults
+
+
+@cache
+def published() -> PublishedDepth:
+    """The results of the chapter's grid as it is published."""
+    return DepthResults(DepthGrid())
