@@ -171,6 +171,12 @@ class FollowedResults:
         """Eigenvalues above a gap that featureless spectra do not have, (S, U); 0 for no gap."""
         return np.array([[g.rank if g.stands_out else 0 for g in each] for each in self.gaps])
 
+    @property
+    def settled(self) -> NDArray[np.int64]:
+        """Checkpoint from which on there are as many outliers as at the end, (S,)."""
+        same = self.outliers == self.outliers[:, -1:]
+        return self.spectrum_steps[-same[:, ::-1].cumprod(1).sum(1)]
+
 
 def halfway(steps: NDArray[np.int64], curve: Array) -> float:
     """Where a curve first gets to the middle of its two ends; NaN if it hardly rises.

@@ -48,7 +48,8 @@ CLAIMS = (
         "probe was fitted on, and shuffled labels as much; on other rows there is nothing to read.",
         "From width {narrow} to {wide} it is {true}, that of shuffled labels {shuffled} (means "
         "over seeds, last hidden layer before its ReLU); true less shuffled: {low:+.3f} to "
-        "{high:+.3f} (95% over networks). Held out: {other} and {other_shuffled} in single networks.",
+        "{high:+.3f} (95% over networks). Held out: {other} and {other_shuffled} in single "
+        "networks.",
         _capacity,
         seeds=3,
         null="the same probe of shuffled labels",

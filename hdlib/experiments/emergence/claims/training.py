@@ -54,10 +54,6 @@ def _outliers(found: PublishedEmergence) -> Verdict:
     accuracy = followed.logged("test_accuracy", followed.spectrum_steps)
     before = accuracy <= LITTLE
     outliers = followed.outliers
-    first = [
-        followed.spectrum_steps[len(each) - stands[::-1].argmin()] if not stands.all() else 0
-        for each, stands in zip(outliers, outliers == outliers[:, -1:], strict=True)
-    ]
     return Verdict(
         bool(not outliers[before].any() and outliers[:, -1].min() > 0),
         {
@@ -65,7 +61,7 @@ def _outliers(found: PublishedEmergence) -> Verdict:
             "before": int(before.sum()),
             "end": _each(outliers[:, -1], "d"),
             "p": max(gaps[-1].p for gaps in followed.gaps),
-            "first": _each(first, ",d"),
+            "first": _each(followed.settled, ",d"),
             "key": _each(followed.key.sum(1), "d"),
         },
     )
