@@ -14,24 +14,33 @@ FOLDS = 3
 """Of the cross-validation that chooses the regularisation."""
 ITERATIONS = 10_000
 """Far more than L-BFGS needs; reaching them is an error."""
-RIDGES = np.logspace(-2, 4, 7)
+RIDGES = np.logspace(-2, 6, 9)
 """Penalties of which a regression takes the best for each target."""
 
 
 def linear_probe(
-    features: FloatArray, labels: BoolArray, fitted: BoolArray, *, strengths: Sequence[float]
+    features: FloatArray,
+    labels: BoolArray,
+    fitted: BoolArray,
+    *,
+    strengths: Sequence[float],
+    groups: NDArray[np.int64] | None = None,
 ) -> FloatArray:
     """Decision values of a logistic regression that was fitted on some of the rows.
 
     Features are standardised, and classes weighted as if they were equally frequent. The inverse
     strength C of the L2 penalty is the one with the greatest area under the ROC curve in
-    cross-validation within the fitted rows; where only one is given there is nothing to choose.
+    cross-validation within the fitted rows, in shuffled folds: neighbouring rows may be alike, and
+    folds of neighbours would ask for something else. Where only one C is given there is nothing to
+    choose.
 
     Args:
         features: (n, d) activations.
         labels: (n,), both values at least three times among the fitted rows.
         fitted: (n,), the rows that the probe sees.
         strengths: values of C, positive.
+        groups: (n,) numbers of groups of rows that are alike, which folds do not part; none where
+            it is None.
 
     Returns:
         (n,) float64, positive where the probe says yes, of all rows.
@@ -44,7 +53,7 @@ def linear_probe(
 
     from sklearn.exceptions import ConvergenceWarning
     from sklearn.linear_model import LogisticRegression
-    from sklearn.model_selection import GridSearchCV, StratifiedKFold
+    from sklearn.model_selection import GridSearchCV, PredefinedSplit
     from sklearn.pipeline import Pipeline
     from sklearn.preprocessing import StandardScaler
 
@@ -58,12 +67,23 @@ def linear_probe(
     if len(strengths) == 1:
         probe.set_params(regression__C=strengths[0])
     else:
-        folds = StratifiedKFold(FOLDS)
+        alike = np.flatnonzero(fitted) if groups is None else groups[fitted]
+        folds = PredefinedSplit(_folds(known, alike))
         probe = GridSearchCV(probe, {"regression__C": list(strengths)}, cv=folds, scoring="roc_auc")
     with warnings.catch_warnings():
         warnings.simplefilter("error", ConvergenceWarning)
         probe.fit(features[fitted], known)
     return probe.decision_function(features)
+
+
+def _folds(labels: BoolArray, groups: NDArray[np.int64]) -> NDArray[np.int64]:
+    """(n,) number of each row's fold: groups are dealt out at random, label by label."""
+    _, first, members = np.unique(groups, return_index=True, return_inverse=True)
+    order = np.random.default_rng(0).permutation(len(first))
+    order = order[np.argsort(labels[first][order], kind="stable")]
+    folds = np.empty(len(first), dtype=np.int64)
+    folds[order] = np.arange(len(first)) % FOLDS
+    return folds[members]
 
 
 def regression_probe(features: FloatArray, targets: FloatArray, fitted: BoolArray) -> FloatArray:

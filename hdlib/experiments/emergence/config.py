@@ -54,8 +54,7 @@ class EmergenceSettings(Config):
     probe_rows: Annotated[int, Field(ge=2)] = 2_000
     """Pairs that a probe is fitted on; it is scored on all others."""
     strengths: Annotated[tuple[Annotated[float, Field(gt=0)], ...], Field(min_length=1)] = (
-        1e-3,
-        1e-1,
+        1e-2,
         1e1,
     )
     """Inverse strengths C of the probes' penalty to choose from."""

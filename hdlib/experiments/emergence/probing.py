@@ -72,29 +72,32 @@ def probe_scores(
 
     Returns:
         ``balanced_accuracy`` and ``ranking_accuracy`` (area under the ROC curve), each (concepts,
-        3 kinds of label, L, 4 sets of rows), and ``waves``, the mean R² of cos(2πk(x + y)/p) and
-        sin(2πk(x + y)/p) for the frequencies k = 1 … (p − 1)/2, (L, 4, (p − 1)/2).
+        3 kinds of label, L, 4 sets of rows), and ``waves``, the R² of cos(2πk(x + y)/p) and of
+        sin(2πk(x + y)/p) for the frequencies k = 1 … (p − 1)/2, (L, 4, (p − 1)/2, 2).
     """
-    rows = probe_rows(config)
+    rows, mirrors = probe_rows(config), _mirrors(config)
     shape = (len(config.concepts), 3, len(features), len(rows))
     accuracy, ranking = np.empty(shape), np.empty(shape)
     for c, name in enumerate(config.concepts):
         for kind, labels in enumerate(_labels(config, CONCEPTS[name])):
             for layer, activations in enumerate(features.values()):
                 decisions = linear_probe(
-                    activations, labels, rows[FITTED], strengths=config.strengths
+                    activations,
+                    labels,
+                    rows[FITTED],
+                    strengths=config.strengths,
+                    groups=mirrors,
                 )
                 for at, chosen in enumerate(rows):
                     yes, known = decisions[chosen], labels[chosen]
                     accuracy[c, kind, layer, at] = balanced_accuracy(yes > 0, known)
                     ranking[c, kind, layer, at] = ranking_accuracy(yes, known)
     waves = _waves(config)
-    found = np.empty((*shape[2:], config.p // 2))
+    found = np.empty((*shape[2:], config.p // 2, 2))
     for layer, activations in enumerate(features.values()):
         predicted = regression_probe(activations, waves, rows[FITTED])
         for at, chosen in enumerate(rows):
-            each = explained(predicted[chosen], waves[chosen])
-            found[layer, at] = (each[::2] + each[1::2]) / 2
+            found[layer, at] = explained(predicted[chosen], waves[chosen]).reshape(-1, 2)
     return {"balanced_accuracy": accuracy, "ranking_accuracy": ranking, "waves": found}
 
 
@@ -110,6 +113,12 @@ def probe_rows(config: EmergenceConfig) -> list[BoolArray]:
     fitted = _member(modular_task(p, **grid, unordered=True).train, p)
     trained = _member(config.task.train, p)
     return [~fitted, fitted, ~fitted & trained, ~fitted & ~trained]
+
+
+def _mirrors(config: EmergenceConfig) -> NDArray[np.int64]:
+    """(p²,) a number for each unordered pair."""
+    x, y = np.indices((config.p, config.p)).reshape(2, -1)
+    return np.minimum(x, y) * config.p + np.maximum(x, y)
 
 
 def _member(pairs: Pairs, p: int) -> BoolArray:
