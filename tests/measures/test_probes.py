@@ -77,6 +77,23 @@ def test_regularisation_is_chosen_on_fitted_rows_alone(features, fitted, generat
     assert np.array_equal(first, second)
 
 
+def test_neighbouring_rows_are_in_all_folds():
+    """A line of a grid that is a fold of its own would be one that the others know nothing of."""
+    lines = np.repeat(np.arange(60), 50)
+    folds = probes._folds(lines % 2 == 0, np.arange(len(lines)))
+    for line in range(60):
+        assert set(folds[lines == line].tolist()) == {0, 1, 2}
+
+
+def test_groups_stay_in_one_fold_and_labels_are_dealt_out(generator):
+    groups = generator.permutation(np.repeat(np.arange(40), 2))
+    labels = groups < 6
+    folds = probes._folds(labels, groups)
+    for group in range(40):
+        assert len(set(folds[groups == group])) == 1
+    assert np.bincount(folds[labels]).tolist() == [4, 4, 4]
+
+
 def test_too_few_of_a_label(features, fitted):
     labels = np.arange(ROWS) < 2
     with pytest.raises(ValueError, match="a label has 2 of 1000 fitted rows; at least 3"):

@@ -103,7 +103,7 @@ class EmergenceConfig(EmergenceSettings):
     """Hidden units of each layer."""
     seed: Seed = 0
     """Of the split and the initial weights; the probes' rows are drawn from it, too."""
-    probed: Annotated[int, Field(ge=2)] = 21
+    probed: Annotated[int, Field(ge=2)] = 11
     """Checkpoints with probes: evenly spaced, the first and the last among them."""
     spectra: Annotated[int, Field(ge=0)] = 11
     """Checkpoints with the leading eigenpairs, likewise; 0 for none."""
@@ -164,7 +164,7 @@ class EmergenceGrid(EmergenceSettings, Grid[EmergenceConfig]):
     seeds: Annotated[tuple[Seed, ...], Field(min_length=1)] = (0, 1, 2)
     followed: int = 64
     """Width that is probed through training; the others are before training and at its end."""
-    probed: Annotated[int, Field(ge=2)] = 21
+    probed: Annotated[int, Field(ge=2)] = 11
     """Checkpoints with probes of that width: evenly spaced, the first and the last among them."""
     spectra: Annotated[int, Field(ge=0)] = 11
     """Checkpoints with the leading eigenpairs of that width, likewise; 0 for none."""

@@ -68,9 +68,9 @@ def scores_by_width(results: EmergenceResults, layer: str) -> Figure:
 
 
 def scores_by_wave(results: EmergenceResults, layer: str) -> Figure:
-    """Scores of the concepts of the sum against R² of the highest frequency, a point a network."""
+    """Scores of the concepts of the sum against R² of the highest sine, a point for a network."""
     at = results.layers.index(layer)
-    highest = results.waves()[..., at, -1].ravel()
+    highest = results.waves()[..., at, -1, 1].ravel()
     order = np.argsort(highest)
     names = sums(results)
     scores = {name: results.scores(name) for name in names}
@@ -80,7 +80,9 @@ def scores_by_wave(results: EmergenceResults, layer: str) -> Figure:
         for label, values in scores.items()
     }
     panel = Panel({}, points=points, nulls={"chance": CHANCE}, ylabel="balanced accuracy")
-    return curves(panel, xlabel=f"R² of frequency {results.grid.p // 2}", xscale="linear")
+    return curves(
+        panel, xlabel=f"R² of the sine of frequency {results.grid.p // 2}", xscale="linear"
+    )
 
 
 def same_rows(results: EmergenceResults) -> Figure:

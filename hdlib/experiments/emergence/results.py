@@ -80,7 +80,7 @@ class EmergenceResults:
         return self._stacked(of)
 
     def waves(self, *, trained: bool = True) -> Array:
-        """R² of each wave of the sum on held-out pairs, (W, S, L, (p − 1)/2)."""
+        """R² of each frequency's cosine and sine on held-out pairs, (W, S, L, (p − 1)/2, 2)."""
 
         def of(key: tuple[int, int]) -> Array:
             found = [self._inputs[key], self._probes[key][trained]]

@@ -69,8 +69,9 @@ class FollowedResults:
 
     @cached_property
     def waves(self) -> Array:
-        """R² of each wave of the sum on held-out pairs, (S, T, L, (p − 1)/2)."""
-        return np.array([[a["waves"][:, HELD_OUT] for a in found] for found in self._probes])
+        """R² of each frequency on held-out pairs, mean of cosine and sine, (S, T, L, (p − 1)/2)."""
+        found = [[arrays["waves"][:, HELD_OUT] for arrays in each] for each in self._probes]
+        return np.array(found).mean(-1)
 
     @cached_property
     def shares(self) -> Array:

@@ -80,7 +80,7 @@ def _no_more_than_a_control(found: PublishedEmergence) -> Verdict:
 
 def _one_wave(found: PublishedEmergence) -> Verdict:
     results = found.main
-    wave = results.waves()[..., LAST_HIDDEN, -1].ravel()
+    wave = results.waves()[..., LAST_HIDDEN, -1, 1].ravel()
     parity, symbol = (results.scores(name)[..., LAST_HIDDEN].ravel() for name in SUMS)
     test = results.logged("test_accuracy").ravel()
     without = (wave < 0.1) & (test >= GENERALISED)

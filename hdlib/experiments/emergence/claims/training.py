@@ -14,8 +14,8 @@ from hdlib.experiments.emergence.training import SINGLE
 
 LITTLE = 0.05
 """Test accuracy below which a network has not generalised."""
-SPACING = 100
-"""Steps between checkpoints: lags below it are none."""
+SPACING = 200
+"""Steps between checkpoints: lags below half of it are none."""
 
 
 def _ahead(found: PublishedEmergence) -> Verdict:
@@ -27,8 +27,8 @@ def _ahead(found: PublishedEmergence) -> Verdict:
     controls = np.concatenate([control, other])
     return Verdict(
         bool(
-            symbol.max() < -SPACING
-            and (controls < -SPACING).sum() >= len(controls) / 2
+            symbol.max() < -SPACING / 2
+            and (controls < -SPACING / 2).sum() >= len(controls) / 2
             and controls.min() < symbol.max()
         ),
         {"symbol": _each(symbol), "control": _each(control), "other": _each(other)},
@@ -40,7 +40,7 @@ def _waves(found: PublishedEmergence) -> Verdict:
     lags = followed.lags(followed.mean_read)[:, LAST_HIDDEN]
     symbol = followed.lags(followed.scores(LEGENDRE))[:, LAST_HIDDEN]
     return Verdict(
-        bool((symbol < lags).all() and lags.max() < 0 and lags.min() > -2 * SPACING),
+        bool((symbol < lags).all() and lags.max() < 0 and lags.min() > -SPACING),
         {
             "lags": _each(lags),
             "count": _each(followed.read.sum(1), "d"),
@@ -128,7 +128,7 @@ CLAIMS = (
         "The waves of the sum are half-way up shortly before the accuracy, and after the scores of "
         "the Legendre symbol.",
         "The mean R² of the frequencies that are read at the end ({count} of {all}) is half-way "
-        "{lags} steps after the test accuracy; the checkpoints are 100 steps apart.",
+        "{lags} steps after the test accuracy; the checkpoints are 200 steps apart.",
         _waves,
         seeds=3,
         null="none",
