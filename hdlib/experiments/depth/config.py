@@ -234,5 +234,5 @@ class DepthGrid(Grid[DepthConfig]):
         shared: dict[str, Any] = {
             name: value for name, value in self.model_dump().items() if name in known
         }
-        shared["sharpness_every"] = self.log_every
+        shared |= {"sharpness_every": self.log_every, "exact": 0}
         return DepthConfig(**(shared | fields))
