@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import logging
 import multiprocessing
 import sys
 from collections.abc import Sequence
@@ -13,6 +14,8 @@ import torch
 from tqdm import tqdm
 
 from hdlib.store import Config, Experiment, Run
+
+log = logging.getLogger(__name__)
 
 C = TypeVar("C", bound=Config)
 
@@ -56,6 +59,7 @@ def _compute_all(configs: Sequence[Config], workers: int) -> None:
             for task in tqdm(as_completed(tasks), total=len(tasks), unit="run", disable=None):
                 if error := task.exception():
                     failed.append(f"{_changed(tasks[task])}: {type(error).__name__}: {error}")
+                    log.warning("%s", failed[-1])
         except BaseException:
             pool.shutdown(cancel_futures=True)
             raise

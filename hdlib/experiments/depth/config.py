@@ -125,7 +125,7 @@ class DepthGrid(Grid[DepthConfig]):
     """Hidden units of each layer, and columns of the table of embeddings."""
     depths: Some = (1, 2, 3, 4, 5, 6, 7)
     """Hidden layers."""
-    other_depths: Some = (1, 2, 4, 7)
+    other_depths: Some = (1, 2, 4)
     """The same, with all encodings but the first."""
     encodings: Annotated[tuple[Encoding, ...], Field(min_length=1)] = (
         "raw",
@@ -146,7 +146,8 @@ class DepthGrid(Grid[DepthConfig]):
     generalising_fraction: float = 0.5
     """Of the pairs, split as unordered ones."""
     generalising_decay: float = 1.0
-    generalising_steps: int = 6_000
+    generalising_lr: float = 3e-3
+    generalising_steps: int = 2_000
     descent_depths: tuple[int, ...] = (2, 4)
     descent_lrs: tuple[float, ...] = (0.02, 0.05, 0.1)
     """Learning rates of plain gradient descent, on standardised integers."""
@@ -187,18 +188,18 @@ class DepthGrid(Grid[DepthConfig]):
 
     @property
     def generalising(self) -> list[DepthConfig]:
-        """A setting in which networks generalise: half of the pairs, embeddings, weight decay."""
+        """A setting in which networks generalise: half of the pairs, one-hot, weight decay."""
         return [
             self._network(
                 depth=depth,
                 seed=seed,
-                encoding="embedding",
+                encoding="one_hot",
+                lr=self.generalising_lr,
                 train_fraction=self.generalising_fraction,
                 unordered=True,
                 weight_decay=self.generalising_decay,
                 n_steps=self.generalising_steps,
-                spectra=self._spectra(seed),
-                sharpness_every=2 * self.log_every,
+                spectra=self.few,
             )
             for seed in self.seeds
             for depth in sorted(self.generalising_depths, reverse=True)
@@ -233,5 +234,5 @@ class DepthGrid(Grid[DepthConfig]):
         shared: dict[str, Any] = {
             name: value for name, value in self.model_dump().items() if name in known
         }
-        shared["sharpness_every"] = self.log_every
+        shared |= {"sharpness_every": self.log_every, "exact": 0}
         return DepthConfig(**(shared | fields))

@@ -25,8 +25,8 @@ def _shallow(results: PublishedDepth) -> Verdict:
 
 SHALLOW = Claim(
     name="shallow-networks-generalise",
-    says="With embeddings, half of the pairs and weight decay, networks of one, two and three "
-    "hidden layers all generalise, though no test pair is the mirror of a training pair.",
+    says="With one-hot pairs, half of them to train on, and weight decay, networks of one, two "
+    "and three hidden layers all generalise, though no test pair is the mirror of a training pair.",
     evidence="95% of the test pairs are right at step {listed} hidden layers, in {count} networks.",
     decide=_shallow,
     seeds=3,
