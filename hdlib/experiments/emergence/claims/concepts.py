@@ -106,7 +106,9 @@ def _with_width(found: PublishedEmergence) -> Verdict:
     control = np.mean([results.scores(n, RELABELLED)[..., LAST_HIDDEN] for n in SUMS], 0).mean(1)
     return Verdict(
         bool(
-            (np.diff(symbol) > -0.01).all() and symbol[-1] > symbol[0] and control[-1] > control[0]
+            (np.diff(symbol) > -0.01).all()
+            and symbol[-1] > symbol[0] + 0.1
+            and np.abs(symbol - control).max() < 0.03
         ),
         {
             "symbol": ", ".join(f"{value:.2f}" for value in symbol),
@@ -169,7 +171,7 @@ CLAIMS = (
         "one-wave",
         "Whether the parity of the sum can be read depends on one frequency: networks without "
         "frequency {frequency} add as well and have less of it than of the Legendre symbol.",
-        "Over {networks} networks the rank correlation of its score with the R² of that frequency "
+        "Over {networks} networks the rank correlation of its score with the R² of that sine "
         "is {order:.2f}. In the {without} that generalise with an R² below 0.1 (test accuracy "
         "{accuracy}) parity scores {parity}, the Legendre symbol {symbol} and more in each; the "
         "highest parity is {most:.2f}.",
@@ -181,7 +183,8 @@ CLAIMS = (
     ),
     Claim(
         "decodable-with-width",
-        "The Legendre symbol becomes a little easier to read with width, and so does the control.",
+        "The Legendre symbol becomes easier to read with width, and a meaningless question just as "
+        "much.",
         "Means over seeds by width: {symbol}; control {control}.",
         _with_width,
         seeds=3,
