@@ -131,7 +131,7 @@ def cost_table(results: EmergenceResults) -> Markdown:
         "emergence/directions": f"{spectra * grid.eigenpairs:,} random directions",
     }
     rows = [(words, f"{seconds.get(name, 0) / 60:.0f} min") for name, words in counts.items()]
-    return table(("computed", "wall time, one core"), rows)
+    return table(("computed", "wall time"), rows)
 
 
 def _spread(values: NDArray[np.float64]) -> list[str]:
