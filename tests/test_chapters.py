@@ -40,6 +40,7 @@ SMALL = {
     },
     "emergence": {
         "p": 23,
+        "concepts": ["parity of the sum", "x equals y"],
         "widths": [4, 8],
         "seeds": [0, 1],
         "followed": 8,

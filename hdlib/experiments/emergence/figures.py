@@ -129,11 +129,12 @@ def waves_through_training(found: FollowedResults) -> Figure:
     for seed, waves, read, accuracy in zip(
         found.results.grid.seeds, found.waves[:, :, -2], found.read, found.accuracy, strict=True
     ):
-        values = np.clip(waves, 0, 1)
+        values, shown = np.clip(waves, 0, 1), f"frequencies that end above {READ:g}"
+        coloured = {shown: values[:, read]} if read.any() else {}
         panels[f"seed {seed}"] = Panel(
-            {f"frequencies that end above {READ:g}": values[:, read], "test accuracy": accuracy},
+            coloured | {"test accuracy": accuracy},
             x=found.steps,
-            background={"the others": values[:, ~read]},
+            background={} if read.all() else {"the others": values[:, ~read]},
             ylabel="R²",
             covers=(0, 1),
         )
