@@ -147,7 +147,7 @@ class DepthGrid(Grid[DepthConfig]):
     """Of the pairs, split as unordered ones."""
     generalising_decay: float = 1.0
     generalising_lr: float = 3e-3
-    generalising_steps: int = 2_000
+    generalising_steps: int = 4_000
     descent_depths: tuple[int, ...] = (2, 4)
     descent_lrs: tuple[float, ...] = (0.02, 0.05, 0.1)
     """Learning rates of plain gradient descent, on standardised integers."""

@@ -99,11 +99,11 @@ class Network:
 
     @property
     def exact(self) -> Iterator[tuple[int, Array, Spectrum]]:
-        """Steps with an exact Hessian, all its eigenvalues, and what was found without it."""
+        """Steps with an exact Hessian, all its eigenvalues, and what is certain without it."""
         for step in EXACT.steps(self.run):
             eigenvalues = self.run.arrays(EXACT, step)["eigenvalues"]
-            arrays = self.run.arrays(SPECTRA, step)
-            yield step, eigenvalues, _spectrum(self.config, arrays)
+            arrays = self.spectra[self.spectrum_steps.tolist().index(step)]
+            yield step, eigenvalues, _spectrum(self.config, arrays).certified_ends()
 
 
 def _spectrum(config: DepthConfig, arrays: dict[str, NDArray]) -> Spectrum:
