@@ -125,17 +125,6 @@ class FollowedResults:
         return np.array([[arrays["eigenvalues"] for arrays in found] for found in self._spectra])
 
     @property
-    def residuals(self) -> Array:
-        """Residuals of these pairs over the largest eigenvalue, (S, U, k)."""
-        found = np.array([[arrays["residuals"] for arrays in each] for each in self._spectra])
-        return found / np.abs(self.eigenvalues).max(2, keepdims=True)
-
-    @property
-    def products(self) -> NDArray[np.int64]:
-        """Hessian-vector products of each search, (S, U)."""
-        return np.array([[int(arrays["products"]) for arrays in each] for each in self._spectra])
-
-    @property
     def moved(self) -> Array:
         """Share of each frequency in what the eigenvectors do to the logits, (S, U, k, F)."""
         return np.array([[arrays["frequencies"] for arrays in found] for found in self._spectra])
