@@ -20,12 +20,12 @@ log = logging.getLogger(__name__)
 C = TypeVar("C", bound=Config)
 
 
-class Grid(Config, Generic[C]):
+class Grid(Config):
     """Parameters of a chapter that shows many runs."""
 
     @property
     @abstractmethod
-    def configs(self) -> Sequence[C]:
+    def configs(self) -> Sequence[Config]:
         """Configs of all runs, the long ones first."""
 
 
@@ -45,7 +45,7 @@ class Experiment(Generic[C]):
     stages: Sequence[Stage]
     cost: str
     room: Callable[[C], None] = lambda config: None
-    grid: type[Grid[C]] | None = None
+    grid: type[Grid] | None = None
 
     @property
     def name(self) -> str:

@@ -107,7 +107,7 @@ class DepthConfig(Config):
             )
 
 
-class DepthGrid(Grid[DepthConfig]):
+class DepthGrid(Grid):
     """The networks of the chapter: every depth from every seed, in three settings.
 
     The original's, with several encodings; one in which networks generalise; and plain gradient
@@ -132,26 +132,39 @@ class DepthGrid(Grid[DepthConfig]):
         "standardised",
         "one_hot",
     )
+    """How the networks are given a pair; with the first of these, every depth."""
     seeds: Some = (0, 1, 2)
+    """Of the split and the initial weights."""
     train_fraction: float = 0.1
+    """Of all pairs."""
     lr: float = 1e-3
+    """Learning rate of Adam."""
     n_steps: int = 10_000
+    """Full-batch updates."""
     log_every: int = 100
+    """Steps between rows of the history, each with a largest eigenvalue."""
     spectra: int = 16
     """Checkpoints with a spectrum, of the first seed, where the chapter shows all of training."""
     eigenpairs: int = 12
+    """At each end of a spectrum."""
     exact: int = 3
     """Checkpoints with the exact Hessian, of one network with one hidden layer."""
     generalising_depths: tuple[int, ...] = (1, 2, 3)
+    """Hidden layers."""
     generalising_fraction: float = 0.5
     """Of the pairs, split as unordered ones."""
     generalising_decay: float = 1.0
+    """Weight decay."""
     generalising_lr: float = 3e-3
+    """Learning rate of Adam."""
     generalising_steps: int = 4_000
+    """Full-batch updates."""
     descent_depths: tuple[int, ...] = (2, 4)
+    """Hidden layers."""
     descent_lrs: tuple[float, ...] = (0.02, 0.05, 0.1)
     """Learning rates of plain gradient descent, on standardised integers."""
     descent_steps: int = 5_000
+    """Full-batch updates."""
     device: Literal["auto", "cpu", "cuda"] = "auto"
 
     @property

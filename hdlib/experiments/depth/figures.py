@@ -123,10 +123,10 @@ def spectra(networks: Sequence[Network]) -> Figure:
 
 
 def dendrograms(networks: Sequence[Network]) -> Figure:
-    """Dendrograms at the end, for the least, a middle and the largest depth."""
-    ordered = _ascending(networks)
-    chosen = dict.fromkeys([ordered[0], ordered[len(ordered) // 2], ordered[-1]])
-    trees: dict[str, Dendrogram] = {f"depth {n.config.depth}": n.dendrogram for n in chosen}
+    """Dendrograms at the end, a row a depth."""
+    trees: dict[str, Dendrogram] = {
+        f"depth {n.config.depth}": n.dendrogram for n in _ascending(networks)
+    }
     return figures.dendrogram(trees, merges=12)
 
 

@@ -157,7 +157,7 @@ class EmergenceConfig(EmergenceSettings):
             return MLP(self.p, self.encoding, width=self.width, depth=self.depth)
 
 
-class EmergenceGrid(EmergenceSettings, Grid[EmergenceConfig]):
+class EmergenceGrid(EmergenceSettings, Grid):
     """The chapter's networks: each width from each seed, one width followed through training."""
 
     widths: Annotated[tuple[Width, ...], Field(min_length=1)] = (16, 32, 64, 128, 256)
