@@ -127,11 +127,7 @@ class DepthGrid(Grid):
     """Hidden layers."""
     other_depths: Some = (1, 2, 4)
     """The same, with all encodings but the first."""
-    encodings: Annotated[tuple[Encoding, ...], Field(min_length=1)] = (
-        "raw",
-        "standardised",
-        "one_hot",
-    )
+    encodings: Annotated[tuple[Encoding, ...], Field(min_length=1)] = ("raw", "standardised")
     """How the networks are given a pair; with the first of these, every depth."""
     seeds: Some = (0, 1, 2)
     """Of the split and the initial weights."""
