@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import logging
 import os
@@ -164,10 +165,12 @@ class Folder:
 
 
 def _stamp(path: Path) -> Stamp:
-    """What changes when a file is written; empty where it is not there."""
+    """What changes when a file is written; empty where it is not there, or a link to itself."""
     try:
         found = path.stat()
-    except FileNotFoundError:
+    except OSError as error:
+        if error.errno not in (errno.ENOENT, errno.ELOOP):
+            raise
         return ()
     return found.st_ino, found.st_size, found.st_mtime_ns
 

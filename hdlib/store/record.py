@@ -44,6 +44,8 @@ def read_record(path: Path) -> tuple[str, dict[str, Any]]:
         DamagedRunError: if the file is missing, too large, unreadable or altered.
     """
     try:
+        if not path.is_file():
+            raise ValueError("there is no such file")
         if (size := path.stat().st_size) > LARGEST:
             raise ValueError(f"{size:,} bytes; at most {LARGEST:,} are read")
         body = json.loads(path.read_bytes())
