@@ -5,8 +5,6 @@ from __future__ import annotations
 import os
 import re
 import shutil
-import tempfile
-from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -18,7 +16,6 @@ from hdlib.training import HISTORY, checkpoint_name
 from .toy import NORMS, REGISTRY, SUMS, TOY, TRAINING, Toy, contents, folder
 
 CONFIG = Toy(n_steps=5)
-NOBODY = 65534
 
 
 def key(stage) -> str:
@@ -101,32 +98,11 @@ def test_what_is_no_folder_is_named(tmp_path, root, name, replace):
 
 
 @pytest.fixture
-def bound() -> Iterator[Callable[[], None]]:
-    """From its call on, permissions bind the test, also where the superuser runs it."""
-    if os.geteuid() != 0:
-        yield lambda: None
-        return
-
-    def bind() -> None:
-        try:
-            os.setresuid(NOBODY, NOBODY, 0)
-        except OSError:
-            pytest.skip("permissions do not bind the superuser, who cannot be another user here")
-
-    yield bind
-    os.setresuid(0, 0, 0)
-
-
-@pytest.fixture
-def own(root, monkeypatch) -> Iterator[Path]:
-    """A copy of the run in a folder of the user that `bound` makes."""
-    with tempfile.TemporaryDirectory() as name:
-        copy = shutil.copytree(root, Path(name) / "own")
-        if os.geteuid() == 0:
-            for path in (Path(name), copy, *copy.rglob("*")):
-                os.chown(path, NOBODY, NOBODY)
-        look_in(copy, monkeypatch)
-        yield copy
+def own(root, place, monkeypatch) -> Path:
+    """A copy of the run where permissions can bind."""
+    copy = Path(shutil.copytree(root, place / "own"))
+    look_in(copy, monkeypatch)
+    return copy
 
 
 @pytest.mark.parametrize("name", [SUM, MANIFEST, WEIGHTS, ROWS, *FOLDERS[:3]])
@@ -135,7 +111,7 @@ def test_what_must_not_be_read_is_named_and_hides_nothing_else(own, bound, name)
     lost.unlink()
     before = contents(own)
     (own / name).chmod(0)
-    bound()
+    bound(own.parent)
     told = faults(own)
     assert f"Permission denied: '{own / name}" in told
     assert f"{lost}: missing or altered" in told
@@ -150,7 +126,7 @@ def test_a_run_that_must_not_be_written_is_read(own, bound):
     before = contents(own, manifests=True)
     for path in (own, *own.rglob("*")):
         path.chmod(0o500 if path.is_dir() else 0o400)
-    bound()
+    bound(own.parent)
     run = TOY.run(CONFIG, root=own)
     assert run.arrays(SUMS, "all")
     assert not faults(own)
@@ -164,7 +140,7 @@ def test_what_is_missing_where_nothing_must_be_written_is_computed_in_the_next_f
     home = own.with_name("home")
     for path in (own, *own.rglob("*")):
         path.chmod(0o500 if path.is_dir() else 0o400)
-    bound()
+    bound(own.parent)
     run = Run(CONFIG, TOY.stages, [own, home])
     run.compute()
     assert run.complete
