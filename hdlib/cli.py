@@ -61,12 +61,6 @@ def verify(name: Name = "", *, step: int | None = None, all_steps: bool = False)
         for finding in (*check_folders(roots()), *check_records(REGISTRY)):
             tell(finding)
     for found in chosen:
-        for damage in (words for stage in found.stages for words in found.stored(stage).damage()):
-            tell(Finding(damage, bool(name)))
-        for file in (path for stage in found.stages for path in found.stored(stage).damaged()):
-            tell(Finding(f"{file}: missing or altered", True))
-        count = sum(len(found.stored(stage).names()) for stage in found.stages)
-        _print(f"{title(found)}: {count} files")
         for finding in check_run(found, items=items):
             tell(finding)
     if faults:

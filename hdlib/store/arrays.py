@@ -79,8 +79,7 @@ class ArrayStage(Stage):
         return [file_name(item) for item in self.items(run) if not self._holds(run, item)]
 
     def make(self, run: Run[Any], names: Sequence[str]) -> None:
-        wanted = {*names, *self.missing(run)}
-        items = [item for item in self.items(run) if file_name(item) in wanted]
+        items = [item for item in self.items(run) if file_name(item) in names]
         for item in items:
             for stage, name in self._sources(run, item):
                 run.ensure(stage, name)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import logging
 import os
@@ -10,10 +11,9 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from filelock import FileLock, Timeout
-
-from hdlib.atomic import TEMPORARY, write_atomically
+from hdlib.atomic import write_atomically
 from hdlib.store import manifest as manifests
+from hdlib.store.lock import abandoned, holding
 from hdlib.store.manifest import Entry, Manifest
 
 log = logging.getLogger(__name__)
@@ -60,6 +60,11 @@ class Folder:
     def writable(self) -> bool:
         """Whether files can be written here, as far as permissions tell."""
         return os.access(self.path, os.W_OK)
+
+    @property
+    def mendable(self) -> bool:
+        """Whether holding it for writing would mend its manifest, or remove unfinished files."""
+        return self.writable and (bool(self.manifest.damage) or abandoned(self.path))
 
     def present(self, name: str) -> bool:
         """Whether a file is recorded and there, with as many bytes; its content is not read."""
@@ -138,24 +143,15 @@ class Folder:
 
     @contextmanager
     def writing(self) -> Iterator[None]:
-        """Hold the folder for writing; a second process waits here until the first has ended.
+        """Hold the folder for writing, as `hdlib.store.lock.holding` does.
 
-        What the first one recorded is seen then. Temporary files of a process that was killed are
-        removed, and a damaged manifest is written anew from what could be saved of it.
+        What another process recorded meanwhile is seen then, and a damaged manifest is written anew
+        from what could be saved of it.
         """
-        self.path.parent.mkdir(parents=True, exist_ok=True)
-        lock = FileLock(self.path.with_suffix(".lock"))
-        try:
-            lock.acquire(timeout=0)
-        except Timeout:
-            log.warning("waiting for another process that computes %s", self.path)
-            lock.acquire()
-        try:
+        with holding(self.path):
             self._manifest = None
             self._whole.clear()
             started = _stamp(self.path / manifests.NAME)
-            for leftover in self.path.rglob(f"{TEMPORARY}*"):
-                leftover.unlink()
             if self.manifest.damage:
                 log.warning("%s; what it vouches for is kept", self.manifest.damage)
                 self.manifest.damage = ""
@@ -166,15 +162,15 @@ class Folder:
             yield
             if self._read != started:
                 manifests.write(self.path, self.manifest)
-        finally:
-            lock.release()
 
 
 def _stamp(path: Path) -> Stamp:
-    """What changes when a file is written; empty where it is not there."""
+    """What changes when a file is written; empty where it is not there, or a link to itself."""
     try:
         found = path.stat()
-    except FileNotFoundError:
+    except OSError as error:
+        if error.errno not in (errno.ENOENT, errno.ELOOP):
+            raise
         return ()
     return found.st_ino, found.st_size, found.st_mtime_ns
 

@@ -63,19 +63,30 @@ def read_table(content: bytes) -> dict[str, NDArray]:
     """An array for each column of a Parquet file.
 
     Raises:
-        FormatError: if the bytes are no such file, or it declares more than 10⁸ values.
+        FormatError: if the bytes are no such file, it declares more than 10⁸ values, or a column is
+            not of numbers, of which no number of rows tells the size.
     """
     try:
         file = pq.ParquetFile(io.BytesIO(content))
-        declared = file.metadata.num_rows * file.metadata.num_columns
-        if declared > MOST_VALUES:
-            raise FormatError(f"a table of {declared:,} values; at most {MOST_VALUES:,} are read")
+        _require_moderate(file)
         table = file.read()
         return {column: table[column].to_numpy() for column in table.column_names}
     except (pa.ArrowException, OSError, ValueError) as error:
         raise (
             error if isinstance(error, FormatError) else FormatError(f"no Parquet file: {error}")
         ) from error
+
+
+def _require_moderate(file: pq.ParquetFile) -> None:
+    for column in file.schema_arrow:
+        if not (pa.types.is_integer(column.type) or pa.types.is_floating(column.type)):
+            raise FormatError(f"column {column.name!r} is of {column.type}; numbers alone are read")
+    footer = file.metadata
+    # What is read is what the parts declare, which may be more than the whole does.
+    parts = sum(footer.row_group(i).num_rows for i in range(footer.num_row_groups))
+    declared = max(footer.num_rows, parts) * footer.num_columns
+    if declared > MOST_VALUES:
+        raise FormatError(f"a table of {declared:,} values; at most {MOST_VALUES:,} are read")
 
 
 def canonical(value: object) -> str:

@@ -11,6 +11,7 @@ from typing import Any
 from hdlib.atomic import write_atomically
 from hdlib.store.folder import DamagedRunError
 from hdlib.store.formats import canonical
+from hdlib.store.lock import holding
 from hdlib.store.run import Run
 
 LARGEST = 100_000
@@ -25,7 +26,9 @@ def record(run: Run[Any]) -> None:
     if not any(config and config | {"device": fields["device"]} == fields for config in known):
         body = {"experiment": run.config.experiment, "config": fields}
         body["sha256"] = _sum(body)
-        write_atomically(run.roots[-1] / name, (json.dumps(body, indent=2) + "\n").encode())
+        path = run.roots[-1] / name
+        with holding(path.parent):
+            write_atomically(path, (json.dumps(body, indent=2) + "\n").encode())
 
 
 def records(roots: Sequence[Path]) -> Iterator[Path]:
@@ -41,6 +44,8 @@ def read_record(path: Path) -> tuple[str, dict[str, Any]]:
         DamagedRunError: if the file is missing, too large, unreadable or altered.
     """
     try:
+        if not path.is_file():
+            raise ValueError("there is no such file")
         if (size := path.stat().st_size) > LARGEST:
             raise ValueError(f"{size:,} bytes; at most {LARGEST:,} are read")
         body = json.loads(path.read_bytes())

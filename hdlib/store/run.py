@@ -76,7 +76,7 @@ class Run(Generic[C]):
 
     @property
     def mendable(self) -> bool:
-        """Whether a manifest is damaged, and can be written anew from what could be saved of it."""
+        """Whether a manifest can be written anew, or what a killed process left be removed."""
         return any(self.stored(stage).mendable for stage in self.stages)
 
     def compute(self) -> None:

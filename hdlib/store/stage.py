@@ -83,7 +83,12 @@ class Stage(ABC):
 
     @abstractmethod
     def make(self, run: Run[Any], names: Sequence[str]) -> None:
-        """Compute files; those of the run's config in any case, and these. The folder is held."""
+        """Compute these files, and others of the run's config that come on the way.
+
+        Args:
+            run: run whose folder of this stage is held.
+            names: files that are missing.
+        """
 
     @abstractmethod
     def published(self, run: Run[Any]) -> list[str]:

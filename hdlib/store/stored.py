@@ -187,8 +187,8 @@ class Stored:
 
     @property
     def mendable(self) -> bool:
-        """Whether a manifest is not what was written, where it can be written anew."""
-        return any(folder.manifest.damage and folder.writable for folder in self.folders)
+        """Whether a manifest can be written anew, or what a killed process left be removed."""
+        return any(folder.mendable for folder in self.folders)
 
     def remove(self, name: str) -> None:
         """Remove a file and its record from the folder of new files."""

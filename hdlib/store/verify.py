@@ -29,34 +29,49 @@ class Finding(NamedTuple):
 def check_folders(roots: Sequence[Path]) -> Iterator[Finding]:
     """Every folder of files below some roots: each sum, and each manifest.
 
-    A folder that has no manifest, or one that cannot be read, is told, and the others are checked.
+    What has no manifest, cannot be read or is not where it belongs is told, and all else is
+    checked.
     """
     for root in roots:
-        for path in sorted(path for path in root.glob("*/*/*") if path.is_dir()):
-            try:
-                yield from _check_folder(path)
-            except OSError as error:
-                yield Finding(f"{path} cannot be read: {error}", True)
+        if root.is_dir():
+            yield from _check_below(root, depth=3)
+
+
+def _check_below(path: Path, *, depth: int) -> Iterator[Finding]:
+    """The folders of files that are so many folders further down."""
+    try:
+        if depth == 0:
+            yield from _check_folder(path)
+            return
+        for found in sorted(path.iterdir()):
+            if found.is_dir():
+                yield from _check_below(found, depth=depth - 1)
+            elif found.suffix != ".lock" and (path.name, found.suffix) != ("runs", ".json"):
+                yield _unknown(found)
+    except OSError as error:
+        yield Finding(f"{path} cannot be read: {error}", True)
 
 
 def _check_folder(path: Path) -> Iterator[Finding]:
     folder = Folder(path, {})
     if damage := folder.manifest.damage:
         yield Finding(damage, True)
-    for name in folder.damaged():
-        yield Finding(f"{path / name}: missing or altered", True)
-    unknown = [
-        found.relative_to(path).as_posix()
-        for found in sorted(path.rglob("*"))
-        if found.is_file()
-        and found.name != manifests.NAME
-        and found.relative_to(path).as_posix() not in folder.entries
-    ]
-    for name in unknown:
-        if Path(name).name.startswith(TEMPORARY):
-            yield Finding(f"{path / name}: left by a process that was killed, or at work", False)
-        else:
-            yield Finding(f"{path / name}: not recorded", True)
+    for name in (name for name, entry in folder.entries.items() if entry.kept):
+        try:
+            if not folder.has(name):
+                yield Finding(f"{path / name}: missing or altered", True)
+        except OSError as error:
+            yield Finding(f"{path / name} cannot be read: {error}", True)
+    for found in sorted(path.rglob("*")):
+        name = found.relative_to(path).as_posix()
+        if not found.is_dir() and name not in (manifests.NAME, *folder.entries):
+            yield _unknown(found)
+
+
+def _unknown(path: Path) -> Finding:
+    if path.name.startswith(TEMPORARY):
+        return Finding(f"{path}: left by a process that was killed, or at work", False)
+    return Finding(f"{path}: not recorded", True)
 
 
 def check_records(registry: Registry) -> Iterator[Finding]:
@@ -74,23 +89,39 @@ def check_records(registry: Registry) -> Iterator[Finding]:
 
 
 def check_run(run: Run[Any], *, items: str | int) -> Iterator[Finding]:
-    """What a run has, recomputed from what it was computed from, stage by stage.
+    """What a run has: its sums, and all that is recomputed from what it was computed from.
 
     Args:
         run: run, complete or not.
         items: "last" for the last item of each stage that can be recomputed, "all" for all, or the
             step of a checkpoint.
     """
+    yield from _check_files(run)
     for stage in run.stages:
         try:
             found = stage.checked(run)
-        except DamagedRunError as error:
+        except (DamagedRunError, OSError) as error:
             yield Finding(f"{title(run)}: {error}", True)
             continue
         if isinstance(items, int):
             found = [item for item in found if items in (item, _step(item))]
         chosen = list(reversed(found))
         yield from _check_items(run, stage, chosen, all_of_them=items != "last")
+
+
+def _check_files(run: Run[Any]) -> Iterator[Finding]:
+    """The manifests and sums of a run, and how many files it has."""
+    count = 0
+    for stored in map(run.stored, run.stages):
+        try:
+            for damage in stored.damage():
+                yield Finding(damage, True)
+            for path in stored.damaged():
+                yield Finding(f"{path}: missing or altered", True)
+            count += len(stored.names())
+        except OSError as error:
+            yield Finding(f"{title(run)}: {error}", True)
+    yield Finding(f"{title(run)}: {count} files", False)
 
 
 def _check_items(
@@ -104,7 +135,7 @@ def _check_items(
         except CannotRecomputeError:
             gone += 1
             continue
-        except (DamagedRunError, ValueError, ArithmeticError) as error:
+        except (DamagedRunError, OSError, ValueError, ArithmeticError) as error:
             yield Finding(f"{title(run)}, {stage.name} at {item}: {error}", True)
             continue
         for what, error, allowed in agreements:

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from hdlib.atomic import TEMPORARY
 from hdlib.store.verify import check_folders
 
 from .killed import run_until
@@ -49,6 +50,7 @@ def kill_at_operations(tmp_path: Path, start: Toy | None, *, every: int) -> None
         known = contents(root)
         for name, content in contents(tmp_path / "undisturbed").items():
             assert known[name] == content, (kill, name)
+        assert not [name for name in known if TEMPORARY in name], kill
         assert not faults(root), kill
     assert kill * every > 70
 

@@ -10,7 +10,6 @@ from pathlib import Path
 import pytest
 
 from hdlib.store import DamagedRunError, Run, Stage
-from hdlib.store.folder import Folder
 from hdlib.store.verify import check_folders, check_records
 
 from .toy import NORMS, REGISTRY, SUMS, TOY, TRAINING, Toy, contents, folder
@@ -143,35 +142,3 @@ def test_a_damaged_record_is_told_and_repaired(root, undisturbed, monkeypatch, c
     assert str(record) in found.sentence
     repaired(root, undisturbed)
     assert not list(check_records(REGISTRY))
-
-
-def forge(path: Path, content: bytes) -> None:
-    """Put a file with another content, and record its right sum."""
-    held = Folder(path.parent, Folder(path.parent, {}).manifest.header)
-    with held.writing():
-        old = held.entries[path.name]
-        held.write(path.name, content, sources=old.sources, environment={}, timings={})
-
-
-HUGE = b'{"a":{"dtype":"F64","shape":[1000000000000],"data_offsets":[0,8000000000000]}}'
-
-
-@pytest.mark.parametrize(
-    "content",
-    [b"", b"\0" * 8, b"\xff" * 100, len(HUGE).to_bytes(8, "little") + HUGE, b"PAR1" * 4],
-)
-def test_no_safetensors_under_a_right_sum_is_named(root, content):
-    path = manifest_of(root).parent / "all.safetensors"
-    forge(path, content)
-    with pytest.raises(DamagedRunError, match=re.escape(str(path))):
-        TOY.open(CONFIG, root=root).arrays(SUMS, "all")
-
-
-@pytest.mark.parametrize("content", [b"", b"PAR1" * 4, b"\xff" * 100])
-def test_no_parquet_under_a_right_sum_is_named(root, content):
-    path = manifest_of(root, TRAINING).parent / "history.parquet"
-    forge(path, content)
-    run = TOY.open(CONFIG, root=root)
-    for reads in (lambda: TRAINING.history(run), lambda: TRAINING.checkpoints(run)):
-        with pytest.raises(DamagedRunError, match=re.escape(str(path))):
-            reads()

@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 import hdlib.store.run
+from hdlib.atomic import TEMPORARY
 from hdlib.store import Run, provenance
 from hdlib.store.folder import Folder
 from hdlib.store.record import record
@@ -62,6 +63,39 @@ def test_a_lock_is_released_at_the_end_or_at_a_kill(tmp_path, killed):
     holder.join()
 
 
+def test_what_a_killed_process_left_is_removed_though_nothing_is_missing(tmp_path):
+    run = TOY.run(Toy(), root=tmp_path)
+    before = contents(tmp_path, manifests=True)
+    (folder(run, SUMS, tmp_path) / f"{TEMPORARY}sum").touch()
+    (folder(run, TRAINING, tmp_path) / "checkpoints" / f"{TEMPORARY}weights").touch()
+    TOY.run(Toy(), root=tmp_path)
+    assert contents(tmp_path, manifests=True) == before
+
+
+def test_what_a_living_process_writes_stays_and_is_not_waited_for(tmp_path):
+    path = folder(TOY.run(Toy(), root=tmp_path), TRAINING, tmp_path)
+    holder = PROCESSES.Process(target=hold, args=(path, 60))
+    holder.start()
+    while not (path / "held").exists():
+        time.sleep(0.01)
+    (path / f"{TEMPORARY}weights").touch()
+    assert TOY.run(Toy(), root=tmp_path).complete
+    assert (path / f"{TEMPORARY}weights").exists()
+    assert holder.is_alive()
+    holder.kill()
+    holder.join()
+    TOY.run(Toy(), root=tmp_path)
+    assert not (path / f"{TEMPORARY}weights").exists()
+
+
+def test_what_is_left_among_records_is_removed_by_the_next_that_is_written(tmp_path):
+    left = tmp_path / "toy/runs" / f"{TEMPORARY}record"
+    left.parent.mkdir(parents=True)
+    left.touch()
+    record(Run(Toy(), TOY.stages, [tmp_path]))
+    assert [path.suffix for path in left.parent.iterdir()] == [".json"]
+
+
 def test_a_full_disk_at_every_flush_loses_nothing(tmp_path, monkeypatch):
     TOY.run(Toy(n_steps=5), root=tmp_path / "undisturbed")
     operation = 0
@@ -80,7 +114,7 @@ def test_a_full_disk_at_every_flush_loses_nothing(tmp_path, monkeypatch):
             except OSError as error:
                 if error.errno != errno.ENOSPC:
                     raise
-        assert not [name for name in contents(root) if ".tmp-" in name]
+        assert not [name for name in contents(root) if TEMPORARY in name]
         run = TOY.run(Toy(n_steps=5), root=root)
         assert run.complete
         assert contents(root) == contents(tmp_path / "undisturbed"), operation

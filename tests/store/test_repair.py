@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import os
 import re
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -19,28 +19,30 @@ CONFIG = Toy()
 
 
 @pytest.fixture
-def published(tmp_path) -> Path:
-    TOY.run(CONFIG, root=tmp_path / "computed")
-    publish(TOY.open(CONFIG, root=tmp_path / "computed"), root=tmp_path / "data")
-    return tmp_path / "data"
+def published(place) -> Path:
+    TOY.run(CONFIG, root=place / "computed")
+    publish(TOY.open(CONFIG, root=place / "computed"), root=place / "data")
+    return place / "data"
 
 
 @pytest.fixture
-def home(tmp_path) -> Path:
-    return tmp_path / "home"
+def home(place) -> Path:
+    return place / "home"
 
 
 @pytest.fixture(params=["writable", "read-only"])
-def access(request, published, monkeypatch) -> str:
-    """Permissions do not bind the superuser, who may run the tests; what `os.access` says, does."""
-    if request.param == "read-only":
-        asked = os.access
-        monkeypatch.setattr(
-            os,
-            "access",
-            lambda path, mode: not Path(path).is_relative_to(published) and asked(path, mode),
-        )
-    return request.param
+def settle(request, published, bound) -> Callable[[], bool]:
+    """To be called once the damage is done; whether what is published can be written from then."""
+
+    def settle() -> bool:
+        if request.param == "writable":
+            return True
+        for path in (published, *published.rglob("*")):
+            path.chmod(0o555 if path.is_dir() else 0o444)
+        bound(published.parent)
+        return False
+
+    return settle
 
 
 @pytest.fixture
@@ -62,7 +64,7 @@ def opened(published: Path, home: Path) -> Run[Toy]:
 
 
 def data(stage, published: Path, name: str) -> Path:
-    return folder(TOY.open(CONFIG), stage, published) / name
+    return folder(TOY.open(CONFIG, root=published), stage, published) / name
 
 
 def test_a_published_run_is_complete_without_the_weights_that_were_dropped(published, home):
@@ -73,16 +75,17 @@ def test_a_published_run_is_complete_without_the_weights_that_were_dropped(publi
     assert not home.exists()
 
 
-@pytest.mark.usefixtures("access")
-def test_a_missing_measure_needs_its_weights_alone(published, home, another_processor, access):
+@pytest.mark.usefixtures("another_processor")
+def test_a_missing_measure_needs_its_weights_alone(published, home, settle):
     """Those are kept, so that no other processor matters."""
     path = data(NORMS, published, "step_000030.safetensors")
     whole, before = path.read_bytes(), contents(published, manifests=True)
     path.unlink()
+    writable = settle()
     run = opened(published, home)
     run.compute()
     assert run.complete
-    if access == "writable":
+    if writable:
         assert path.read_bytes() == whole
         assert contents(published).keys() == {n for n in before if not n.endswith(".jsonl")}
     else:
@@ -90,11 +93,13 @@ def test_a_missing_measure_needs_its_weights_alone(published, home, another_proc
         assert not path.exists()
 
 
-@pytest.mark.usefixtures("access")
-def test_weights_that_were_dropped_are_restored_where_they_come_out_the_same(published, home):
+def test_weights_that_were_dropped_are_restored_where_they_come_out_the_same(
+    published, home, settle
+):
     path = data(NORMS, published, "step_000015.safetensors")
     whole = path.read_bytes()
     path.unlink()
+    settle()
     before = contents(published, manifests=True)
     run = opened(published, home)
     run.compute()
@@ -110,12 +115,13 @@ def test_weights_that_were_dropped_are_restored_where_they_come_out_the_same(pub
 @pytest.mark.parametrize(
     "lost", [(TRAINING, checkpoint_name(30)), (NORMS, "step_000015.safetensors")], ids=str
 )
-@pytest.mark.usefixtures("access", "another_processor")
-def test_weights_that_come_out_different_are_refused(published, home, lost):
+@pytest.mark.usefixtures("another_processor")
+def test_weights_that_come_out_different_are_refused(published, home, settle, lost):
     """Also where they were dropped: a measure of theirs would be one of other weights."""
     data(lost[0], published, lost[1]).unlink()
     for state in data(TRAINING, published, "states").iterdir():
         state.unlink()
+    settle()
     before = contents(published, manifests=True)
     where = data(TRAINING, published, "checkpoints")
     with pytest.raises(ChangedError, match=f"{re.escape(str(where))}.*different.*[Rr]estore"):
@@ -134,17 +140,17 @@ def test_history_that_comes_out_different_does_not_replace_the_recorded_one(publ
     assert contents(published) == before
 
 
-@pytest.mark.usefixtures("access")
-def test_a_damaged_published_file_is_never_read(published, home, access):
+def test_a_damaged_published_file_is_never_read(published, home, settle):
     path = data(SUMS, published, "all.safetensors")
     whole = path.read_bytes()
     path.write_bytes(whole[:-1] + b"\1")
+    writable = settle()
     run = opened(published, home)
     with pytest.raises(DamagedRunError, match=re.escape(str(path))):
         run.arrays(SUMS, "all")
     run.compute()
     assert run.stored(SUMS).read(path.name) == whole
-    assert (path if access == "writable" else data(SUMS, home, path.name)).read_bytes() == whole
+    assert (path if writable else data(SUMS, home, path.name)).read_bytes() == whole
 
 
 def test_measures_that_come_out_different_are_told_and_kept_apart(

@@ -69,6 +69,13 @@ def test_a_version_recomputes_the_stage_and_what_needs_it(tmp_path, monkeypatch,
     assert contents(tmp_path).items() >= before.items()
 
 
+def test_one_file_is_computed_alone(tmp_path):
+    run = TOY.open(Toy(), root=tmp_path)
+    run.ensure(TRAINING)
+    run.ensure(NORMS, "step_000015.safetensors")
+    assert run.stored(NORMS).names() == ["step_000015.safetensors"]
+
+
 class Second(Toy):
     experiment = "second"
 

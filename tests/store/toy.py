@@ -11,7 +11,6 @@ import torch.nn.functional as F
 from pydantic import Field
 from torch import nn
 
-from hdlib.atomic import TEMPORARY
 from hdlib.store import (
     Arrays,
     ArrayStage,
@@ -144,17 +143,11 @@ REGISTRY = Registry([TOY])
 
 
 def contents(root: Path, *, manifests: bool = False) -> dict[str, bytes]:
-    """Bytes of every file below a root, by name; without locks, and without manifests.
-
-    Half a record that a killed process left is no record, and no lock tells if it is at work.
-    """
+    """Bytes of every file below a root, by name; without locks, and without manifests."""
     return {
         path.relative_to(root).as_posix(): path.read_bytes()
         for path in sorted(root.rglob("*"))
-        if path.is_file()
-        and path.suffix != ".lock"
-        and (manifests or path.suffix != ".jsonl")
-        and not (path.parent.name == "runs" and path.name.startswith(TEMPORARY))
+        if path.is_file() and path.suffix != ".lock" and (manifests or path.suffix != ".jsonl")
     }
 
 

@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
-from functools import cached_property
+from functools import cache, cached_property
 
 import numpy as np
 from numpy.typing import NDArray
 
 from hdlib.clustering import Dendrogram
-from hdlib.curvature import Density, adam_ceiling
+from hdlib.curvature import adam_ceiling
 from hdlib.experiments.grokking.config import GrokkingConfig
+from hdlib.experiments.grokking.functions import FunctionResults, HeadFunctions
 from hdlib.experiments.grokking.gaps import gap_beyond
 from hdlib.experiments.grokking.measures import PROBED
-from hdlib.experiments.grokking.recipe import ADAM, MEASURES, SPECTRA, TRAINING, model_at
+from hdlib.experiments.grokking.recipe import ADAM, MEASURES, SPECTRA, TRAINING, model_at, run
 from hdlib.experiments.grokking.spectra import stored_spectrum
+from hdlib.experiments.grokking.summary import summary
+from hdlib.experiments.grokking.sweep import GrokkingSweep
 from hdlib.measures import GapTest, Phases, phases
 from hdlib.measures.pairs import grid_logits, pair_accuracies
 from hdlib.store import Run
@@ -25,9 +28,6 @@ Array = NDArray[np.float64]
 FINEST = 1e-6
 """Finest resolution, in units of the largest eigenvalue."""
 PHASES = ("memorisation", "circuit formation", "clean-up")
-NEGATIVE = 1e-4
-"""An eigenvalue below so much of the largest |λ| counts as negative: what is nearer to zero the
-quadrature cannot tell from it."""
 
 
 class GrokkingResults:
@@ -163,46 +163,9 @@ class GrokkingResults:
         return {label: tree.n_clusters(self.resolutions) for label, tree in trees}
 
     @cached_property
-    def _densities(self) -> list[Density]:
-        return [
-            Density(
-                self.config.n_parameters,
-                found["eigenvalues"][found["converged"]],
-                found["density_diagonal"],
-                found["density_coupling"],
-            )
-            for found in self.spectra
-        ]
-
-    @cached_property
     def summary(self) -> tuple[dict[str, Array], dict[str, Array]]:
-        """Measures of the whole spectrum at each checkpoint with one, and their errors.
-
-        Trace, entropy and the number of eigenvalues below −10⁻⁴ |λ|max come from the quadrature.
-        Errors of the first two are standard errors; that of the number covers all that the
-        quadrature leaves open. Where the lowest pair is not certified, the smallest eigenvalue is
-        an upper bound, as every Ritz value is.
-        """
-        largest = self.trajectory.eigenvalues[:, -1]
-        lowest = np.array([found["eigenvalues"][0] for found in self.spectra])
-        bounds = -NEGATIVE * np.maximum(largest, -lowest)
-        traces = [density.trace() for density in self._densities]
-        entropies = [density.entropy() for density in self._densities]
-        counts = [d.count(-np.inf, bound) for d, bound in zip(self._densities, bounds, strict=True)]
-        measures = {
-            "step": self.spectrum_steps,
-            "trace": np.array([trace.value for trace in traces]),
-            "spectral_entropy": np.array([entropy.value for entropy in entropies]),
-            "n_negative": np.array([count.value for count in counts]),
-            "largest_eigenvalue": largest,
-            "smallest_eigenvalue": lowest,
-        }
-        errors = {
-            "trace": np.array([trace.standard_error for trace in traces]),
-            "spectral_entropy": np.array([entropy.standard_error for entropy in entropies]),
-            "n_negative": np.array([(c.highest - c.lowest) / 2 + c.standard_error for c in counts]),
-        }
-        return measures, errors
+        """Measures of the whole spectrum at each checkpoint with one, and their errors."""
+        return summary(self.trajectory, self.spectra, n_parameters=self.config.n_parameters)
 
     @cached_property
     def gaps_beyond_heads(self) -> list[GapTest]:
@@ -267,6 +230,45 @@ class GrokkingResults:
         stops = np.searchsorted(self.spectrum_steps, list(ends.values()), side="right")
         found = zip(ends, (0, *stops[:-1]), stops, strict=True)
         return {label: list(range(start, stop)) for label, start, stop in found if start < stop}
+
+
+class PublishedGrokking:
+    """The run of the default config and the sweep; each read when it is first asked for."""
+
+    @cached_property
+    def results(self) -> GrokkingResults:
+        """Results of the chapter's run."""
+        return GrokkingResults(run(GrokkingConfig()))
+
+    @cached_property
+    def functions(self) -> FunctionResults:
+        """What the leading eigenvectors of this run do to its function."""
+        return FunctionResults(self.results.run)
+
+    @cached_property
+    def sweep(self) -> GrokkingSweep:
+        """Other seeds and networks."""
+        return GrokkingSweep()
+
+    @cached_property
+    def heads(self) -> HeadFunctions:
+        """What the leading eigenvectors of the networks with one to eight heads do."""
+        return HeadFunctions(self.sweep)
+
+    def between(self, first: int, last: int) -> slice:
+        """Positions of the chapter's spectra from one step to another, both included."""
+        steps = self.results.spectrum_steps
+        return slice(int(np.searchsorted(steps, first)), int(np.searchsorted(steps, last, "right")))
+
+    def largest(self) -> NDArray[np.float64]:
+        """λmax at each of the chapter's spectra."""
+        return self.results.trajectory.eigenvalues[:, -1]
+
+
+@cache
+def published() -> PublishedGrokking:
+    """The one value of its kind, so that nothing is read twice."""
+    return PublishedGrokking()
 
 
 def _top(values: NDArray) -> NDArray:

@@ -12,7 +12,7 @@ from hdlib.experiments.grokking.claims import (
     spectrum,
     training,
 )
-from hdlib.experiments.grokking.claims.published import PublishedGrokking, published
+from hdlib.experiments.grokking.results import PublishedGrokking, published
 
 __all__ = ["CLAIMS", "PublishedGrokking", "published", "shown"]
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from hdlib.experiments.claim import Claim, Verdict
-from hdlib.experiments.grokking.claims.published import PublishedGrokking
+from hdlib.experiments.grokking.results import PublishedGrokking
 
 
 def _positions_and_keys(published: PublishedGrokking) -> Verdict:

@@ -6,8 +6,9 @@ import numpy as np
 
 from hdlib.display import extent
 from hdlib.experiments.claim import Claim, Verdict
-from hdlib.experiments.grokking.claims.published import PublishedGrokking, listed
+from hdlib.experiments.grokking.claims.words import listed
 from hdlib.experiments.grokking.gaps import widest_by_chance
+from hdlib.experiments.grokking.results import PublishedGrokking
 from hdlib.experiments.grokking.spectra import LEADING
 from hdlib.experiments.grokking.sweep import SEEDS, HeadGap, Outcome
 

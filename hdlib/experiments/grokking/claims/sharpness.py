@@ -5,7 +5,8 @@ from __future__ import annotations
 import numpy as np
 
 from hdlib.experiments.claim import Claim, Verdict
-from hdlib.experiments.grokking.claims.published import PublishedGrokking, listed, two_digits
+from hdlib.experiments.grokking.claims.words import listed, two_digits
+from hdlib.experiments.grokking.results import PublishedGrokking
 
 SLINGSHOTS = ((3_000, 3_100, 3_200), (4_100, 4_200, 4_300))
 """Checkpoints before, at and after the two drops of Adam's sharpness."""

@@ -5,7 +5,8 @@ from __future__ import annotations
 import numpy as np
 
 from hdlib.experiments.claim import Claim, Verdict
-from hdlib.experiments.grokking.claims.published import PublishedGrokking, listed, two_digits
+from hdlib.experiments.grokking.claims.words import listed, two_digits
+from hdlib.experiments.grokking.results import PublishedGrokking
 
 
 def _rises_and_falls(published: PublishedGrokking) -> Verdict:

@@ -5,7 +5,8 @@ from __future__ import annotations
 import numpy as np
 
 from hdlib.experiments.claim import Claim, Verdict
-from hdlib.experiments.grokking.claims.published import PublishedGrokking, listed
+from hdlib.experiments.grokking.claims.words import listed
+from hdlib.experiments.grokking.results import PublishedGrokking
 from hdlib.training import MIRRORED, OTHERS
 
 
