@@ -122,7 +122,7 @@ REFUTED: dict[str, tuple[Callable[[PublishedDepth], list[Network]], Callable[[Ne
     ),
     "no-depth-generalises": (lambda r: r.original("raw")[:1], last("test_accuracy", 0.5)),
     "sharp-without-generalising": (lambda r: r.original("raw")[:1], last("test_accuracy", 0.5)),
-    "standardised-integers-generalise-in-part": (
+    "deeper-is-sharper-and-better": (
         lambda r: r.original("standardised")[:1],
         last("other_accuracy", 0.01),
     ),
