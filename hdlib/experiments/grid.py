@@ -7,7 +7,7 @@ import logging
 import multiprocessing
 import sys
 from collections.abc import Sequence
-from concurrent.futures import ProcessPoolExecutor, as_completed
+from concurrent.futures import BrokenExecutor, ProcessPoolExecutor, as_completed
 from typing import Any, TypeVar
 
 import torch
@@ -37,6 +37,7 @@ def run_grid(experiment: Experiment[C], configs: Sequence[C]) -> list[Run[C]]:
 
     Raises:
         FailedRunsError: if runs failed; names each and says why.
+        BrokenExecutor: if a process died, such as for want of memory.
     """
     runs = [experiment.open(config) for config in configs]
     missing = [run.config for run in runs if not run.complete]
@@ -57,7 +58,9 @@ def _compute_all(configs: Sequence[Config], workers: int) -> None:
         }
         try:
             for task in tqdm(as_completed(tasks), total=len(tasks), unit="run", disable=None):
-                if error := task.exception():
+                if isinstance(error := task.exception(), BrokenExecutor):
+                    raise error
+                if error:
                     failed.append(f"{_changed(tasks[task])}: {type(error).__name__}: {error}")
                     log.warning("%s", failed[-1])
         except BaseException:

@@ -87,6 +87,10 @@ def gradient_elsewhere(network: Network) -> None:
         arrays["gradient_cosines"] = arrays["gradient_cosines"] * 0.1
 
 
+def scale_free_larger(network: Network) -> None:
+    network.spectra[-1]["adaptive_eigenvalue"] = network.spectra[-1]["adaptive_eigenvalue"] * 100
+
+
 def zero_somewhere(network: Network) -> None:
     network.history["largest_eigenvalue"][3] = 0.0
 
@@ -120,9 +124,10 @@ REFUTED: dict[str, tuple[Callable[[PublishedDepth], list[Network]], Callable[[Ne
         lambda r: r.original("raw"),
         scaled("largest_eigenvalue", lambda n: 1e-4),
     ),
+    "scale-free-alike": (lambda r: r.original("raw")[:1], scale_free_larger),
     "no-depth-generalises": (lambda r: r.original("raw")[:1], last("test_accuracy", 0.5)),
     "sharp-without-generalising": (lambda r: r.original("raw")[:1], last("test_accuracy", 0.5)),
-    "deeper-is-sharper-and-better": (
+    "deeper-is-better": (
         lambda r: r.original("standardised")[:1],
         last("other_accuracy", 0.01),
     ),
