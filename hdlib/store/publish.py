@@ -20,7 +20,7 @@ def publish(run: Run[Any], *, root: Path = PUBLISHED) -> list[Path]:
         root: folder of published runs.
 
     Returns:
-        The folder of each stage.
+        The folder of each stage that has files.
 
     Raises:
         DamagedRunError: if the run is not complete.
@@ -33,6 +33,8 @@ def publish(run: Run[Any], *, root: Path = PUBLISHED) -> list[Path]:
         stored = run.stored(stage)
         folder = Folder(root / stage.name / stored.key, stage.header(run.config))
         kept = set(stage.published(run))
+        if not kept and not stored.names():
+            continue
         with folder.writing():
             for name in [*stage.published(run), *stored.names()]:
                 entry = stored.entry(name)
