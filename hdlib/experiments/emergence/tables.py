@@ -35,7 +35,7 @@ def network_table(results: EmergenceResults) -> Markdown:
         )
         for w, width in enumerate(results.widths.tolist())
     ]
-    levels = (f"{level:.0%} of test pairs at step" for level in LEVELS)
+    levels = (f"{level:.0%} at step" for level in LEVELS)
     return table(("width", "parameters", "train accuracy", "test accuracy", *levels), rows)
 
 
@@ -52,7 +52,7 @@ def score_table(results: EmergenceResults, layer: str) -> Markdown:
             "— raw inputs": results.scores(name)[..., 0],
         }
         rows += [(label, *_spread(values)) for label, values in kinds.items()]
-    return table(("", *(f"width {width}" for width in results.widths)), rows)
+    return table(("width", *map(str, results.widths)), rows)
 
 
 def pair_table(results: EmergenceResults, layer: str) -> Markdown:
@@ -63,7 +63,7 @@ def pair_table(results: EmergenceResults, layer: str) -> Markdown:
         for words, part in {"training pairs": TRAINED, "test pairs": UNTRAINED}.items():
             values = results.scores(name, rows=part)[..., at]
             rows.append((f"{name}, {words}", *_spread(values)))
-    return table(("", *(f"width {width}" for width in results.widths)), rows)
+    return table(("width", *map(str, results.widths)), rows)
 
 
 def lag_table(found: FollowedResults) -> Markdown:
@@ -136,7 +136,8 @@ def cost_table(results: EmergenceResults) -> Markdown:
 
 def _spread(values: NDArray[np.float64]) -> list[str]:
     """Mean and range of (W, S) values, a cell a width."""
-    return [f"{row.mean():.2f} ({extent(row, '.2f')})" for row in values]
+    cells = [(row.mean(), row.min(), row.max()) for row in values]
+    return ["{} ({}–{})".format(*(f"{v:.2f}".lstrip("0") for v in cell)) for cell in cells]
 
 
 def _steps(steps: NDArray[np.float64]) -> str:
