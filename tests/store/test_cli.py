@@ -173,12 +173,17 @@ def test_interrupting_is_one_line(tmp_path):
         env=os.environ | {"HDLIB_HOME": str(tmp_path)},
         stderr=subprocess.PIPE,
         text=True,
+        # A shell has its background jobs ignore the signal, and they hand that on.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
     )
-    while not list(tmp_path.rglob("history.parquet")):
-        assert process.poll() is None
-        time.sleep(0.05)
-    process.send_signal(signal.SIGINT)
-    _, printed = process.communicate(timeout=60)
+    try:
+        while not list(tmp_path.rglob("history.parquet")):
+            assert process.poll() is None
+            time.sleep(0.05)
+        process.send_signal(signal.SIGINT)
+        _, printed = process.communicate(timeout=60)
+    finally:
+        process.kill()
     assert process.returncode == 130
     assert printed.strip().splitlines()[-1] == "interrupted; run it again to go on"
     assert "Traceback" not in printed
