@@ -122,10 +122,13 @@ class Folder:
         self._whole[name] = entry.sha256, _stamp(self.path / name)
 
     def remove(self, name: str) -> None:
-        """Remove a file and its record."""
-        if self.entries.pop(name, None):
-            self._append({"file": name, "removed": True})
+        """Remove a file and its record; a process that is killed leaves neither alone."""
+        if entry := self.entries.get(name):
+            self.record_dropped(name, entry)
         (self.path / name).unlink(missing_ok=True)
+        if entry:
+            del self.entries[name]
+            self._append({"file": name, "removed": True})
 
     def record_dropped(self, name: str, entry: Entry) -> None:
         """Record a file that is not kept, so that it is known if it is computed again."""
