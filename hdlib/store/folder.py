@@ -64,7 +64,8 @@ class Folder:
     @property
     def mendable(self) -> bool:
         """Whether holding it for writing would mend its manifest, or remove unfinished files."""
-        return self.writable and (bool(self.manifest.damage) or abandoned(self.path))
+        left = any((self.path / name).exists() for name in self.manifest.removed)
+        return self.writable and (left or bool(self.manifest.damage) or abandoned(self.path))
 
     def present(self, name: str) -> bool:
         """Whether a file is recorded and there, with as many bytes; its content is not read."""
@@ -122,13 +123,10 @@ class Folder:
         self._whole[name] = entry.sha256, _stamp(self.path / name)
 
     def remove(self, name: str) -> None:
-        """Remove a file and its record; a process that is killed leaves neither alone."""
-        if entry := self.entries.get(name):
-            self.record_dropped(name, entry)
-        (self.path / name).unlink(missing_ok=True)
-        if entry:
-            del self.entries[name]
+        """Remove a file and its record; who holds the folder next does it where this is cut off."""
+        if self.entries.pop(name, None):
             self._append({"file": name, "removed": True})
+        (self.path / name).unlink(missing_ok=True)
 
     def record_dropped(self, name: str, entry: Entry) -> None:
         """Record a file that is not kept, so that it is known if it is computed again."""
@@ -162,6 +160,8 @@ class Folder:
             elif not self._read:
                 self.path.mkdir(exist_ok=True)
                 self._append({"header": dict(self._header)})
+            for name in self.manifest.removed:
+                (self.path / name).unlink(missing_ok=True)
             yield
             if self._read != started:
                 manifests.write(self.path, self.manifest)

@@ -55,6 +55,7 @@ class Manifest:
         header: stage, its version, and the config fields and needed keys that its key is made of.
         entries: what is recorded of each file, by name.
         environments: where files were computed, in the order in which they were recorded.
+        removed: names of files that were to be removed, and not recorded again.
         seconds: wall time of computing all files.
         damage: sentences about lines that are not what was written; "" for none.
     """
@@ -62,6 +63,7 @@ class Manifest:
     header: dict[str, Any]
     entries: dict[str, Entry] = field(default_factory=dict)
     environments: list[dict[str, Any]] = field(default_factory=list)
+    removed: set[str] = field(default_factory=set)
     seconds: float = 0.0
     damage: str = ""
 
@@ -149,9 +151,13 @@ def _take(manifest: Manifest, record: dict[str, Any]) -> None:
     """Add one record to what is known."""
     if "file" in record:
         name = str(record["file"])
+        if Path(name).is_absolute() or ".." in Path(name).parts:
+            raise ValueError(f"{name} is outside of the folder")
         if record.get("removed"):
             manifest.entries.pop(name, None)
+            manifest.removed.add(name)
             return
+        manifest.removed.discard(name)
         manifest.entries[name] = Entry(
             str(record["sha256"]),
             int(record["size"]),

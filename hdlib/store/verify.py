@@ -64,7 +64,8 @@ def _check_folder(path: Path) -> Iterator[Finding]:
             yield Finding(f"{path / name} cannot be read: {error}", True)
     for found in sorted(path.rglob("*")):
         name = found.relative_to(path).as_posix()
-        if not found.is_dir() and name not in (manifests.NAME, *folder.entries):
+        known = (manifests.NAME, *folder.entries, *folder.manifest.removed)
+        if not found.is_dir() and name not in known:
             yield _unknown(found)
 
 

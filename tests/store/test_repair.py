@@ -10,6 +10,7 @@ import pytest
 import torch
 
 from hdlib.store import ChangedError, DamagedRunError, Run, Timed
+from hdlib.store import manifest as manifests
 from hdlib.store.publish import publish
 from hdlib.training import HISTORY, Plan, checkpoint_name
 
@@ -173,3 +174,27 @@ def test_measures_that_come_out_different_are_told_and_kept_apart(
     assert data(SUMS, home, path.name).is_file()
     assert contents(published, manifests=True) == before
     assert f"{path} came out different from what was recorded" in caplog.text
+
+
+def test_a_removal_that_was_cut_off_is_finished(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    """The record is gone, the file is not: who holds the folder next removes it."""
+    TOY.run(Toy(n_steps=5), root=tmp_path)
+    (own,) = TOY.open(Toy(n_steps=5), root=tmp_path).stored(TRAINING).folders
+    name = next(name for name in own.entries if name.startswith("states/"))
+    with monkeypatch.context() as killed:
+        killed.setattr(Path, "unlink", lambda path, missing_ok=False: None)
+        own.remove(name)
+    assert (own.path / name).exists()
+    assert TOY.open(Toy(n_steps=5), root=tmp_path).mendable
+    TOY.run(Toy(n_steps=5), root=tmp_path)
+    assert not (own.path / name).exists()
+
+
+@pytest.mark.parametrize("name", ["../outside", "/tmp/outside", "states/../../outside"])
+def test_a_manifest_names_nothing_outside_of_its_folder(tmp_path: Path, name: str):
+    TOY.run(Toy(n_steps=5), root=tmp_path)
+    (own,) = TOY.open(Toy(n_steps=5), root=tmp_path).stored(TRAINING).folders
+    manifests.append_to(own.path, {"file": name, "removed": True})
+    again = TOY.open(Toy(n_steps=5), root=tmp_path).stored(TRAINING).folders[0]
+    assert not again.manifest.removed
+    assert again.manifest.damage
