@@ -45,7 +45,7 @@ def run_grid(experiment: Experiment[C], configs: Sequence[C]) -> list[Run[C]]:
     workers = min(len(missing), torch.get_num_threads()) if on_cpu else 1
     if missing:
         _compute_all(missing, workers)
-    return [experiment.open(config) for config in configs]
+    return runs
 
 
 def _compute_all(configs: Sequence[Config], workers: int) -> None:

@@ -1,7 +1,7 @@
 """What is learned."""
 
 from hdlib.tasks.images import TRAIN_SIZE, Dataset, Images, Split, load_images
-from hdlib.tasks.modular import ModularTask, Operation, Pairs, modular_task
+from hdlib.tasks.modular import ModularTask, Operation, Pairs, is_prime, modular_task
 from hdlib.tasks.planted import planted_hessian
 
 __all__ = [
@@ -12,6 +12,7 @@ __all__ = [
     "Operation",
     "Pairs",
     "Split",
+    "is_prime",
     "load_images",
     "modular_task",
     "planted_hessian",

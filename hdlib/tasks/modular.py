@@ -84,6 +84,11 @@ class ModularTask(NamedTuple):
         return trained[self.test.b, self.test.a]
 
 
+def is_prime(p: int) -> bool:
+    """Whether a number is a prime, by trial division."""
+    return p > 1 and all(p % divisor for divisor in range(2, isqrt(p) + 1))
+
+
 def modular_task(
     p: int,
     operation: Operation = "add",
@@ -106,7 +111,7 @@ def modular_task(
     Raises:
         ValueError: if an argument is not what is allowed, or a split would be empty.
     """
-    if p < 2 or any(p % divisor == 0 for divisor in range(2, isqrt(p) + 1)):
+    if not is_prime(p):
         raise ValueError(f"p={p}: must be a prime")
     if operation not in get_args(Operation):
         raise ValueError(

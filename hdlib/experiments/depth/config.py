@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from math import isqrt
 from typing import Annotated, Any, ClassVar, Literal
 
 import torch
@@ -10,7 +9,7 @@ from pydantic import Field, model_validator
 
 from hdlib.models import MLP, Encoding
 from hdlib.store import Config, Grid
-from hdlib.tasks import ModularTask, modular_task
+from hdlib.tasks import ModularTask, is_prime, modular_task
 
 LARGEST_P = 1_000
 LARGEST_WIDTH = 10_000
@@ -62,7 +61,7 @@ class DepthConfig(Config):
 
     @model_validator(mode="after")
     def _possible_together(self) -> DepthConfig:
-        if any(self.p % divisor == 0 for divisor in range(2, isqrt(self.p) + 1)):
+        if not is_prime(self.p):
             raise ValueError(f"p={self.p}: must be a prime")
         if not 1 + self.unordered <= int(self.train_fraction * self.p**2):
             raise ValueError(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from math import isqrt
 from typing import Annotated, ClassVar, Literal
 
 import numpy as np
@@ -13,7 +12,7 @@ from pydantic import Field, model_validator
 from hdlib.measures.concepts import CONCEPTS
 from hdlib.models.mlp import MLP, Encoding
 from hdlib.store import Config, Grid
-from hdlib.tasks import ModularTask, modular_task
+from hdlib.tasks import ModularTask, is_prime, modular_task
 
 LARGEST_P = 1_000
 LARGEST_WIDTH = 10_000
@@ -77,7 +76,7 @@ class EmergenceSettings(Config):
         unknown = [name for name in self.concepts if name not in CONCEPTS]
         return [
             (
-                self.p % 2 == 1 and all(self.p % d for d in range(3, isqrt(self.p) + 1)),
+                self.p > 2 and is_prime(self.p),
                 f"p={self.p}: must be an odd prime",
             ),
             (

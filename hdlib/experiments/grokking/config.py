@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from math import isqrt
 from typing import Annotated, ClassVar, Literal
 
 import torch
@@ -12,7 +11,7 @@ from pydantic import Field, model_validator
 from hdlib.experiments.grokking.measures import PROBED
 from hdlib.models import Activation, ModularTransformer
 from hdlib.store import Config
-from hdlib.tasks import ModularTask, Operation, modular_task
+from hdlib.tasks import ModularTask, Operation, is_prime, modular_task
 
 LARGEST_P = 1_000
 """The logits of all pairs are p³ numbers."""
@@ -78,7 +77,7 @@ class GrokkingConfig(Config):
         ends = 2 * self.eigenpairs
         return [
             (
-                all(self.p % divisor for divisor in range(2, isqrt(self.p) + 1)),
+                is_prime(self.p),
                 f"p={self.p}: must be a prime",
             ),
             (
