@@ -4,7 +4,7 @@ from hdlib.training.evaluate import evaluate, evaluation, logits_of, supervised
 from hdlib.training.files import HISTORY, checkpoint_name, state_name
 from hdlib.training.loop import train
 from hdlib.training.losses import cross_entropy_float64
-from hdlib.training.pairs import MIRRORED, OTHERS, pair_evaluation
+from hdlib.training.pairs import MIRRORED, OTHERS, pair_evaluation, steps_to
 from hdlib.training.plan import Batches, Log, Plan, Resolution, Schedule, State
 from hdlib.training.schedule import checkpoint_steps, coarse_to_fine, grokking_steps
 from hdlib.training.stage import TrainingStage
@@ -33,6 +33,7 @@ __all__ = [
     "pair_evaluation",
     "state_name",
     "state_tensors",
+    "steps_to",
     "supervised",
     "train",
 ]

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from hdlib.loss import Loss
@@ -14,6 +16,17 @@ from hdlib.training.plan import State
 
 MIRRORED, OTHERS = "mirrored_accuracy", "other_accuracy"
 """Accuracy on test pairs whose mirror is a training pair, and on all other test pairs."""
+
+
+def steps_to(history: Mapping[str, NDArray], accuracy: float) -> int | None:
+    """First logged step at which so much of the test pairs is right; None where none is.
+
+    Args:
+        history: columns of a training's history, "step" and "test_accuracy" among them.
+        accuracy: share in [0, 1].
+    """
+    reached = np.flatnonzero(history["test_accuracy"] >= accuracy)
+    return int(history["step"][reached[0]]) if len(reached) else None
 
 
 def pair_evaluation(

@@ -16,6 +16,7 @@ from hdlib.experiments.depth.sharpness import BETA1
 from hdlib.experiments.grid import run_grid
 from hdlib.models import Encoding
 from hdlib.store import Run
+from hdlib.training import steps_to
 from hdlib.trajectory import Trajectory
 
 Array = NDArray[np.float64]
@@ -51,8 +52,7 @@ class Network:
 
     def steps_to(self, accuracy: float) -> int | None:
         """First logged step at which so much of the test pairs is right; None where none is."""
-        above = np.flatnonzero(self.history["test_accuracy"] >= accuracy)
-        return int(self.history["step"][above[0]]) if len(above) else None
+        return steps_to(self.history, accuracy)
 
     @cached_property
     def spectrum_steps(self) -> NDArray[np.int64]:

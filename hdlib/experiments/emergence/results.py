@@ -17,6 +17,7 @@ from hdlib.experiments.emergence.recipe import INPUTS, PROBES, RAW, TRAINING
 from hdlib.measures.concepts import CONCEPTS
 from hdlib.measures.probes import FOLDS
 from hdlib.store import Run
+from hdlib.training import steps_to
 
 Array = NDArray[np.float64]
 
@@ -96,9 +97,8 @@ class EmergenceResults:
         """First logged step with such a test accuracy, (W, S); NaN where there is none."""
 
         def of(key: tuple[int, int]) -> float:
-            history = TRAINING.history(self.runs[key])
-            reached = np.flatnonzero(history["test_accuracy"] >= accuracy)
-            return float(history["step"][reached[0]]) if len(reached) else np.nan
+            step = steps_to(TRAINING.history(self.runs[key]), accuracy)
+            return np.nan if step is None else float(step)
 
         return self._stacked(of)
 

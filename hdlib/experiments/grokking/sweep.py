@@ -14,7 +14,7 @@ from hdlib.experiments.grokking.recipe import MEASURES, SPECTRA, TRAINING, model
 from hdlib.experiments.grokking.spectra import LEADING
 from hdlib.measures.pairs import grid_logits, pair_accuracies
 from hdlib.store import Run
-from hdlib.training import MIRRORED, OTHERS
+from hdlib.training import MIRRORED, OTHERS, steps_to
 
 SEEDS = (0, 1, 2)
 WITH_SPECTRUM = 9
@@ -208,17 +208,16 @@ def _accuracy(found: Run[GrokkingConfig]) -> tuple[NDArray, NDArray]:
 
 
 def _outcome(found: Run[GrokkingConfig]) -> Outcome:
-    steps, accuracy = _accuracy(found)
-    above = np.flatnonzero(accuracy >= LEARNT)
+    history = TRAINING.history(found)
     last = TRAINING.checkpoints(found)[-1]
     measured, task = found.arrays(MEASURES, last), found.config.task
     pairs = pair_accuracies(grid_logits(model_at(found, last), task), task)
     return Outcome(
-        int(steps[-1]),
-        float(accuracy[-1]),
+        int(history["step"][-1]),
+        float(history["test_accuracy"][-1]),
         pairs[MIRRORED],
         pairs[OTHERS],
-        int(steps[above[0]]) if len(above) else None,
+        steps_to(history, LEARNT),
         measured["frequencies"].tolist(),
         float(measured["explained_variance"]),
     )
