@@ -13,6 +13,7 @@ from hdlib.curvature import Density, Spectrum, adam_ceiling
 from hdlib.experiments.depth.config import DepthConfig, DepthGrid
 from hdlib.experiments.depth.recipe import EXACT, EXPERIMENT, SPECTRA, TOLERANCE, TRAINING
 from hdlib.experiments.depth.sharpness import BETA1
+from hdlib.experiments.ends import stored_ends
 from hdlib.experiments.grid import run_grid
 from hdlib.models import Encoding
 from hdlib.store import Run
@@ -108,18 +109,7 @@ class Network:
 
 def _spectrum(config: DepthConfig, arrays: dict[str, NDArray]) -> Spectrum:
     """A spectrum as it is stored, without its vectors."""
-    k = config.eigenpairs
-    return Spectrum(
-        n=config.n_parameters,
-        eigenvalues=arrays["eigenvalues"],
-        lowest=k,
-        indices=np.arange(2 * k),
-        residuals=arrays["residuals"],
-        vectors=np.empty((config.n_parameters, 0)),
-        scale=float(np.abs(arrays["eigenvalues"]).max()),
-        tol=TOLERANCE,
-        products=int(arrays["products"]),
-    )
+    return stored_ends(arrays, n=config.n_parameters, tol=TOLERANCE)
 
 
 class DepthResults:

@@ -17,6 +17,7 @@ from hdlib.curvature import (
     gradient,
     lanczos,
 )
+from hdlib.experiments.ends import stored_ends
 from hdlib.experiments.grokking.config import GrokkingConfig
 from hdlib.experiments.grokking.measures import PROBED, responses, vector_measures
 from hdlib.measures import squared_cosines
@@ -62,18 +63,7 @@ def leading_vectors(
 
 def stored_spectrum(config: GrokkingConfig, arrays: dict[str, NDArray]) -> Spectrum:
     """The spectrum of which the arrays of `spectrum_measures` are stored, without its vectors."""
-    k = config.eigenpairs
-    return Spectrum(
-        n=config.n_parameters,
-        eigenvalues=arrays["eigenvalues"],
-        lowest=k,
-        indices=np.arange(2 * k),
-        residuals=arrays["residuals"],
-        vectors=np.empty((config.n_parameters, 0)),
-        scale=float(np.abs(arrays["eigenvalues"]).max()),
-        tol=config.tol,
-        products=int(arrays["products"]),
-    )
+    return stored_ends(arrays, n=config.n_parameters, tol=config.tol)
 
 
 def spectrum_measures(
