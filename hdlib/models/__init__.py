@@ -1,15 +1,36 @@
 """What learns."""
 
+from hdlib.models.create import Architecture, ArithmeticNetwork, create_model
+from hdlib.models.grok_transformer import GrokTransformer, Initial, Mask
 from hdlib.models.lenet import LeNetTiny
 from hdlib.models.mlp import MLP, Encoding, encoded
+from hdlib.models.prefixes import Prefixes, all_prefixes, distinct_prefixes
+from hdlib.models.routed import GeluMLP, OneHotEmbedding, RoutedNetwork
+from hdlib.models.routing import Gate, Routed, RoutingState, Trace
 from hdlib.models.transformer import Activation, ModularTransformer, PlainTransformer
 
 __all__ = [
     "MLP",
     "Activation",
+    "Architecture",
+    "ArithmeticNetwork",
     "Encoding",
+    "Gate",
+    "GeluMLP",
+    "GrokTransformer",
+    "Initial",
     "LeNetTiny",
+    "Mask",
     "ModularTransformer",
+    "OneHotEmbedding",
     "PlainTransformer",
+    "Prefixes",
+    "Routed",
+    "RoutedNetwork",
+    "RoutingState",
+    "Trace",
+    "all_prefixes",
+    "create_model",
+    "distinct_prefixes",
     "encoded",
 ]

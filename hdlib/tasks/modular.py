@@ -11,7 +11,8 @@ import torch.nn.functional as F
 from numpy.typing import NDArray
 from torch import Tensor
 
-Operation: TypeAlias = Literal["add", "multiply"]
+Operation: TypeAlias = Literal["add", "multiply", "both"]
+"""What is made of two residues; "both" has every pair twice, once with each operation."""
 
 
 class Pairs(NamedTuple):
@@ -22,27 +23,32 @@ class Pairs(NamedTuple):
         b: (n,) int64 in 0 … p − 1.
         targets: (n,) int64, a + b or a · b mod p.
         p: the modulus.
+        operation: (n,) int64, number of the operation among those of the task: with both, 0 for
+            addition and 1 for multiplication.
     """
 
     a: Tensor
     b: Tensor
     targets: Tensor
     p: int
+    operation: Tensor
 
     def tokens(self) -> Tensor:
         """(n, 3) int64 sequences [a, b, =], with token p for "="."""
+        self._require_one_operation()
         return torch.stack([self.a, self.b, torch.full_like(self.a, self.p)], 1)
 
     def tokens_with_operation(self) -> Tensor:
-        """(n, 4) int64 sequences [a, op, b, =], with token p for "=" and p + 1 for "op".
+        """(n, 4) int64 sequences [a, op, b, =], with token p for "=", p + 1 for the operation.
 
-        The token is the same for each operation, since a task has only one (Power et al. 2022).
+        With both operations multiplication has token p + 2 (Power et al. 2022).
         """
         equals = torch.full_like(self.a, self.p)
-        return torch.stack([self.a, equals + 1, self.b, equals], 1)
+        return torch.stack([self.a, equals + 1 + self.operation, self.b, equals], 1)
 
     def both(self) -> Tensor:
         """(n, 2) int64: a and b."""
+        self._require_one_operation()
         return torch.stack([self.a, self.b], 1)
 
     def raw(self) -> Tensor:
@@ -51,6 +57,7 @@ class Pairs(NamedTuple):
 
     def one_hot(self) -> Tensor:
         """(n, 2p) float32: the one-hot vector of a, then that of b."""
+        self._require_one_operation()
         return torch.cat([F.one_hot(self.a, self.p), F.one_hot(self.b, self.p)], 1).float()
 
     def scalars(self) -> Tensor:
@@ -58,14 +65,23 @@ class Pairs(NamedTuple):
         mean, deviation = (self.p - 1) / 2, ((self.p**2 - 1) / 12) ** 0.5
         return (self.raw() - mean) / deviation
 
+    def _require_one_operation(self) -> None:
+        if self.operation.any():
+            raise ValueError(
+                "two operations on the same pairs need tokens_with_operation(): "
+                "other encodings do not say which one is meant"
+            )
+
 
 class ModularTask(NamedTuple):
     """All pairs of residues, split and whole; each in the order of a·p + b.
 
+    With both operations, additions come first.
+
     Attributes:
-        train: a random part.
+        train: a random part, the same share of each operation.
         test: the rest.
-        grid: all p² pairs; (a, b) is number a·p + b.
+        grid: all p² pairs; (a, b) is number a·p + b; with both operations twice p².
     """
 
     train: Pairs
@@ -74,14 +90,14 @@ class ModularTask(NamedTuple):
 
     @property
     def mirrored(self) -> Tensor:
-        """(test pairs,) bool: whether (b, a) is a training pair.
+        """(test pairs,) bool: whether (b, a) is a training pair of the same operation.
 
         Both operations commute, so that such a pair (a, b) can be right from memory alone.
         """
-        p = self.grid.p
-        trained = torch.zeros(p, p, dtype=torch.bool)
-        trained[self.train.a, self.train.b] = True
-        return trained[self.test.b, self.test.a]
+        p, train, test = self.grid.p, self.train, self.test
+        trained = torch.zeros(int(self.grid.operation.max()) + 1, p, p, dtype=torch.bool)
+        trained[train.operation, train.a, train.b] = True
+        return trained[test.operation, test.b, test.a]
 
 
 def is_prime(p: int) -> bool:
@@ -101,7 +117,7 @@ def modular_task(
 
     Args:
         p: a prime, so that multiplication has inverses and every nonzero frequency a full period.
-        operation: "add" or "multiply".
+        operation: "add", "multiply", or "both".
         train_fraction: share of the training pairs, in (0, 1); their number is rounded down.
         seed: seed of the split, ≥ 0.
         unordered: whether (a, b) and (b, a) are always on the same side of the split, so that no
@@ -124,16 +140,33 @@ def modular_task(
         )
     size = int(train_fraction * p**2)
     a, b = torch.arange(p).repeat_interleave(p), torch.arange(p).repeat(p)
-    targets = (a + b if operation == "add" else a * b) % p
-    # In order within each split: neighbouring pairs share rows of the look-up tables.
-    trained = torch.from_numpy(_training_pairs(p, size, seed, unordered=unordered))
-    parts = trained, ~trained, torch.ones_like(trained)
-    return ModularTask(*(Pairs(a[part], b[part], targets[part], p) for part in parts))
-
-
-def _training_pairs(p: int, size: int, seed: int, *, unordered: bool) -> NDArray[np.bool_]:
-    """(p²,) bool: which pairs are trained on."""
+    results = {"add": (a + b) % p, "multiply": a * b % p}
+    chosen = list(results) if operation == "both" else [operation]
     generator = np.random.default_rng(seed)
+    # In order within each split: neighbouring pairs share rows of the look-up tables.
+    trained = torch.from_numpy(
+        np.concatenate([_training_pairs(p, size, generator, unordered=unordered) for _ in chosen])
+    )
+    n = len(chosen)
+    grid = Pairs(
+        a.repeat(n),
+        b.repeat(n),
+        torch.cat([results[name] for name in chosen]),
+        p,
+        torch.arange(n).repeat_interleave(p**2),
+    )
+    return ModularTask(*(_part(grid, part) for part in (trained, ~trained)), grid)
+
+
+def _part(pairs: Pairs, which: Tensor) -> Pairs:
+    a, b, targets, p, operation = pairs
+    return Pairs(a[which], b[which], targets[which], p, operation[which])
+
+
+def _training_pairs(
+    p: int, size: int, generator: np.random.Generator, *, unordered: bool
+) -> NDArray[np.bool_]:
+    """(p²,) bool: which pairs are trained on."""
     trained = np.zeros((p, p), dtype=bool)
     if unordered:
         low, high = np.triu_indices(p)

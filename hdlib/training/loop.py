@@ -54,8 +54,8 @@ def train(stored: Stored, plan: Plan, schedule: Schedule, *, also: Collection[st
     are computed again are compared with what is recorded of them.
 
     A row of the history has the step, the epoch, what the plan's logs measure (NaN where one does
-    not at this step) and the learning rate. Measuring takes nothing from the random numbers of
-    training.
+    not at this step) and the learning rate of the last update. Measuring takes nothing from the
+    random numbers of training.
 
     Args:
         stored: files of the training, held for writing.
@@ -72,10 +72,11 @@ def train(stored: Stored, plan: Plan, schedule: Schedule, *, also: Collection[st
     if not due:
         return
     rows = read_rows(stored)
+    lrs = [float(group["lr"]) for group in plan.optimizer.param_groups]
     with one_thread() if plan.one_thread else nullcontext(), _random_numbers(plan.seed):
         step = restore_state(stored, plan, before=due[0])
         with tqdm(total=due[-1], initial=step, desc="training", unit="step", disable=None) as bar:
-            _loop(stored, plan, schedule, rows, set(also), range(step, due[-1] + 1), bar)
+            _loop(stored, plan, schedule, rows, set(also), lrs, range(step, due[-1] + 1), bar)
 
 
 def _loop(
@@ -84,12 +85,14 @@ def _loop(
     schedule: Schedule,
     rows: list[Row],
     also: set[str],
+    lrs: list[float],
     steps: range,
     bar: tqdm,
 ) -> None:
     started = time.monotonic()
     wanted, known = set(schedule.steps), {row["step"] for row in rows}
     for step in steps:
+        _set_rates(plan, lrs, max(step - 1, 0))
         if step in wanted:
             if new := step not in known:
                 rows.append(_row(plan, step, checkpoint=step in schedule.checkpoints))
@@ -106,8 +109,15 @@ def _loop(
                 started = time.monotonic()
         if step == steps[-1]:
             break
+        _set_rates(plan, lrs, step)
         _update(stored, plan, step)
         bar.update()
+
+
+def _set_rates(plan: Plan, lrs: list[float], step: int) -> None:
+    """Learning rates of the update that follows ``step`` updates."""
+    for group, lr in zip(plan.optimizer.param_groups, lrs, strict=True):
+        group["lr"] = lr * plan.rate(step)
 
 
 def _update(stored: Stored, plan: Plan, step: int) -> None:
@@ -119,6 +129,8 @@ def _update(stored: Stored, plan: Plan, step: int) -> None:
             f"What was logged before it is kept in {stored.home}"
         )
     value.backward()
+    if plan.clip is not None:
+        torch.nn.utils.clip_grad_norm_(plan.model.parameters(), plan.clip)
     plan.optimizer.step()
 
 

@@ -148,6 +148,11 @@ class Batches:
         return self._inputs[batch], self._targets[batch]
 
 
+def constant(step: int) -> float:
+    """Always the whole learning rate."""
+    return 1.0
+
+
 @dataclass(frozen=True)
 class Plan:
     """A training, at its start.
@@ -162,6 +167,8 @@ class Plan:
         one_thread: whether sums are taken in one thread, in an order that does not depend on the
             number of cores.
         memory: what measures keep for the next time.
+        rate: number of earlier updates ↦ factor on the optimiser's learning rates.
+        clip: largest Euclidean norm of the gradient, to which a larger one is scaled.
     """
 
     model: nn.Module
@@ -172,3 +179,5 @@ class Plan:
     seed: int = 0
     one_thread: bool = False
     memory: dict[str, Tensor] = field(default_factory=dict)
+    rate: Callable[[int], float] = constant
+    clip: float | None = None

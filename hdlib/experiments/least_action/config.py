@@ -1,0 +1,145 @@
+"""What the least-action experiment trains: one network."""
+
+from __future__ import annotations
+
+from typing import Annotated, ClassVar, Literal
+
+import torch
+from pydantic import Field, model_validator
+
+from hdlib.models import Architecture, ArithmeticNetwork, Initial, Mask, create_model
+from hdlib.store import Config
+from hdlib.tasks import ModularTask, Operation, is_prime, modular_task
+
+LARGEST_P = 1_000
+LARGEST_WIDTH = 10_000
+MOST_LAYERS = 100
+MOST_STEPS = 10_000_000
+LARGEST_SEED = 2**63 - 1
+
+Optimizer = Literal["adamw", "adam", "sgd"]
+Regularizer = Literal["none", "entropy", "sparsity", "gini", "consistency"]
+Positive = Annotated[float, Field(gt=0)]
+NotNegative = Annotated[float, Field(ge=0)]
+Size = Annotated[int, Field(ge=1, le=LARGEST_WIDTH)]
+
+
+class LeastActionConfig(Config):
+    """One network: the task, what it is, how it learns, and what is measured.
+
+    Raises:
+        ConfigError: if a value is impossible, alone or together with others.
+    """
+
+    experiment: ClassVar[str] = "least-action"
+
+    p: Annotated[int, Field(ge=3, le=LARGEST_P)] = 17
+    """Modulus, an odd prime."""
+    operation: Operation = "add"
+    train_fraction: Annotated[float, Field(gt=0, lt=1)] = 0.5
+    unordered: bool = False
+    """Whether (a, b) and (b, a) are always on one side of the split."""
+    data_seed: Annotated[int, Field(ge=0, le=LARGEST_SEED)] = 42
+    """Of the split."""
+    seed: Annotated[int, Field(ge=0, le=LARGEST_SEED)] = 0
+    """Of the initial weights."""
+
+    model: Architecture = "transformer"
+    width: Size = 128
+    n_layers: Annotated[int, Field(ge=1, le=MOST_LAYERS)] = 2
+    n_heads: Size = 4
+    """Heads of the attention, or of each layer of a routed network."""
+    n_ffn_heads: Size | None = None
+    """Feed-forward networks of each layer of a routed transformer; as n_heads where not given."""
+    ffn_width: Size | None = None
+    """Units of each feed-forward network of a transformer; 4 · width where not given."""
+    tied: bool = False
+    """Whether a transformer reads out by its token embeddings."""
+    mask: Mask = "causal"
+    initial: Initial = "normal"
+
+    optimizer: Optimizer = "adamw"
+    lr: Positive = 1e-3
+    weight_decay: NotNegative = 1.0
+    """Decoupled, of AdamW; added to the gradient by Adam and SGD."""
+    beta1: Annotated[float, Field(ge=0, lt=1)] = 0.9
+    beta2: Annotated[float, Field(ge=0, lt=1)] = 0.98
+    eps: Positive = 1e-8
+    momentum: Annotated[float, Field(ge=0, lt=1)] = 0.0
+    """Of SGD."""
+    grad_clip: Positive | None = None
+    """Largest norm of the gradient."""
+    warmup_steps: Annotated[int, Field(ge=0)] = 0
+    decay_gates: bool = False
+    """Whether weight decay is for what a routed network chooses its path with, too."""
+    decay_embeddings: bool = False
+    """Whether it is for embeddings, too."""
+    softmax: Literal["float32", "float64"] = "float32"
+    """Precision of the loss."""
+
+    routing_regularizer: Regularizer = "none"
+    lambda_routing: NotNegative = 0.0
+    lambda_spectral: NotNegative = 0.0
+    spectral_k: Annotated[int, Field(ge=1)] | None = None
+    """Radius of low frequencies; p // 4 where not given."""
+    lambda_jacobian: NotNegative = 0.0
+    jacobian_probes: Annotated[int, Field(ge=1)] = 1
+
+    n_steps: Annotated[int, Field(ge=1, le=MOST_STEPS)] = 20_000
+    log_every: Annotated[int, Field(ge=1)] = 100
+    """Steps between rows of the history."""
+    checkpoint_every: Annotated[int, Field(ge=1)] = 5_000
+    """Steps between checkpoints, besides early ones and those that resolve the accuracy."""
+    sensitivities: Annotated[int, Field(ge=0)] = 12
+    """Checkpoints at which sensitivity and traces are measured, at most: coarse to fine."""
+    spectra: Annotated[int, Field(ge=0)] = 0
+    """Checkpoints at which the top of the spectrum is computed, at most."""
+    eigenpairs: Annotated[int, Field(ge=1)] = 12
+    """At the top of each spectrum."""
+    maps: Annotated[int, Field(ge=0)] = 2
+    """Checkpoints with a map over all pairs, at most."""
+    device: Literal["auto", "cpu", "cuda"] = "auto"
+
+    @model_validator(mode="after")
+    def _possible_together(self) -> LeastActionConfig:
+        if self.p == 2 or not is_prime(self.p):
+            raise ValueError(f"p={self.p}: must be an odd prime")
+        if not 1 + self.unordered <= int(self.train_fraction * self.p**2):
+            raise ValueError(
+                f"train_fraction={self.train_fraction}: at least {1 + self.unordered} of "
+                f"{self.p**2} pairs are needed to train on"
+            )
+        transformer = self.model in ("transformer", "routed_transformer")
+        if transformer and self.width % self.n_heads:
+            raise ValueError(f"n_heads={self.n_heads}: must divide width={self.width}")
+        if self.operation == "both" and not transformer:
+            raise ValueError(f"operation='both': {self.model} is not told which one is meant")
+        if self.lambda_routing and self.routing_regularizer == "none":
+            raise ValueError(f"lambda_routing={self.lambda_routing}: needs a routing_regularizer")
+        if self.routing_regularizer != "none" and not self.routed:
+            raise ValueError(
+                f"routing_regularizer={self.routing_regularizer!r}: {self.model} chooses no path"
+            )
+        return self
+
+    @property
+    def routed(self) -> bool:
+        """Whether the network chooses its path."""
+        return self.model in ("routed", "single_head", "routed_transformer")
+
+    @property
+    def task(self) -> ModularTask:
+        """All pairs and their split."""
+        return modular_task(
+            self.p,
+            self.operation,
+            train_fraction=self.train_fraction,
+            seed=self.data_seed,
+            unordered=self.unordered,
+        )
+
+    def network(self) -> ArithmeticNetwork:
+        """The network at its initial weights."""
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(self.seed)
+            return create_model(self)
