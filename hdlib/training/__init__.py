@@ -6,6 +6,14 @@ from hdlib.training.loop import train
 from hdlib.training.losses import cross_entropy_float64
 from hdlib.training.pairs import MIRRORED, OTHERS, pair_evaluation, steps_to
 from hdlib.training.plan import Batches, Log, Plan, Resolution, Schedule, State
+from hdlib.training.regularisers import (
+    low_frequency_share,
+    routing_consistency,
+    routing_entropy,
+    routing_gini,
+    routing_sparsity,
+    squared_jacobian_norm,
+)
 from hdlib.training.schedule import checkpoint_steps, coarse_to_fine, grokking_steps
 from hdlib.training.stage import TrainingStage
 from hdlib.training.state import moment, state_tensors
@@ -29,8 +37,14 @@ __all__ = [
     "evaluation",
     "grokking_steps",
     "logits_of",
+    "low_frequency_share",
     "moment",
     "pair_evaluation",
+    "routing_consistency",
+    "routing_entropy",
+    "routing_gini",
+    "routing_sparsity",
+    "squared_jacobian_norm",
     "state_name",
     "state_tensors",
     "steps_to",
