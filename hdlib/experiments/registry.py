@@ -6,7 +6,8 @@ from hdlib.experiments.depth.recipe import EXPERIMENT as DEPTH
 from hdlib.experiments.emergence.recipe import EXPERIMENT as EMERGENCE
 from hdlib.experiments.fiedler.recipe import EXPERIMENT as FIEDLER
 from hdlib.experiments.grokking.recipe import EXPERIMENT as GROKKING
+from hdlib.experiments.least_action.recipe import EXPERIMENT as LEAST_ACTION
 from hdlib.experiments.mnist.recipe import EXPERIMENT as MNIST
 from hdlib.store import Registry
 
-REGISTRY = Registry([MNIST, GROKKING, FIEDLER, DEPTH, EMERGENCE])
+REGISTRY = Registry([MNIST, GROKKING, FIEDLER, DEPTH, EMERGENCE, LEAST_ACTION])

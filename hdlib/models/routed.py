@@ -31,7 +31,9 @@ class GeluMLP(nn.Sequential):
 
     def representation(self, inputs: Tensor) -> Tensor:
         """Activations (n, h) before the output layer."""
-        return self[:-1](inputs)
+        for layer in list(self)[:-1]:
+            inputs = layer(inputs)
+        return inputs
 
 
 class RoutedNetwork(nn.Module):

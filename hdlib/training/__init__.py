@@ -1,5 +1,6 @@
 """How it learns."""
 
+from hdlib.training.decay import decay_groups
 from hdlib.training.evaluate import evaluate, evaluation, logits_of, supervised
 from hdlib.training.files import HISTORY, checkpoint_name, state_name
 from hdlib.training.loop import train
@@ -17,6 +18,7 @@ from hdlib.training.regularisers import (
 from hdlib.training.schedule import checkpoint_steps, coarse_to_fine, grokking_steps
 from hdlib.training.stage import TrainingStage
 from hdlib.training.state import moment, state_tensors
+from hdlib.training.warm_up import warm_up
 
 __all__ = [
     "HISTORY",
@@ -33,6 +35,7 @@ __all__ = [
     "checkpoint_steps",
     "coarse_to_fine",
     "cross_entropy_float64",
+    "decay_groups",
     "evaluate",
     "evaluation",
     "grokking_steps",
@@ -50,4 +53,5 @@ __all__ = [
     "steps_to",
     "supervised",
     "train",
+    "warm_up",
 ]

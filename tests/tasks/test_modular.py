@@ -156,3 +156,34 @@ def test_unknown_operation():
 def test_empty_split(train_fraction):
     with pytest.raises(ValueError, match=rf"train_fraction={train_fraction}: must be .* 1/49"):
         modular_task(7, train_fraction=train_fraction, seed=0)
+
+
+def test_both_operations_are_split_alike_and_told_apart():
+    task = modular_task(11, "both", train_fraction=0.3, seed=0)
+    single = modular_task(11, train_fraction=0.3, seed=0)
+    n = len(single.train.a)
+    assert len(task.grid.a) == 2 * 121
+    assert rows(task.train)[:n] == rows(single.train)
+    assert [int((task.train.operation == i).sum()) for i in (0, 1)] == [n, n]
+    assert rows(task.train)[n:] != rows(single.train)
+    for part in task:
+        sums, products = (part.a + part.b) % 11, part.a * part.b % 11
+        expected = torch.where(part.operation == 0, sums, products)
+        assert torch.equal(part.targets, expected)
+        tokens = part.tokens_with_operation()
+        assert torch.equal(tokens[:, 1], 12 + part.operation)
+        assert set(tokens[:, 3].tolist()) == {11}
+    train, test = (set(zip(part.operation.tolist(), rows(part), strict=True)) for part in task[:2])
+    assert not train & test
+    mirrors = [
+        (op, (b, a)) in train
+        for op, (a, b) in zip(task.test.operation.tolist(), rows(task.test), strict=True)
+    ]
+    assert task.mirrored.tolist() == mirrors
+
+
+@pytest.mark.parametrize("encoding", ["tokens", "both", "raw", "one_hot", "scalars"])
+def test_both_operations_need_an_encoding_that_names_them(encoding):
+    task = modular_task(5, "both", train_fraction=0.5, seed=0)
+    with pytest.raises(ValueError, match="tokens_with_operation"):
+        getattr(task.grid, encoding)()
