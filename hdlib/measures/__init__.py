@@ -20,6 +20,7 @@ from hdlib.measures.probes import (
     regression_probe,
 )
 from hdlib.measures.progress import Phases, Progress, phases, progress, restricted_by_frequency
+from hdlib.measures.sensitivity import input_hessian_trace, input_jacobian
 from hdlib.measures.spectral import SpectralSummary, spectral_summary
 from hdlib.measures.subspaces import squared_cosines, subspace_overlap
 
@@ -41,6 +42,8 @@ __all__ = [
     "frequency_weights",
     "gap_test",
     "gini",
+    "input_hessian_trace",
+    "input_jacobian",
     "key_frequencies",
     "linear_probe",
     "logit_power",
