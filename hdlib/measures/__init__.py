@@ -12,6 +12,8 @@ from hdlib.measures.fourier import (
     key_frequencies,
     logit_power,
 )
+from hdlib.measures.norms import weight_norms
+from hdlib.measures.optimizer import adam_statistics
 from hdlib.measures.outliers import spacing_ratio, tail_scores, tail_spacings
 from hdlib.measures.probes import (
     balanced_accuracy,
@@ -31,6 +33,7 @@ __all__ = [
     "Phases",
     "Progress",
     "SpectralSummary",
+    "adam_statistics",
     "balanced_accuracy",
     "binned",
     "binned_shares",
@@ -59,4 +62,5 @@ __all__ = [
     "tail_scores",
     "tail_spacings",
     "tensor_weights",
+    "weight_norms",
 ]
