@@ -1,9 +1,11 @@
 """What the loss surface looks like at a point."""
 
+from hdlib.curvature.averages import Mean
 from hdlib.curvature.contributions import EmpiricalFisherOperator, sample_curvature
 from hdlib.curvature.decomposition import spectrum
 from hdlib.curvature.dense import HessianSplit, gauss_newton, hessian, hessian_split
 from hdlib.curvature.density import density
+from hdlib.curvature.fisher import fisher_trace
 from hdlib.curvature.gradient import gradient
 from hdlib.curvature.labels import ParameterLabels, parameter_labels
 from hdlib.curvature.lanczos import lanczos
@@ -23,6 +25,7 @@ __all__ = [
     "GaussNewtonOperator",
     "HessianOperator",
     "HessianSplit",
+    "Mean",
     "ParameterLabels",
     "PreconditionedOperator",
     "Spectrum",
@@ -30,6 +33,7 @@ __all__ = [
     "adam_ceiling",
     "adam_diagonal",
     "density",
+    "fisher_trace",
     "gauss_newton",
     "gradient",
     "hessian",

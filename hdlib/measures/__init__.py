@@ -12,6 +12,8 @@ from hdlib.measures.fourier import (
     key_frequencies,
     logit_power,
 )
+from hdlib.measures.norms import weight_norms
+from hdlib.measures.optimizer import adam_statistics
 from hdlib.measures.outliers import spacing_ratio, tail_scores, tail_spacings
 from hdlib.measures.probes import (
     balanced_accuracy,
@@ -20,6 +22,7 @@ from hdlib.measures.probes import (
     regression_probe,
 )
 from hdlib.measures.progress import Phases, Progress, phases, progress, restricted_by_frequency
+from hdlib.measures.sensitivity import input_hessian_trace, input_jacobian
 from hdlib.measures.spectral import SpectralSummary, spectral_summary
 from hdlib.measures.subspaces import squared_cosines, subspace_overlap
 
@@ -30,6 +33,7 @@ __all__ = [
     "Phases",
     "Progress",
     "SpectralSummary",
+    "adam_statistics",
     "balanced_accuracy",
     "binned",
     "binned_shares",
@@ -41,6 +45,8 @@ __all__ = [
     "frequency_weights",
     "gap_test",
     "gini",
+    "input_hessian_trace",
+    "input_jacobian",
     "key_frequencies",
     "linear_probe",
     "logit_power",
@@ -56,4 +62,5 @@ __all__ = [
     "tail_scores",
     "tail_spacings",
     "tensor_weights",
+    "weight_norms",
 ]
