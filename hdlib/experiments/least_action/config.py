@@ -91,7 +91,9 @@ class LeastActionConfig(Config):
     checkpoint_every: Annotated[int, Field(ge=1)] = 5_000
     """Steps between checkpoints, besides early ones and those that resolve the accuracy."""
     sensitivities: Annotated[int, Field(ge=0)] = 12
-    """Checkpoints at which sensitivity and traces are measured, at most: coarse to fine."""
+    """Checkpoints with derivatives by the inputs, at most: coarse to fine."""
+    traces: Annotated[int, Field(ge=0)] = 6
+    """Checkpoints with traces of Hessian and Fisher matrix, at most."""
     spectra: Annotated[int, Field(ge=0)] = 0
     """Checkpoints at which the top of the spectrum is computed, at most."""
     eigenpairs: Annotated[int, Field(ge=1)] = 12

@@ -1,15 +1,18 @@
-"""From config to run."""
+"""From config to run: a network, and what is measured of it on its way."""
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Callable
+from typing import Any, TypeAlias
 
 import torch
 
+from hdlib.experiments.least_action import measuring
 from hdlib.experiments.least_action.config import LeastActionConfig
 from hdlib.experiments.least_action.objective import Objective, encode
 from hdlib.experiments.least_action.watching import watch
-from hdlib.store import Experiment, Run
+from hdlib.models import ArithmeticNetwork
+from hdlib.store import Agreement, Arrays, ArrayStage, Experiment, Run, Stage, agreement
 from hdlib.training import (
     Batches,
     Log,
@@ -17,6 +20,8 @@ from hdlib.training import (
     Resolution,
     Schedule,
     TrainingStage,
+    checkpoint_name,
+    coarse_to_fine,
     decay_groups,
     warm_up,
 )
@@ -24,6 +29,15 @@ from hdlib.training import (
 EARLY = (0, 100, 500, 1_000, 2_000)
 RESOLVED = 0.25
 """Change of the test accuracy that makes a logged step a checkpoint."""
+SMALL = 64
+"""Up to this width the last weights of the first seed are published."""
+MEASURED = (
+    *("n_steps", "checkpoint_every", "sensitivities", "traces", "spectra", "eigenpairs", "maps"),
+    "device",
+)
+"""Fields that no training depends on."""
+
+LeastActionRun: TypeAlias = Run[LeastActionConfig]
 
 
 def checkpoints(config: LeastActionConfig) -> list[int]:
@@ -80,15 +94,71 @@ def _plan(config: LeastActionConfig, device: torch.device) -> Plan:
     )
 
 
-MEASURED = ("n_steps", "sensitivities", "spectra", "eigenpairs", "maps", "checkpoint_every")
+def _published(run: LeastActionRun) -> list[int]:
+    """The last checkpoint of small networks of the first seed."""
+    small = run.config.seed == 0 and run.config.width <= SMALL
+    return TRAINING.checkpoints(run)[-1:] if small else []
+
+
 TRAINING = TrainingStage(
     "least-action/training",
-    fields=tuple(n for n in LeastActionConfig.model_fields if n not in (*MEASURED, "device")),
+    fields=tuple(name for name in LeastActionConfig.model_fields if name not in MEASURED),
     schedule=_schedule,
     plan=_plan,
-    published=lambda run: [],
+    published=_published,
     extendable=False,
 )
-LeastActionRun = Run[LeastActionConfig]
-EXPERIMENT = Experiment(LeastActionConfig, (TRAINING,), cost="five minutes on one core")
+
+
+def network_at(run: LeastActionRun, step: int) -> ArithmeticNetwork:
+    """The network at a checkpoint, on the run's device."""
+    model = run.config.network()
+    model.load_state_dict(TRAINING.weights(run, step))
+    return model.to(run.device)
+
+
+def _weights(run: LeastActionRun, step: int) -> list[tuple[Stage, str]]:
+    return [(TRAINING, checkpoint_name(step))]
+
+
+def _stage(
+    name: str,
+    measure: Callable[[LeastActionConfig, ArithmeticNetwork, torch.device], Arrays],
+    compared: Callable[[Arrays, Arrays], list[Agreement]],
+    *,
+    fields: tuple[str, ...] = (),
+) -> ArrayStage:
+    """A measure at as many checkpoints as the config's field of its name says, coarse to fine."""
+
+    def items(run: LeastActionRun) -> list[int]:
+        asked = run.config.model_dump()[name]
+        return coarse_to_fine(TRAINING.checkpoints(run))[:asked]
+
+    return ArrayStage(
+        f"least-action/{name}",
+        fields=("n_steps", *fields),
+        needs=(TRAINING,),
+        items=items,
+        sources=_weights,
+        compute=lambda run, step: measure(run.config, network_at(run, step), run.device),
+        agreement=compared,
+    )
+
+
+SENSITIVITY = _stage(
+    "sensitivities",
+    measuring.sensitivity,
+    agreement(input_jacobian=1e-6, input_hessian_trace=1e-6),
+)
+TRACES = _stage("traces", measuring.traces, agreement(hessian_trace=1e-2, fisher_trace=1e-3))
+SPECTRA = _stage(
+    "spectra", measuring.spectra, agreement(eigenvalues=1e-5), fields=("eigenpairs",)
+)
+MAPS = _stage("maps", measuring.maps, agreement(power=1e-4))
+
+EXPERIMENT = Experiment(
+    LeastActionConfig,
+    (TRAINING, SENSITIVITY, TRACES, SPECTRA, MAPS),
+    cost="five minutes on one core",
+)
 run = EXPERIMENT.run
