@@ -1,5 +1,6 @@
 """Everything else that is measured at a checkpoint."""
 
+from hdlib.measures.collapse import collapsed_share
 from hdlib.measures.concentration import frequency_weights, tensor_weights
 from hdlib.measures.concepts import CONCEPTS, Concept
 from hdlib.measures.couplings import binned, binned_shares
@@ -22,6 +23,7 @@ from hdlib.measures.probes import (
     regression_probe,
 )
 from hdlib.measures.progress import Phases, Progress, phases, progress, restricted_by_frequency
+from hdlib.measures.routing import RoutingUse, routing_columns, routing_use
 from hdlib.measures.sensitivity import input_hessian_trace, input_jacobian
 from hdlib.measures.spectral import SpectralSummary, spectral_summary
 from hdlib.measures.subspaces import squared_cosines, subspace_overlap
@@ -32,11 +34,13 @@ __all__ = [
     "GapTest",
     "Phases",
     "Progress",
+    "RoutingUse",
     "SpectralSummary",
     "adam_statistics",
     "balanced_accuracy",
     "binned",
     "binned_shares",
+    "collapsed_share",
     "explained_variance",
     "featureless_scores",
     "featureless_spacings",
@@ -55,6 +59,8 @@ __all__ = [
     "ranking_accuracy",
     "regression_probe",
     "restricted_by_frequency",
+    "routing_columns",
+    "routing_use",
     "spacing_ratio",
     "spectral_summary",
     "squared_cosines",

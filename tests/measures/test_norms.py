@@ -8,23 +8,23 @@ from hdlib.measures.norms import weight_norms
 
 
 class Network(nn.Module):
-    def __init__(self) -> None:
+    def __init__(self, first: nn.Linear, second: nn.Linear) -> None:
         super().__init__()
         self.scale = nn.Parameter(torch.tensor([2.0]))
-        self.blocks = nn.ModuleList([nn.Linear(2, 1), nn.Linear(1, 2, bias=False)])
-        self.again = self.blocks[0]
+        self.blocks = nn.ModuleList([first, second])
+        self.again = first
         self.activation = nn.GELU()
 
 
 def test_norms_by_module():
     """Weight (2, 4) and bias 4 make 6; weight (1, 2) √5."""
-    model = Network()
+    first, second = nn.Linear(2, 1), nn.Linear(1, 2, bias=False)
     with torch.no_grad():
-        model.again.weight.copy_(torch.tensor([[2.0, 4.0]]))
-        model.again.bias.fill_(4.0)
-        model.blocks[1].weight.copy_(torch.tensor([[1.0], [2.0]]))
-    model.again.weight.requires_grad_(False)
-    assert weight_norms(model) == pytest.approx(
+        first.weight.copy_(torch.tensor([[2.0, 4.0]]))
+        first.bias.fill_(4.0)
+        second.weight.copy_(torch.tensor([[1.0], [2.0]]))
+    first.weight.requires_grad_(False)
+    assert weight_norms(Network(first, second)) == pytest.approx(
         {
             "norm/total": (4 + 36 + 5) ** 0.5,
             "norm/Network": 2,
