@@ -46,7 +46,9 @@ def _train(config: LeastActionConfig, device: torch.device) -> tuple[Tensor, Ten
     return encode(config, train).to(device), train.targets.to(device)
 
 
-def sensitivity(config: LeastActionConfig, model: ArithmeticNetwork, device: torch.device) -> Arrays:
+def sensitivity(
+    config: LeastActionConfig, model: ArithmeticNetwork, device: torch.device
+) -> Arrays:
     """Squared input Jacobian norm and input Hessian trace, each (2,): value and standard error.
 
     At the same test pairs at every checkpoint, in float64.

@@ -92,10 +92,13 @@ class Objective:
         self._train = prepared(config, task.train, device)
         self._grid = prepared(config, task.grid, device)
 
-    def __call__(self, model: ArithmeticNetwork, inputs: Tensor, targets: Tensor) -> Tensor:
-        """The loss of a step; of all training pairs, whatever the batch."""
-        config, terms = self._config, self.terms(model)
-        total = terms.cross_entropy
+    def __call__(self, model: ArithmeticNetwork, *batch: Tensor) -> Tensor:
+        """The loss of a step, over all training pairs: they are the batch."""
+        return self.total(self.terms(model))
+
+    def total(self, terms: Terms) -> Tensor:
+        """The loss from its parts."""
+        config, total = self._config, terms.cross_entropy
         for factor, term in (
             (config.lambda_routing, terms.routing),
             (config.lambda_spectral, terms.spectral),

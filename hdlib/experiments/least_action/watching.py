@@ -6,10 +6,12 @@ from collections.abc import Callable
 
 import torch
 import torch.nn.functional as F
-from torch import Tensor
 
 from hdlib.experiments.least_action.config import LeastActionConfig
 from hdlib.experiments.least_action.objective import Objective, prepared
+from hdlib.measures import adam_statistics, collapsed_share, routing_columns, weight_norms
+from hdlib.models import ArithmeticNetwork, Routed
+from hdlib.tasks import Pairs
 from hdlib.training import MIRRORED, OTHERS, State, logits_of
 
 
@@ -18,52 +20,61 @@ def watch(
 ) -> Callable[[State], dict[str, float]]:
     """What is measured at each row of the history.
 
-    Losses are mean cross-entropies in float64. Accuracies on test pairs whose mirror is a training
-    pair and on all others are apart, NaN where there are none.
+    Losses are mean cross-entropies in float64; accuracies on test pairs whose mirror is a training
+    pair and on all others are apart, NaN where there are none. The mean norm of representations is
+    over test pairs; routing is that of all pairs. ``objective`` is the loss that is trained,
+    "…_term" its parts without their factors, and ``gradient_norm`` the norm of its gradient, all
+    over the training pairs.
 
     Args:
         config: task and network.
         objective: what is trained.
         device: where the network is.
     """
-    task = config.task
-    train, test = (_numbers(part.a, part.b, part.operation, config.p) for part in task[:2])
+    task, p = config.task, config.p
+    train, test = _numbers(task.train), _numbers(task.test)
     targets, mirrored = task.grid.targets.to(device), task.mirrored.to(device)
     test_inputs = prepared(config, task.test, device)
+    softmax = torch.float64 if config.softmax == "float64" else torch.float32
 
     def measure(state: State) -> dict[str, float]:
         model = state.model
+        assert isinstance(model, ArithmeticNetwork)
         with torch.no_grad():
             outputs = objective.grid_outputs(model)
             logits = logits_of(outputs)
             losses = F.cross_entropy(logits.double(), targets, reduction="none")
             right = (logits.argmax(1) == targets).double()
-            norm = model.representation(test_inputs).norm(dim=1).mean()
-        row = {
-            "train_loss": losses[train].mean(),
-            "test_loss": losses[test].mean(),
-            "train_accuracy": right[train].mean(),
-            "test_accuracy": right[test].mean(),
-            MIRRORED: right[test][mirrored].mean(),
-            OTHERS: right[test][~mirrored].mean(),
-            "representation_norm": norm,
-            "low_frequency_share": objective.low_frequencies(
-                logits.view(-1, config.p, config.p, config.p)
-            ),
-        }
-        return {name: float(value) for name, value in row.items()} | _slope(objective, model)
+            found = {
+                "train_loss": losses[train].mean(),
+                "test_loss": losses[test].mean(),
+                "train_accuracy": right[train].mean(),
+                "test_accuracy": right[test].mean(),
+                MIRRORED: right[test][mirrored].mean(),
+                OTHERS: right[test][~mirrored].mean(),
+                "representation_norm": model.representation(test_inputs).norm(dim=1).mean(),
+                "low_frequency_share": objective.low_frequencies(logits.view(-1, p, p, p)),
+            }
+        row = {name: float(value) for name, value in found.items()}
+        row["collapsed_share"] = collapsed_share(logits[train], targets[train], dtype=softmax)
+        if isinstance(outputs, Routed):
+            row |= routing_columns([w.cpu().numpy() for w in outputs.weights])
+        row |= weight_norms(model) | adam_statistics(state.optimizer)
+        return row | _slope(objective, model)
 
     return measure
 
 
-def _numbers(a: Tensor, b: Tensor, operation: Tensor, p: int) -> Tensor:
+def _numbers(pairs: Pairs) -> torch.Tensor:
     """Numbers of pairs among all of them."""
-    return (operation * p + a) * p + b
+    return (pairs.operation * pairs.p + pairs.a) * pairs.p + pairs.b
 
 
-def _slope(objective: Objective, model: torch.nn.Module) -> dict[str, float]:
-    """The loss that is trained, its parts, and the norm of its gradient."""
-    value = objective(model, None, None)
-    slopes = torch.autograd.grad(value, list(model.parameters()), allow_unused=True)
-    found = torch.stack([g.double().norm() for g in slopes if g is not None]).norm()
-    return {"objective": value.item(), "gradient_norm": found.item()}
+def _slope(objective: Objective, model: ArithmeticNetwork) -> dict[str, float]:
+    terms = objective.terms(model)
+    value = objective.total(terms)
+    slopes = torch.autograd.grad(value, list(model.parameters()))
+    norm = torch.stack([slope.double().norm() for slope in slopes]).norm()
+    parts = {f"{name}_term": t for name, t in terms._asdict().items() if t is not None}
+    found = parts | {"objective": value, "gradient_norm": norm}
+    return {name: float(number.detach()) for name, number in found.items()}
