@@ -27,10 +27,17 @@ from hdlib.measures.routing import RoutingUse, routing_columns, routing_use
 from hdlib.measures.sensitivity import input_hessian_trace, input_jacobian
 from hdlib.measures.spectral import SpectralSummary, spectral_summary
 from hdlib.measures.subspaces import squared_cosines, subspace_overlap
+from hdlib.measures.waves import (
+    FrequencyShares,
+    frequency_shares,
+    multiplicative_grid,
+    pair_power,
+)
 
 __all__ = [
     "CONCEPTS",
     "Concept",
+    "FrequencyShares",
     "GapTest",
     "Phases",
     "Progress",
@@ -46,6 +53,7 @@ __all__ = [
     "featureless_spacings",
     "fourier_basis",
     "frequency_power",
+    "frequency_shares",
     "frequency_weights",
     "gap_test",
     "gini",
@@ -54,6 +62,8 @@ __all__ = [
     "key_frequencies",
     "linear_probe",
     "logit_power",
+    "multiplicative_grid",
+    "pair_power",
     "phases",
     "progress",
     "ranking_accuracy",
