@@ -119,7 +119,7 @@ def spectra(config: LeastActionConfig, model: ArithmeticNetwork, device: torch.d
 
 
 def maps(config: LeastActionConfig, model: ArithmeticNetwork, device: torch.device) -> Arrays:
-    """Over all pairs: the power of the logits by two-dimensional frequency, and the routing weights.
+    """Over all pairs: the power of the logits by frequency, and the routing weights.
 
     ``power`` (operations, p, p) float32; ``routing`` (layers, operations · p², heads) float32 of a
     routed network, pairs in the order of a·p + b, additions first.

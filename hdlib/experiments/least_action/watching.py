@@ -4,14 +4,24 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+import numpy as np
 import torch
 import torch.nn.functional as F
+from numpy.typing import NDArray
 
 from hdlib.experiments.least_action.config import LeastActionConfig
 from hdlib.experiments.least_action.objective import Objective, prepared
-from hdlib.measures import adam_statistics, collapsed_share, routing_columns, weight_norms
+from hdlib.measures import (
+    adam_statistics,
+    collapsed_share,
+    frequency_shares,
+    multiplicative_grid,
+    pair_power,
+    routing_columns,
+    weight_norms,
+)
 from hdlib.models import ArithmeticNetwork, Routed
-from hdlib.tasks import Pairs
+from hdlib.tasks import Operation, Pairs
 from hdlib.training import MIRRORED, OTHERS, State, logits_of
 
 
@@ -56,6 +66,8 @@ def watch(
                 "low_frequency_share": objective.low_frequencies(logits.view(-1, p, p, p)),
             }
         row = {name: float(value) for name, value in found.items()}
+        grids = logits.double().cpu().numpy().reshape(-1, p, p, p)
+        row |= _answer_shares(config.operation, grids)
         row["collapsed_share"] = collapsed_share(logits[train], targets[train], dtype=softmax)
         if isinstance(outputs, Routed):
             row |= routing_columns([w.cpu().numpy() for w in outputs.weights])
@@ -63,6 +75,19 @@ def watch(
         return row | _slope(objective, model)
 
     return measure
+
+
+def _answer_shares(operation: Operation, grids: NDArray[np.float64]) -> dict[str, float]:
+    """Share of what the logits say that is a function of a + b, or of a · b (nonzero a and b)."""
+    operations = ["add", "multiply"] if operation == "both" else [operation]
+    found = {}
+    for name, logits in zip(operations, grids, strict=True):
+        if name == "add":
+            found["sum_share"] = frequency_shares(pair_power(logits)).sum
+        else:
+            power = pair_power(multiplicative_grid(logits))
+            found["product_share"] = frequency_shares(power).sum
+    return found
 
 
 def _numbers(pairs: Pairs) -> torch.Tensor:

@@ -1,0 +1,282 @@
+"""The networks of the chapter, in groups that answer one question each."""
+
+from __future__ import annotations
+
+from functools import cached_property
+from typing import Annotated, Any, ClassVar, Literal, NamedTuple
+
+from pydantic import Field
+
+from hdlib.experiments.least_action.config import LeastActionConfig, Regularizer
+from hdlib.store import Grid
+
+Some = Annotated[tuple[int, ...], Field(min_length=1)]
+Fractions = tuple[Annotated[float, Field(gt=0, lt=1)], ...]
+Doses = tuple[Annotated[float, Field(gt=0)], ...]
+
+ROUTED: dict[str, Any] = {"model": "routed_transformer"}
+LEAKY = {"mask": "leaky", "initial": "pytorch"}
+WIDE = {"initial": "pytorch"}
+
+
+class Arm(NamedTuple):
+    """One kind of network and training, from every seed.
+
+    Attributes:
+        name: what it is called in tables and figures.
+        configs: one for each seed.
+    """
+
+    name: str
+    configs: tuple[LeastActionConfig, ...]
+
+
+class LeastActionGrid(Grid):
+    """The networks of the chapter.
+
+    All but those of the sweep have one modulus and one width; where nothing else is said they are
+    transformers on a + b, half of the pairs, and differ in what their arm's name says.
+
+    Raises:
+        ConfigError: if a value is impossible, alone or together with others.
+    """
+
+    experiment: ClassVar[str] = "least-action"
+
+    p: int = 31
+    """Modulus, an odd prime."""
+    width: int = 64
+    """Of the residual stream, and hidden units of networks on one-hot pairs."""
+    n_layers: int = 2
+    """Blocks, or layers."""
+    n_heads: int = 4
+    """Heads of the attention, and of routed layers."""
+    matched_width: int = 35
+    """Units of each routed feed-forward network with which both kinds have as many parameters."""
+    seeds: Some = (0, 1, 2)
+    """Of the split and the initial weights."""
+    train_fraction: float = 0.5
+    """Of all pairs."""
+    lr: float = 1e-3
+    """Learning rate of AdamW."""
+    weight_decay: float = 1.0
+    """Of AdamW."""
+    warmup_steps: int = 500
+    """Updates in which the learning rate rises."""
+    n_steps: int = 4_000
+    """Full-batch updates."""
+    log_every: int = 50
+    """Steps between rows of the history."""
+    lambda_routing: float = 0.1
+    """Factor of the routing entropy where the paths of networks are pressed to be decisive."""
+    doses: Doses = (0.01, 0.03, 0.05, 0.1, 0.2)
+    """Factors of the routing entropy, and of the sparsity, from little to much."""
+    fractions: Fractions = (0.3, 0.4, 0.6)
+    """Other training fractions."""
+    unordered_fraction: float = 0.75
+    """Of the unordered pairs: as many of them as half of the ordered pairs hold."""
+    sensitivities: int = 8
+    """Checkpoints with derivatives by the inputs."""
+    traces: int = 5
+    """Checkpoints with traces of Hessian and Fisher matrix."""
+    spectra: int = 4
+    """Checkpoints with the top of the spectrum, of the first seed, where it is shown."""
+    eigenpairs: int = 12
+    """At the top of each spectrum."""
+    sweep_p: int = 17
+    """Modulus of the sweep over learning rates and weight decays."""
+    sweep_width: int = 128
+    """Width of its transformers."""
+    sweep_lrs: Doses = (3e-4, 1e-3, 3e-3)
+    """Learning rates."""
+    sweep_decays: Doses = (0.5, 1.0, 2.0)
+    """Weight decays."""
+    sweep_steps: int = 6_000
+    """Full-batch updates."""
+    device: Literal["auto", "cpu", "cuda"] = "auto"
+
+    @property
+    def plain(self) -> Arm:
+        """The plain transformer, which all others are compared with."""
+        return self._arm("plain", spectra=True)
+
+    @property
+    def confounds(self) -> list[Arm]:
+        """The routed transformer as it was first compared, and with one difference less each time.
+
+        The mask lets later positions through; weights begin as PyTorch draws them; there are as
+        many feed-forward networks of full size as heads. Each without and with a routing penalty.
+        """
+        steps: list[tuple[str, dict[str, Any]]] = [
+            ("leaky mask", LEAKY),
+            ("causal", WIDE),
+            ("same start", {}),
+            ("as many parameters", {"ffn_width": self.matched_width}),
+        ]
+        return [
+            self._arm(
+                f"{name}{', entropy' * pressed}",
+                **ROUTED,
+                **fields,
+                **(self._pressed("entropy", self.lambda_routing) if pressed else {}),
+                spectra=name == steps[-1][0],
+            )
+            for name, fields in steps
+            for pressed in (False, True)
+        ]
+
+    @property
+    def matched(self) -> Arm:
+        """The routed transformer without any of these differences, its paths free."""
+        return self.confounds[-2]
+
+    @property
+    def pressed(self) -> Arm:
+        """The same, its paths pressed to be decisive."""
+        return self.confounds[-1]
+
+    @property
+    def dosed(self) -> list[Arm]:
+        """Of the same routed transformer more and more pressure, by entropy and by sparsity."""
+        kinds: tuple[Regularizer, ...] = ("entropy", "sparsity")
+        return [
+            self._matched(f"{kind} {dose:g}", **self._pressed(kind, dose))
+            for kind in kinds
+            for dose in self.doses
+        ]
+
+    @property
+    def gates(self) -> list[Arm]:
+        """The same with weight decay on the gates and the state that they read."""
+        return [
+            self._matched("gates decayed", decay_gates=True),
+            self._matched(
+                "gates decayed, entropy",
+                decay_gates=True,
+                **self._pressed("entropy", self.lambda_routing),
+            ),
+        ]
+
+    @property
+    def unordered(self) -> list[Arm]:
+        """No test pair has its mirror among the training pairs."""
+        split = {"unordered": True, "train_fraction": self.unordered_fraction}
+        return [
+            self._arm("plain, unordered", **split),
+            self._matched("routed, unordered", **split),
+            self._matched(
+                "routed, unordered, entropy",
+                **split,
+                **self._pressed("entropy", self.lambda_routing),
+            ),
+        ]
+
+    @property
+    def switches(self) -> list[Arm]:
+        """The plain transformer with one setting changed."""
+        return [
+            self._arm("β₂ 0.999", beta2=0.999),
+            self._arm("no warm-up", warmup_steps=0),
+            self._arm("clipped at 1", grad_clip=1.0),
+            self._arm("softmax in float64", softmax="float64"),
+        ]
+
+    @property
+    def smaller(self) -> list[Arm]:
+        """The plain transformer with other training fractions."""
+        return [self._arm(f"{f:.0%} of pairs", train_fraction=f) for f in self.fractions]
+
+    @property
+    def both(self) -> list[Arm]:
+        """Addition and multiplication in one network."""
+        task = {"operation": "both"}
+        return [
+            self._arm("plain, both", **task),
+            self._matched("routed, both", **task),
+            self._matched(
+                "routed, both, entropy",
+                **task,
+                **self._pressed("entropy", self.lambda_routing),
+            ),
+        ]
+
+    @property
+    def one_hot(self) -> list[Arm]:
+        """Networks on one-hot pairs: plain, of one head, and routed."""
+        return [
+            self._arm("MLP", model="mlp"),
+            self._arm("one head", model="single_head"),
+            self._arm("routed MLP", model="routed"),
+            self._arm(
+                "routed MLP, entropy",
+                model="routed",
+                **self._pressed("entropy", self.lambda_routing),
+            ),
+        ]
+
+    @property
+    def sweep(self) -> list[Arm]:
+        """Transformers over learning rates and weight decays, at a smaller modulus."""
+        fields = {
+            "p": self.sweep_p,
+            "width": self.sweep_width,
+            "n_steps": self.sweep_steps,
+            "grad_clip": 1.0,
+            "log_every": 2 * self.log_every,
+        }
+        return [
+            self._arm(f"lr {lr:g}, decay {decay:g}", lr=lr, weight_decay=decay, **fields)
+            for lr in self.sweep_lrs
+            for decay in self.sweep_decays
+        ]
+
+    @cached_property
+    def arms(self) -> list[Arm]:
+        """All arms, each once."""
+        groups = [
+            [self.plain],
+            self.confounds,
+            self.dosed,
+            self.gates,
+            self.unordered,
+            self.switches,
+            self.smaller,
+            self.both,
+            self.one_hot,
+            self.sweep,
+        ]
+        return [arm for group in groups for arm in group]
+
+    @property
+    def configs(self) -> list[LeastActionConfig]:
+        """Configs of all runs, each once."""
+        return list(dict.fromkeys(config for arm in self.arms for config in arm.configs))
+
+    def _pressed(self, kind: Regularizer, factor: float) -> dict[str, Any]:
+        return {"routing_regularizer": kind, "lambda_routing": factor}
+
+    def _matched(self, name: str, **fields: Any) -> Arm:
+        return self._arm(name, **ROUTED, ffn_width=self.matched_width, **fields)
+
+    def _arm(self, name: str, *, spectra: bool = False, **fields: Any) -> Arm:
+        known = LeastActionConfig.model_fields
+        shared = {name: value for name, value in self.model_dump().items() if name in known}
+        shared |= {"checkpoint_every": max(1, self.n_steps // 8), "lambda_routing": 0.0}
+        return Arm(
+            name,
+            tuple(
+                LeastActionConfig(
+                    **(
+                        shared
+                        | {
+                            "seed": seed,
+                            "data_seed": seed,
+                            "spectra": self.spectra if spectra and seed == self.seeds[0] else 0,
+                            "maps": 2 if seed == self.seeds[0] else 0,
+                        }
+                        | fields
+                    )
+                )
+                for seed in self.seeds
+            ),
+        )
