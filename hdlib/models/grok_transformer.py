@@ -207,7 +207,7 @@ class GrokTransformer(nn.Module):
             is_last = layer == len(self.blocks) - 1
             x, w = block(x, state, reads, reads.last if is_last else None)
             hidden.append(x if is_last else x[reads.last])
-            if self.state and w is not None:
+            if self.state and state is not None and w is not None:
                 weights.append(w if is_last else w[reads.last])
                 state = self.state.after(layer, state, x)
         return hidden, weights

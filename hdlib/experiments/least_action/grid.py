@@ -15,8 +15,6 @@ Fractions = tuple[Annotated[float, Field(gt=0, lt=1)], ...]
 Doses = tuple[Annotated[float, Field(gt=0)], ...]
 
 ROUTED: dict[str, Any] = {"model": "routed_transformer"}
-LEAKY = {"mask": "leaky", "initial": "pytorch"}
-WIDE = {"initial": "pytorch"}
 
 
 class Arm(NamedTuple):
@@ -108,21 +106,16 @@ class LeastActionGrid(Grid):
         many feed-forward networks of full size as heads. Each without and with a routing penalty.
         """
         steps: list[tuple[str, dict[str, Any]]] = [
-            ("leaky mask", LEAKY),
-            ("causal", WIDE),
+            ("leaky mask", {"mask": "leaky", "initial": "pytorch"}),
+            ("causal", {"initial": "pytorch"}),
             ("same start", {}),
             ("as many parameters", {"ffn_width": self.matched_width}),
         ]
+        entropy = self._pressed("entropy", self.lambda_routing)
         return [
-            self._arm(
-                f"{name}{', entropy' * pressed}",
-                **ROUTED,
-                **fields,
-                **(self._pressed("entropy", self.lambda_routing) if pressed else {}),
-                spectra=name == steps[-1][0],
-            )
-            for name, fields in steps
-            for pressed in (False, True)
+            self._arm(name, spectra="ffn_width" in fields, **ROUTED, **fields, **pressure)
+            for step, fields in steps
+            for name, pressure in ((step, {}), (f"{step}, entropy", entropy))
         ]
 
     @property
@@ -160,7 +153,7 @@ class LeastActionGrid(Grid):
     @property
     def unordered(self) -> list[Arm]:
         """No test pair has its mirror among the training pairs."""
-        split = {"unordered": True, "train_fraction": self.unordered_fraction}
+        split: dict[str, Any] = {"unordered": True, "train_fraction": self.unordered_fraction}
         return [
             self._arm("plain, unordered", **split),
             self._matched("routed, unordered", **split),
@@ -189,7 +182,7 @@ class LeastActionGrid(Grid):
     @property
     def both(self) -> list[Arm]:
         """Addition and multiplication in one network."""
-        task = {"operation": "both"}
+        task: dict[str, Any] = {"operation": "both"}
         return [
             self._arm("plain, both", **task),
             self._matched("routed, both", **task),
@@ -217,7 +210,7 @@ class LeastActionGrid(Grid):
     @property
     def sweep(self) -> list[Arm]:
         """Transformers over learning rates and weight decays, at a smaller modulus."""
-        fields = {
+        fields: dict[str, Any] = {
             "p": self.sweep_p,
             "width": self.sweep_width,
             "n_steps": self.sweep_steps,
@@ -260,23 +253,16 @@ class LeastActionGrid(Grid):
 
     def _arm(self, name: str, *, spectra: bool = False, **fields: Any) -> Arm:
         known = LeastActionConfig.model_fields
-        shared = {name: value for name, value in self.model_dump().items() if name in known}
+        shared: dict[str, Any] = {k: v for k, v in self.model_dump().items() if k in known}
         shared |= {"checkpoint_every": max(1, self.n_steps // 8), "lambda_routing": 0.0}
-        return Arm(
-            name,
-            tuple(
-                LeastActionConfig(
-                    **(
-                        shared
-                        | {
-                            "seed": seed,
-                            "data_seed": seed,
-                            "spectra": self.spectra if spectra and seed == self.seeds[0] else 0,
-                            "maps": 2 if seed == self.seeds[0] else 0,
-                        }
-                        | fields
-                    )
-                )
-                for seed in self.seeds
-            ),
-        )
+        configs = []
+        for seed in self.seeds:
+            first = seed == self.seeds[0]
+            own: dict[str, Any] = {
+                "seed": seed,
+                "data_seed": seed,
+                "spectra": self.spectra if spectra and first else 0,
+                "maps": 2 if first else 0,
+            }
+            configs.append(LeastActionConfig(**(shared | own | fields)))
+        return Arm(name, tuple(configs))

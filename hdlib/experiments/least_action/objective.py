@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import torch
 import torch.nn.functional as F
-from torch import Tensor
+from torch import Tensor, nn
 
 from hdlib.experiments.least_action.config import LeastActionConfig
 from hdlib.models import (
     ArithmeticNetwork,
     GrokTransformer,
-    Prefixes,
     Routed,
     distinct_prefixes,
 )
@@ -29,8 +28,6 @@ from hdlib.training import (
     squared_jacobian_norm,
 )
 
-Inputs = Tensor | Prefixes
-
 
 def cross_entropy(outputs: object, targets: Tensor) -> Tensor:
     """Mean cross-entropy of what any of the networks returns."""
@@ -44,8 +41,8 @@ def encode(config: LeastActionConfig, pairs: Pairs) -> Tensor:
     return pairs.one_hot()
 
 
-def prepared(config: LeastActionConfig, pairs: Pairs, device: torch.device) -> Inputs:
-    """The same, with each prefix once where attention is causal."""
+def prepared(config: LeastActionConfig, pairs: Pairs, device: torch.device) -> Any:
+    """The same, with each prefix once where attention is causal (`distinct_prefixes`)."""
     inputs = encode(config, pairs).to(device)
     shared = inputs.dtype == torch.int64 and config.mask == "causal"
     return distinct_prefixes(inputs) if shared else inputs
@@ -92,8 +89,9 @@ class Objective:
         self._train = prepared(config, task.train, device)
         self._grid = prepared(config, task.grid, device)
 
-    def __call__(self, model: ArithmeticNetwork, *batch: Tensor) -> Tensor:
+    def __call__(self, model: nn.Module, *batch: Tensor) -> Tensor:
         """The loss of a step, over all training pairs: they are the batch."""
+        assert isinstance(model, ArithmeticNetwork)
         return self.total(self.terms(model))
 
     def total(self, terms: Terms) -> Tensor:
