@@ -74,11 +74,11 @@ class LeastActionGrid(Grid):
     unordered_fraction: float = 0.75
     """Of the unordered pairs: as many of them as half of the ordered pairs hold."""
     sensitivities: int = 8
-    """Checkpoints with derivatives by the inputs."""
+    """Checkpoints with derivatives by the inputs, of the networks that are followed."""
     traces: int = 5
-    """Checkpoints with traces of Hessian and Fisher matrix."""
+    """Checkpoints with traces of Hessian and Fisher matrix, of these."""
     spectra: int = 4
-    """Checkpoints with the top of the spectrum, of the first seed, where it is shown."""
+    """Checkpoints with the top of the spectrum, of these, from the first seed."""
     eigenpairs: int = 12
     """At the top of each spectrum."""
     sweep_p: int = 17
@@ -96,7 +96,12 @@ class LeastActionGrid(Grid):
     @property
     def plain(self) -> Arm:
         """The plain transformer, which all others are compared with."""
-        return self._arm("plain", spectra=True)
+        return self._arm("plain", followed=True)
+
+    @property
+    def followed(self) -> list[Arm]:
+        """Arms whose curvature and sensitivity are measured."""
+        return [self.plain, self.matched, self.pressed, self.one_hot[0], self.one_hot[2]]
 
     @property
     def confounds(self) -> list[Arm]:
@@ -113,7 +118,7 @@ class LeastActionGrid(Grid):
         ]
         entropy = self._pressed("entropy", self.lambda_routing)
         return [
-            self._arm(name, spectra="ffn_width" in fields, **ROUTED, **fields, **pressure)
+            self._arm(name, followed="ffn_width" in fields, **ROUTED, **fields, **pressure)
             for step, fields in steps
             for name, pressure in ((step, {}), (f"{step}, entropy", entropy))
         ]
@@ -197,9 +202,9 @@ class LeastActionGrid(Grid):
     def one_hot(self) -> list[Arm]:
         """Networks on one-hot pairs: plain, of one head, and routed."""
         return [
-            self._arm("MLP", model="mlp"),
+            self._arm("MLP", model="mlp", followed=True),
             self._arm("one head", model="single_head"),
-            self._arm("routed MLP", model="routed"),
+            self._arm("routed MLP", model="routed", followed=True),
             self._arm(
                 "routed MLP, entropy",
                 model="routed",
@@ -251,7 +256,7 @@ class LeastActionGrid(Grid):
     def _matched(self, name: str, **fields: Any) -> Arm:
         return self._arm(name, **ROUTED, ffn_width=self.matched_width, **fields)
 
-    def _arm(self, name: str, *, spectra: bool = False, **fields: Any) -> Arm:
+    def _arm(self, name: str, *, followed: bool = False, **fields: Any) -> Arm:
         known = LeastActionConfig.model_fields
         shared: dict[str, Any] = {k: v for k, v in self.model_dump().items() if k in known}
         shared |= {"checkpoint_every": max(1, self.n_steps // 8), "lambda_routing": 0.0}
@@ -261,8 +266,10 @@ class LeastActionGrid(Grid):
             own: dict[str, Any] = {
                 "seed": seed,
                 "data_seed": seed,
-                "spectra": self.spectra if spectra and first else 0,
-                "maps": 2 if first else 0,
+                "sensitivities": self.sensitivities * followed,
+                "traces": self.traces * followed,
+                "spectra": self.spectra * (followed and first),
+                "maps": 2 * first,
             }
             configs.append(LeastActionConfig(**(shared | own | fields)))
         return Arm(name, tuple(configs))

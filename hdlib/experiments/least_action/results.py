@@ -1,0 +1,216 @@
+"""What the chapter shows of its runs: arrays for figures, tables and claims."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from functools import cache, cached_property
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from hdlib.curvature import Density, Spectrum
+from hdlib.experiments.grid import run_grid
+from hdlib.experiments.least_action.config import LeastActionConfig
+from hdlib.experiments.least_action.grid import Arm, LeastActionGrid
+from hdlib.experiments.least_action.measuring import TOLERANCE
+from hdlib.experiments.least_action.recipe import (
+    EXPERIMENT,
+    MAPS,
+    SENSITIVITY,
+    SPECTRA,
+    TRACES,
+    TRAINING,
+)
+from hdlib.store import ArrayStage, Run
+from hdlib.training import MIRRORED, OTHERS
+
+Array = NDArray[np.float64]
+
+GENERALISED = 0.95
+"""Accuracy on the test pairs that memory cannot answer from which a network has generalised."""
+MEMORISED = 0.98
+"""The same of the training pairs."""
+
+
+class Measured(NamedTuple):
+    """A number along a training, with its standard error.
+
+    Attributes:
+        steps: (S,) ascending.
+        values: (S,).
+        errors: (S,).
+    """
+
+    steps: NDArray[np.int64]
+    values: Array
+    errors: Array
+
+
+class Network:
+    """One trained network.
+
+    Attributes:
+        run: its complete run.
+        config: its config.
+    """
+
+    def __init__(self, run: Run[LeastActionConfig]) -> None:
+        self.run, self.config = run, run.config
+
+    @cached_property
+    def history(self) -> dict[str, NDArray]:
+        """Columns of the training history, (T,) each."""
+        return TRAINING.history(self.run)
+
+    @property
+    def n_parameters(self) -> int:
+        """Number of its parameters."""
+        return sum(parameter.numel() for parameter in self.config.network().parameters())
+
+    def column(self, name: str) -> Array:
+        """A column of the history, (T,); NaN throughout where this network does not have it."""
+        return np.asarray(self.history.get(name, np.full(len(self.history["step"]), np.nan)))
+
+    def last(self, name: str) -> float:
+        """A column at the end of training."""
+        return float(self.column(name)[-1])
+
+    def first_step(self, name: str, level: float) -> int | None:
+        """First logged step at which a column is at least so large; None where it never is."""
+        reached = np.flatnonzero(self.column(name) >= level)
+        return int(self.history["step"][reached[0]]) if len(reached) else None
+
+    @property
+    def memorised(self) -> int | None:
+        """Step from which the training pairs are known."""
+        return self.first_step("train_accuracy", MEMORISED)
+
+    @property
+    def generalised(self) -> int | None:
+        """Step from which test pairs are known that memory cannot answer."""
+        return self.first_step(OTHERS, GENERALISED)
+
+    def measured(self, stage: ArrayStage, name: str) -> Measured:
+        """What a stage measured at its checkpoints, in the order of training."""
+        steps = sorted(step for step in stage.items(self.run) if isinstance(step, int))
+        found = np.array([self.run.arrays(stage, step)[name] for step in steps]).reshape(-1, 2)
+        return Measured(np.array(steps, dtype=np.int64), found[:, 0], found[:, 1])
+
+    @property
+    def input_jacobian(self) -> Measured:
+        """Mean squared norm of the logits' derivative by the inputs."""
+        return self.measured(SENSITIVITY, "input_jacobian")
+
+    @property
+    def input_hessian(self) -> Measured:
+        """Mean trace of the second derivative of the predicted class's logit by the inputs."""
+        return self.measured(SENSITIVITY, "input_hessian_trace")
+
+    @property
+    def hessian_trace(self) -> Measured:
+        """Trace of the Hessian of the cross-entropy."""
+        return self.measured(TRACES, "hessian_trace")
+
+    @property
+    def fisher_trace(self) -> Measured:
+        """Trace of the empirical Fisher matrix."""
+        return self.measured(TRACES, "fisher_trace")
+
+    @cached_property
+    def spectra(self) -> dict[int, Top]:
+        """The top of the spectrum at each checkpoint that has one, by step, ascending."""
+        steps = sorted(step for step in SPECTRA.items(self.run) if isinstance(step, int))
+        return {step: Top(self, self.run.arrays(SPECTRA, step)) for step in steps}
+
+    @cached_property
+    def maps(self) -> dict[int, dict[str, NDArray]]:
+        """Power of the logits, and routing weights, at each checkpoint that has them, by step."""
+        steps = sorted(step for step in MAPS.items(self.run) if isinstance(step, int))
+        return {step: self.run.arrays(MAPS, step) for step in steps}
+
+
+class Top:
+    """The top of one spectrum.
+
+    Attributes:
+        eigenvalues: (k,) certified ones, ascending.
+        frequencies: (k, (p − 1)/2) share of each frequency of the classes in what each of their
+            eigenvectors does to the logits.
+        null: (k', (p − 1)/2) the same of a random rotation of all eigenvectors.
+    """
+
+    def __init__(self, network: Network, arrays: dict[str, NDArray]) -> None:
+        self._arrays, self._n = arrays, network.n_parameters
+        values, residuals = arrays["eigenvalues"], arrays["residuals"]
+        self._sure = residuals <= TOLERANCE * np.abs(values).max()
+        self.eigenvalues: Array = values[self._sure]
+        self.frequencies: Array = arrays["frequencies"][self._sure]
+        self.null: Array = arrays["null_frequencies"]
+
+    @property
+    def density(self) -> Density:
+        """The density of the whole spectrum."""
+        return Density(
+            self._n,
+            self.eigenvalues,
+            self._arrays["density_diagonal"],
+            self._arrays["density_coupling"],
+        )
+
+    @property
+    def spectrum(self) -> Spectrum:
+        """What is known of the spectrum, without its vectors."""
+        k = len(self.eigenvalues)
+        return Spectrum(
+            n=self._n,
+            eigenvalues=self.eigenvalues,
+            lowest=0,
+            indices=np.arange(k),
+            residuals=self._arrays["residuals"][self._sure],
+            vectors=np.empty((self._n, 0)),
+            scale=float(np.abs(self.eigenvalues).max()),
+            tol=TOLERANCE,
+            products=int(self._arrays["products"]),
+        )
+
+
+class LeastActionResults:
+    """Everything the chapter shows, of all runs of its grid.
+
+    Attributes:
+        grid: parameters of the chapter.
+    """
+
+    def __init__(self, grid: LeastActionGrid) -> None:
+        self.grid = grid
+        configs = grid.configs
+        runs = run_grid(EXPERIMENT, configs)
+        self._networks = {c: Network(run) for c, run in zip(configs, runs, strict=True)}
+
+    def of(self, arm: Arm) -> list[Network]:
+        """The networks of an arm, in the order of the seeds."""
+        return [self._networks[config] for config in arm.configs]
+
+    @property
+    def networks(self) -> list[Network]:
+        """All of them."""
+        return list(self._networks.values())
+
+
+def steps_of(networks: Sequence[Network], step: Callable[[Network], int | None]) -> list[float]:
+    """A step of each network; infinite where it was not reached."""
+    found = [step(network) for network in networks]
+    return [float("inf") if value is None else float(value) for value in found]
+
+
+def mirrored_part(network: Network) -> Array:
+    """Part of the test accuracy that is in mirrored pairs, (T,): their share times theirs."""
+    share = float(network.config.task.mirrored.double().mean())
+    return share * np.nan_to_num(network.column(MIRRORED))
+
+
+@cache
+def published() -> LeastActionResults:
+    """The results of the chapter's grid as it is published."""
+    return LeastActionResults(LeastActionGrid())
