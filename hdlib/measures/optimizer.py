@@ -39,7 +39,8 @@ def adam_statistics(optimizer: torch.optim.Optimizer) -> dict[str, float]:
         Finite numbers by name.
     """
     roots, updates, decaying, decays, decayed = [], [], [], [], []
-    adam = isinstance(optimizer, (torch.optim.Adam, torch.optim.AdamW))
+    adam_w = isinstance(optimizer, torch.optim.AdamW)
+    adam = adam_w or isinstance(optimizer, torch.optim.Adam)
     for group in optimizer.param_groups:
         rate = group.get("weight_decay", 0)
         for weight in group["params"]:
@@ -51,7 +52,7 @@ def adam_statistics(optimizer: torch.optim.Optimizer) -> dict[str, float]:
             root, update = _root_and_update(state, group)
             roots.append(root)
             updates.append(update)
-            if rate and isinstance(optimizer, torch.optim.AdamW):
+            if rate and group.get("decoupled_weight_decay", adam_w):
                 decaying.append(update)
                 decays.append(rate * weight.double())
     found = _mean_and_max("adam_sqrt_v", roots) | _mean_and_max("adam_ratio", updates)

@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 
 import torch
 from torch import Tensor
+from torch.nn.attention import SDPBackend, sdpa_kernel
 
 SUBSAMPLE = 256
 """Most inputs whose similarities to each other are taken."""
@@ -160,7 +161,9 @@ def squared_jacobian_norm(
     if probes < 1:
         raise ValueError(f"probes={probes}: must be at least 1")
     x = inputs if inputs.requires_grad else inputs.detach().requires_grad_()
-    outputs = function(x)
+    # The fused kernels of attention have no second derivative.
+    with sdpa_kernel(SDPBackend.MATH):
+        outputs = function(x)
     total = outputs.new_zeros(())
     for _ in range(probes):
         v = torch.randn(outputs.shape, generator=generator, dtype=outputs.dtype)

@@ -5,6 +5,7 @@ import math
 import numpy as np
 import pytest
 import torch
+import torch.nn.functional as F
 from hypothesis import given
 from hypothesis import strategies as st
 from scipy.stats import entropy
@@ -181,6 +182,19 @@ def test_jacobian_norm_can_be_minimised_and_reaches_embeddings():
     penalty = squared_jacobian_norm(lambda e: e**2, 2 * embedded, probes=1)
     (moved,) = torch.autograd.grad(penalty, embedded)
     assert (moved * embedded).sum().item() == pytest.approx(2 * penalty.item())
+
+
+def test_jacobian_norm_of_attention_can_be_minimised():
+    project = nn.Linear(4, 4)
+
+    def attend(x: torch.Tensor) -> torch.Tensor:
+        q = project(x)[:, None]
+        return F.scaled_dot_product_attention(q, q, q, is_causal=True)[:, 0, -1]
+
+    x = torch.randn(2, 3, 4)
+    squared_jacobian_norm(attend, x, probes=1).backward()
+    assert project.weight.grad is not None
+    assert project.weight.grad.abs().max() > 0
 
 
 def test_errors():
