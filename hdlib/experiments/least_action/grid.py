@@ -14,6 +14,8 @@ Some = Annotated[tuple[int, ...], Field(min_length=1)]
 Fractions = tuple[Annotated[float, Field(gt=0, lt=1)], ...]
 Doses = tuple[Annotated[float, Field(gt=0)], ...]
 
+SPLIT = 42
+"""Seed of the split in the files of sweeps."""
 ROUTED: dict[str, Any] = {"model": "routed_transformer"}
 
 
@@ -91,6 +93,8 @@ class LeastActionGrid(Grid):
     """Weight decays."""
     sweep_steps: int = 6_000
     """Full-batch updates."""
+    validation_steps: int = 20_000
+    """Full-batch updates of the quick checks, with the same modulus and width."""
     device: Literal["auto", "cpu", "cuda"] = "auto"
 
     @property
@@ -214,19 +218,36 @@ class LeastActionGrid(Grid):
 
     @property
     def sweep(self) -> list[Arm]:
-        """Transformers over learning rates and weight decays, at a smaller modulus."""
-        fields: dict[str, Any] = {
-            "p": self.sweep_p,
-            "width": self.sweep_width,
-            "n_steps": self.sweep_steps,
-            "grad_clip": 1.0,
-            "log_every": 2 * self.log_every,
-        }
+        """Transformers over learning rates and weight decays, at a smaller modulus.
+
+        They are those of ``sweeps/transformer.yaml``: seeds differ in the initial weights alone.
+        """
+        fields = self._sized | {"n_steps": self.sweep_steps, "grad_clip": 1.0}
         return [
-            self._arm(f"lr {lr:g}, decay {decay:g}", lr=lr, weight_decay=decay, **fields)
+            self._arm(f"lr {lr:g}, decay {decay:g}", **fields, lr=lr, weight_decay=decay)
             for lr in self.sweep_lrs
             for decay in self.sweep_decays
         ]
+
+    @property
+    def validations(self) -> list[Arm]:
+        """The quick checks of ``sweeps/validations.yaml``."""
+        fields = self._sized | {"n_steps": self.validation_steps}
+        mlp = fields | {"model": "mlp", "weight_decay": 2.0, "warmup_steps": 0}
+        return [
+            self._arm("MLP", **mlp),
+            self._arm("MLP, all decayed", **mlp, decay_embeddings=True),
+            self._arm("transformer", **fields, weight_decay=1.5, grad_clip=1.0),
+        ]
+
+    @property
+    def _sized(self) -> dict[str, Any]:
+        return {
+            "p": self.sweep_p,
+            "width": self.sweep_width,
+            "data_seed": SPLIT,
+            "log_every": 2 * self.log_every,
+        }
 
     @cached_property
     def arms(self) -> list[Arm]:
@@ -242,6 +263,7 @@ class LeastActionGrid(Grid):
             self.both,
             self.one_hot,
             self.sweep,
+            self.validations,
         ]
         return [arm for group in groups for arm in group]
 
