@@ -222,7 +222,7 @@ class LeastActionGrid(Grid):
 
         They are those of ``sweeps/transformer.yaml``: seeds differ in the initial weights alone.
         """
-        fields = self._sized | {"n_steps": self.sweep_steps, "grad_clip": 1.0}
+        fields: dict[str, Any] = self._sized | {"n_steps": self.sweep_steps, "grad_clip": 1.0}
         return [
             self._arm(f"lr {lr:g}, decay {decay:g}", **fields, lr=lr, weight_decay=decay)
             for lr in self.sweep_lrs
@@ -232,8 +232,8 @@ class LeastActionGrid(Grid):
     @property
     def validations(self) -> list[Arm]:
         """The quick checks of ``sweeps/validations.yaml``."""
-        fields = self._sized | {"n_steps": self.validation_steps}
-        mlp = fields | {"model": "mlp", "weight_decay": 2.0, "warmup_steps": 0}
+        fields: dict[str, Any] = self._sized | {"n_steps": self.validation_steps}
+        mlp: dict[str, Any] = fields | {"model": "mlp", "weight_decay": 2.0, "warmup_steps": 0}
         return [
             self._arm("MLP", **mlp),
             self._arm("MLP, all decayed", **mlp, decay_embeddings=True),
@@ -291,7 +291,7 @@ class LeastActionGrid(Grid):
                 "sensitivities": self.sensitivities * followed,
                 "traces": self.traces * followed,
                 "spectra": self.spectra * (followed and first),
-                "maps": 2 * first,
+                "maps": 2 * (followed and first),
             }
             configs.append(LeastActionConfig(**(shared | own | fields)))
         return Arm(name, tuple(configs))
