@@ -204,10 +204,15 @@ def steps_of(networks: Sequence[Network], step: Callable[[Network], int | None])
     return [float("inf") if value is None else float(value) for value in found]
 
 
-def mirrored_part(network: Network) -> Array:
-    """Part of the test accuracy that is in mirrored pairs, (T,): their share times theirs."""
-    share = float(network.config.task.mirrored.double().mean())
-    return share * np.nan_to_num(network.column(MIRRORED))
+def mirrored_share(network: Network) -> float:
+    """Share of the test pairs whose mirror is a training pair."""
+    return float(network.config.task.mirrored.double().mean())
+
+
+def plateau(network: Network) -> int:
+    """Row of the history from which 95% of the mirrored pairs are known; the last where none is."""
+    reached = np.flatnonzero(network.column(MIRRORED) >= GENERALISED)
+    return int(reached[0]) if len(reached) else len(network.history["step"]) - 1
 
 
 @cache

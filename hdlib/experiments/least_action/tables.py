@@ -1,0 +1,143 @@
+"""The chapter's tables, of its results."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+
+from hdlib.display import Markdown, extent, table
+from hdlib.experiments.least_action.grid import Arm
+from hdlib.experiments.least_action.results import (
+    LeastActionResults,
+    Network,
+    mirrored_share,
+    plateau,
+)
+from hdlib.training import MIRRORED, OTHERS
+
+NEVER = "–"
+
+
+def networks_table(results: LeastActionResults, arms: Sequence[Arm]) -> Markdown:
+    """Parameters, and how far each kind of network came: a number for each seed."""
+    header = (
+        *("networks", "parameters", "training pairs known at step", "mirrored at the end"),
+        *("others at the end", "others known at step"),
+    )
+    rows = []
+    for arm in arms:
+        networks = results.of(arm)
+        rows.append(
+            (
+                arm.name,
+                f"{networks[0].n_parameters:,}",
+                _steps([n.memorised for n in networks]),
+                _each(networks, MIRRORED),
+                _each(networks, OTHERS),
+                _steps([n.generalised for n in networks]),
+            )
+        )
+    return table(header, rows)
+
+
+def plateau_table(results: LeastActionResults, arms: Sequence[Arm]) -> Markdown:
+    """Where networks wait: accuracies once the mirrored pairs are known, or at the end."""
+    header = (
+        *("networks", "seed", "at step", "all test pairs", "mirrored", "others"),
+        "share of mirrored pairs",
+    )
+    rows = []
+    for arm in arms:
+        for network in results.of(arm):
+            at = plateau(network)
+            rows.append(
+                (
+                    arm.name,
+                    network.config.seed,
+                    f"{network.history['step'][at]:,}",
+                    f"{network.column('test_accuracy')[at]:.1%}",
+                    f"{network.column(MIRRORED)[at]:.1%}",
+                    f"{network.column(OTHERS)[at]:.1%}",
+                    f"{mirrored_share(network):.1%}",
+                )
+            )
+    return table(header, rows)
+
+
+def sweep_table(results: LeastActionResults) -> Markdown:
+    """Steps until the other test pairs are known, and their accuracy at the end, by seed."""
+    header = ("learning rate", "weight decay", "others known at step", "largest", "at the end")
+    rows = []
+    for arm in results.grid.sweep:
+        networks = results.of(arm)
+        config = networks[0].config
+        rows.append(
+            (
+                f"{config.lr:g}",
+                f"{config.weight_decay:g}",
+                _steps([n.generalised for n in networks]),
+                ", ".join(f"{np.nanmax(n.column(OTHERS)):.0%}" for n in networks),
+                _each(networks, OTHERS, ".0%"),
+            )
+        )
+    return table(header, rows)
+
+
+def curvature_table(results: LeastActionResults) -> Markdown:
+    """Curvature and sensitivity before training, at their largest, and at the end."""
+    header = ("networks", "measure", "before training", "largest", "at the end")
+    rows = []
+    for arm in results.grid.followed:
+        networks = results.of(arm)
+        measures = {
+            "input Jacobian, squared": [n.input_jacobian.values for n in networks],
+            "input Hessian, trace": [n.input_hessian.values for n in networks],
+            "Hessian, trace": [n.hessian_trace.values for n in networks],
+            "empirical Fisher, trace": [n.fisher_trace.values for n in networks],
+            "gradient, norm": [n.column("gradient_norm") for n in networks],
+        }
+        for name, values in measures.items():
+            largest = [v[np.abs(v).argmax()] for v in values]
+            rows.append(
+                (
+                    arm.name,
+                    name,
+                    extent((v[0] for v in values), ".2g"),
+                    extent(largest, ".2g"),
+                    extent((v[-1] for v in values), ".2g"),
+                )
+            )
+    return table(header, rows)
+
+
+def budget_table(results: LeastActionResults) -> Markdown:
+    """What each group of networks took."""
+    grid = results.grid
+    groups: Mapping[str, Sequence[Arm]] = {
+        "plain, settings and fractions": [grid.plain, *grid.switches, *grid.smaller],
+        "routed, one difference less each time": grid.confounds,
+        "routed, pressure and gates": [*grid.dosed, *grid.gates],
+        "unordered split": grid.unordered,
+        "both operations": grid.both,
+        "one-hot pairs": grid.one_hot,
+        "sweep": grid.sweep,
+        "quick checks": grid.validations,
+    }
+    rows = []
+    for name, arms in groups.items():
+        networks = list(dict.fromkeys(n for arm in arms for n in results.of(arm)))
+        seconds = sum(n.run.stored(s).seconds for n in networks for s in n.run.stages)
+        steps = sum(n.config.n_steps for n in networks)
+        rows.append((name, len(networks), f"{steps:,}", f"{seconds / 60:,.0f} min"))
+    return table(("networks", "number", "training steps", "wall time, on one core each"), rows)
+
+
+def _steps(steps: Sequence[int | None]) -> str:
+    return ", ".join(NEVER if step is None else f"{step:,}" for step in steps)
+
+
+def _each(networks: Sequence[Network], column: str, form: str = ".1%") -> str:
+    """A column at the end, of each network; "–" where it has no such pairs."""
+    values = [network.last(column) for network in networks]
+    return ", ".join(NEVER if np.isnan(value) else format(value, form) for value in values)
