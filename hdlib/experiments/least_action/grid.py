@@ -65,12 +65,14 @@ class LeastActionGrid(Grid):
     """Updates in which the learning rate rises."""
     n_steps: int = 4_000
     """Full-batch updates."""
+    routed_steps: int = 10_000
+    """Full-batch updates of routed transformers with as many parameters as the plain one."""
     log_every: int = 50
     """Steps between rows of the history."""
     lambda_routing: float = 0.1
     """Factor of the routing entropy where the paths of networks are pressed to be decisive."""
-    doses: Doses = (0.01, 0.03, 0.05, 0.1, 0.2)
-    """Factors of the routing entropy, and of the sparsity, from little to much."""
+    doses: Doses = (0.01, 0.03, 0.1, 0.3)
+    """Factors of the routing entropy, from little to much."""
     fractions: Fractions = (0.3, 0.4, 0.6)
     """Other training fractions."""
     unordered_fraction: float = 0.75
@@ -118,7 +120,10 @@ class LeastActionGrid(Grid):
             ("leaky mask", {"mask": "leaky", "initial": "pytorch"}),
             ("causal", {"initial": "pytorch"}),
             ("same start", {}),
-            ("as many parameters", {"ffn_width": self.matched_width}),
+            (
+                "as many parameters",
+                {"ffn_width": self.matched_width, "n_steps": self.routed_steps},
+            ),
         ]
         entropy = self._pressed("entropy", self.lambda_routing)
         return [
@@ -139,12 +144,11 @@ class LeastActionGrid(Grid):
 
     @property
     def dosed(self) -> list[Arm]:
-        """Of the same routed transformer more and more pressure, by entropy and by sparsity."""
-        kinds: tuple[Regularizer, ...] = ("entropy", "sparsity")
+        """Of the same routed transformer more and more pressure by entropy, and once by sparsity."""
+        kinds: list[tuple[Regularizer, float]] = [("entropy", dose) for dose in self.doses]
         return [
             self._matched(f"{kind} {dose:g}", **self._pressed(kind, dose))
-            for kind in kinds
-            for dose in self.doses
+            for kind, dose in [*kinds, ("sparsity", self.lambda_routing)]
         ]
 
     @property
@@ -276,7 +280,8 @@ class LeastActionGrid(Grid):
         return {"routing_regularizer": kind, "lambda_routing": factor}
 
     def _matched(self, name: str, **fields: Any) -> Arm:
-        return self._arm(name, **ROUTED, ffn_width=self.matched_width, **fields)
+        fields = {"ffn_width": self.matched_width, "n_steps": self.routed_steps} | fields
+        return self._arm(name, **ROUTED, **fields)
 
     def _arm(self, name: str, *, followed: bool = False, **fields: Any) -> Arm:
         known = LeastActionConfig.model_fields
