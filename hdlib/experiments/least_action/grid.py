@@ -144,7 +144,7 @@ class LeastActionGrid(Grid):
 
     @property
     def dosed(self) -> list[Arm]:
-        """Of the same routed transformer more and more pressure by entropy, and once by sparsity."""
+        """Of the same network more and more pressure by entropy, and once by sparsity."""
         kinds: list[tuple[Regularizer, float]] = [("entropy", dose) for dose in self.doses]
         return [
             self._matched(f"{kind} {dose:g}", **self._pressed(kind, dose))
@@ -239,9 +239,11 @@ class LeastActionGrid(Grid):
         fields: dict[str, Any] = self._sized | {"n_steps": self.validation_steps}
         mlp: dict[str, Any] = fields | {"model": "mlp", "weight_decay": 2.0, "warmup_steps": 0}
         return [
-            self._arm("MLP", **mlp),
-            self._arm("MLP, all decayed", **mlp, decay_embeddings=True),
-            self._arm("transformer", **fields, weight_decay=1.5, grad_clip=1.0),
+            self._arm(f"MLP, p = {self.sweep_p}", **mlp),
+            self._arm(f"MLP, p = {self.sweep_p}, all decayed", **mlp, decay_embeddings=True),
+            self._arm(
+                f"transformer, p = {self.sweep_p}", **fields, weight_decay=1.5, grad_clip=1.0
+            ),
         ]
 
     @property
@@ -286,7 +288,8 @@ class LeastActionGrid(Grid):
     def _arm(self, name: str, *, followed: bool = False, **fields: Any) -> Arm:
         known = LeastActionConfig.model_fields
         shared: dict[str, Any] = {k: v for k, v in self.model_dump().items() if k in known}
-        shared |= {"checkpoint_every": max(1, self.n_steps // 8), "lambda_routing": 0.0}
+        n_steps = fields.get("n_steps", self.n_steps)
+        shared |= {"lambda_routing": 0.0, "checkpoint_every": max(1, n_steps // 8)}
         configs = []
         for seed in self.seeds:
             first = seed == self.seeds[0]
