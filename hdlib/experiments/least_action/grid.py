@@ -145,10 +145,16 @@ class LeastActionGrid(Grid):
     @property
     def dosed(self) -> list[Arm]:
         """Of the same network more and more pressure by entropy, and once by sparsity."""
-        kinds: list[tuple[Regularizer, float]] = [("entropy", dose) for dose in self.doses]
+        pressed = Arm(f"entropy {self.lambda_routing:g}", self.pressed.configs)
+        others = [
+            self._matched(f"entropy {dose:g}", **self._pressed("entropy", dose))
+            for dose in self.doses
+            if dose != self.lambda_routing
+        ]
+        sparse = self._pressed("sparsity", self.lambda_routing)
         return [
-            self._matched(f"{kind} {dose:g}", **self._pressed(kind, dose))
-            for kind, dose in [*kinds, ("sparsity", self.lambda_routing)]
+            *sorted([pressed, *others], key=lambda arm: arm.configs[0].lambda_routing),
+            self._matched(f"sparsity {self.lambda_routing:g}", **sparse),
         ]
 
     @property
