@@ -67,6 +67,28 @@ SMALL = {
         "probe_rows": 250,
         "strengths": [0.1],
     },
+    "least-action": {
+        "p": 7,
+        "width": 8,
+        "n_heads": 2,
+        "matched_width": 6,
+        "seeds": [0],
+        "n_steps": 40,
+        "routed_steps": 40,
+        "log_every": 20,
+        "doses": [0.1],
+        "fractions": [0.4],
+        "sensitivities": 2,
+        "traces": 2,
+        "spectra": 2,
+        "eigenpairs": 3,
+        "sweep_p": 7,
+        "sweep_width": 8,
+        "sweep_lrs": [0.001],
+        "sweep_decays": [0.5, 1.0],
+        "sweep_steps": 40,
+        "validation_steps": 40,
+    },
 }
 
 pytestmark = pytest.mark.filterwarnings("default")

@@ -12,12 +12,13 @@ from hdlib.experiments.registry import REGISTRY
 
 @pytest.fixture(params=list(REGISTRY))
 def claims(request: pytest.FixtureRequest) -> ModuleType:
-    return import_module(f"hdlib.experiments.{request.param}.claims")
+    return import_module(f"hdlib.experiments.{request.param.replace('-', '_')}.claims")
 
 
 def test_the_package_has_the_same_names_in_each(claims: ModuleType):
     chapter = claims.__name__.split(".")[-2]
-    assert claims.__all__ == ["CLAIMS", f"Published{chapter.capitalize()}", "published", "shown"]
+    name = "".join(word.capitalize() for word in chapter.split("_"))
+    assert claims.__all__ == ["CLAIMS", f"Published{name}", "published", "shown"]
 
 
 def test_names_are_unique(claims: ModuleType):

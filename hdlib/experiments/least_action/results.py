@@ -215,7 +215,10 @@ def plateau(network: Network) -> int:
     return int(reached[0]) if len(reached) else len(network.history["step"]) - 1
 
 
+PublishedLeastAction = LeastActionResults
+
+
 @cache
-def published() -> LeastActionResults:
+def published() -> PublishedLeastAction:
     """The results of the chapter's grid as it is published."""
     return LeastActionResults(LeastActionGrid())
