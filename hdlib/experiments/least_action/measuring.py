@@ -20,13 +20,13 @@ from hdlib.models import ArithmeticNetwork, Routed
 from hdlib.store import Arrays
 from hdlib.training import logits_of
 
-INPUTS = 256
+INPUTS = 64
 """Pairs at which sensitivity is measured: test pairs, always the same ones of a task."""
 PRODUCTS = 15
 """Of the trace of the Hessian, in single precision: less than what the probes leave unsure."""
 TOLERANCE = 1e-6
 MOST_PRODUCTS = 400
-PROBES, NODES = 2, 40
+PROBES, NODES = 1, 40
 """Of the quadrature for the density."""
 
 
