@@ -71,7 +71,7 @@ class LeastActionGrid(Grid):
     """Steps between rows of the history."""
     lambda_routing: float = 0.1
     """Factor of the routing entropy where the paths of networks are pressed to be decisive."""
-    doses: Doses = (0.01, 0.03, 0.1, 0.3)
+    doses: Doses = (0.01, 0.1, 0.3)
     """Factors of the routing entropy, from little to much."""
     fractions: Fractions = (0.3, 0.4, 0.6)
     """Other training fractions."""
@@ -93,9 +93,9 @@ class LeastActionGrid(Grid):
     """Learning rates."""
     sweep_decays: Doses = (0.5, 1.0, 2.0)
     """Weight decays."""
-    sweep_steps: int = 6_000
+    sweep_steps: int = 4_000
     """Full-batch updates."""
-    validation_steps: int = 20_000
+    validation_steps: int = 10_000
     """Full-batch updates of the quick checks, with the same modulus and width."""
     device: Literal["auto", "cpu", "cuda"] = "auto"
 
@@ -114,7 +114,8 @@ class LeastActionGrid(Grid):
         """The routed transformer as it was first compared, and with one difference less each time.
 
         The mask lets later positions through; weights begin as PyTorch draws them; there are as
-        many feed-forward networks of full size as heads. Each without and with a routing penalty.
+        many feed-forward networks of full size as heads. The first and the last also with a routing
+        penalty.
         """
         steps: list[tuple[str, dict[str, Any]]] = [
             ("leaky mask", {"mask": "leaky", "initial": "pytorch"}),
@@ -130,6 +131,7 @@ class LeastActionGrid(Grid):
             self._arm(name, followed="ffn_width" in fields, **ROUTED, **fields, **pressure)
             for step, fields in steps
             for name, pressure in ((step, {}), (f"{step}, entropy", entropy))
+            if not pressure or step in (steps[0][0], steps[-1][0])
         ]
 
     @property
@@ -176,11 +178,6 @@ class LeastActionGrid(Grid):
         return [
             self._arm("plain, unordered", **split),
             self._matched("routed, unordered", **split),
-            self._matched(
-                "routed, unordered, entropy",
-                **split,
-                **self._pressed("entropy", self.lambda_routing),
-            ),
         ]
 
     @property
@@ -201,7 +198,7 @@ class LeastActionGrid(Grid):
     @property
     def both(self) -> list[Arm]:
         """Addition and multiplication in one network."""
-        task: dict[str, Any] = {"operation": "both"}
+        task: dict[str, Any] = {"operation": "both", "n_steps": self.n_steps}
         return [
             self._arm("plain, both", **task),
             self._matched("routed, both", **task),
