@@ -15,6 +15,7 @@ LARGEST_P = 1_000
 LARGEST_WIDTH = 10_000
 MOST_LAYERS = 100
 MOST_STEPS = 10_000_000
+MOST_EIGENPAIRS = 100
 LARGEST_SEED = 2**63 - 1
 
 Optimizer = Literal["adamw", "adam", "sgd"]
@@ -26,6 +27,9 @@ Size = Annotated[int, Field(ge=1, le=LARGEST_WIDTH)]
 
 class LeastActionConfig(Config):
     """One network: the task, what it is, how it learns, and what is measured.
+
+    A field that the network, its optimiser or its loss would not read has its default; but for the
+    number of heads, which networks without heads ignore.
 
     Raises:
         ConfigError: if a value is impossible, alone or together with others.
@@ -54,14 +58,14 @@ class LeastActionConfig(Config):
     ffn_width: Size | None = None
     """Units of each feed-forward network of a transformer; 4 · width where not given."""
     tied: bool = False
-    """Whether a transformer reads out by its token embeddings."""
+    """Whether a transformer reads out by its token embeddings, which are decayed as such."""
     mask: Mask = "causal"
     initial: Initial = "normal"
 
     optimizer: Optimizer = "adamw"
     lr: Positive = 1e-3
     weight_decay: NotNegative = 1.0
-    """Decoupled, of AdamW; added to the gradient by Adam and SGD."""
+    """λ of AdamW, which takes lr · λw off a weight; to Adam and SGD λw is part of the gradient."""
     beta1: Annotated[float, Field(ge=0, lt=1)] = 0.9
     beta2: Annotated[float, Field(ge=0, lt=1)] = 0.98
     eps: Positive = 1e-8
@@ -81,7 +85,7 @@ class LeastActionConfig(Config):
     lambda_routing: NotNegative = 0.0
     lambda_spectral: NotNegative = 0.0
     spectral_k: Annotated[int, Field(ge=1)] | None = None
-    """Radius of low frequencies; p // 4 where not given."""
+    """Radius of low frequencies, 1 … (p − 1)/2; p // 4 where not given."""
     lambda_jacobian: NotNegative = 0.0
     jacobian_probes: Annotated[int, Field(ge=1)] = 1
 
@@ -96,7 +100,7 @@ class LeastActionConfig(Config):
     """Checkpoints with traces of Hessian and Fisher matrix, at most."""
     spectra: Annotated[int, Field(ge=0)] = 0
     """Checkpoints at which the top of the spectrum is computed, at most."""
-    eigenpairs: Annotated[int, Field(ge=1)] = 12
+    eigenpairs: Annotated[int, Field(ge=1, le=MOST_EIGENPAIRS)] = 12
     """At the top of each spectrum."""
     maps: Annotated[int, Field(ge=0)] = 2
     """Checkpoints with a map over all pairs, at most."""
@@ -111,10 +115,14 @@ class LeastActionConfig(Config):
                 f"train_fraction={self.train_fraction}: at least {1 + self.unordered} of "
                 f"{self.p**2} pairs are needed to train on"
             )
-        transformer = self.model in ("transformer", "routed_transformer")
-        if transformer and self.width % self.n_heads:
+        highest = (self.p - 1) // 2
+        if not 1 <= self.low_radius <= highest:
+            raise ValueError(
+                f"spectral_k={self.spectral_k}: must be from 1 to {highest} for p={self.p}"
+            )
+        if self.transformer and self.width % self.n_heads:
             raise ValueError(f"n_heads={self.n_heads}: must divide width={self.width}")
-        if self.operation == "both" and not transformer:
+        if self.operation == "both" and not self.transformer:
             raise ValueError(f"operation='both': {self.model} is not told which one is meant")
         if self.lambda_routing and self.routing_regularizer == "none":
             raise ValueError(f"lambda_routing={self.lambda_routing}: needs a routing_regularizer")
@@ -122,12 +130,55 @@ class LeastActionConfig(Config):
             raise ValueError(
                 f"routing_regularizer={self.routing_regularizer!r}: {self.model} chooses no path"
             )
+        self._require_choice()
+        self._require_read()
+        if self.spectra and self.eigenpairs > (n := self._n_parameters()):
+            raise ValueError(f"eigenpairs={self.eigenpairs}: at most {n}, the network's parameters")
         return self
+
+    def _require_choice(self) -> None:
+        """A gate has something to choose from; else its parameters would be dead."""
+        own = self.model == "routed_transformer" and self.n_ffn_heads is not None
+        name, heads = ("n_ffn_heads", self.n_ffn_heads) if own else ("n_heads", self.n_heads)
+        if self.routed and heads == 1:
+            other = "transformer" if self.transformer else "single_head"
+            raise ValueError(f"{name}=1: must be at least 2; with one head it is model={other!r}")
+
+    def _require_read(self) -> None:
+        """What would be ignored was not asked for."""
+        model, optimizer = f"model={self.model!r}", f"optimizer={self.optimizer!r}"
+        adam, penalty = self.optimizer != "sgd", f"lambda_jacobian={self.lambda_jacobian}"
+        for ignored, names, reader in (
+            (self.model != "routed_transformer", ("n_ffn_heads",), model),
+            (not self.transformer, ("ffn_width", "tied", "mask", "initial"), model),
+            (not self.routed, ("decay_gates",), model),
+            (not adam, ("beta1", "beta2", "eps"), optimizer),
+            (adam, ("momentum",), optimizer),
+            (not self.lambda_jacobian, ("jacobian_probes",), penalty),
+        ):
+            for name in names:
+                value = getattr(self, name)
+                if ignored and value != type(self).model_fields[name].default:
+                    raise ValueError(f"{name}={value!r}: not read with {reader}")
+
+    def _n_parameters(self) -> int:
+        with torch.device("meta"):
+            return sum(parameter.numel() for parameter in create_model(self).parameters())
+
+    @property
+    def transformer(self) -> bool:
+        """Whether the network reads tokens."""
+        return self.model in ("transformer", "routed_transformer")
 
     @property
     def routed(self) -> bool:
         """Whether the network chooses its path."""
-        return self.model in ("routed", "single_head", "routed_transformer")
+        return self.model in ("routed", "routed_transformer")
+
+    @property
+    def low_radius(self) -> int:
+        """Radius of the low frequencies of the logits."""
+        return self.p // 4 if self.spectral_k is None else self.spectral_k
 
     @property
     def task(self) -> ModularTask:

@@ -36,7 +36,7 @@ def cross_entropy(outputs: object, targets: Tensor) -> Tensor:
 
 def encode(config: LeastActionConfig, pairs: Pairs) -> Tensor:
     """Pairs as the network takes them: tokens (n, 4), or one-hot vectors (n, 2p)."""
-    if config.model in ("transformer", "routed_transformer"):
+    if config.transformer:
         return pairs.tokens_with_operation()
     return pairs.one_hot()
 
@@ -129,7 +129,7 @@ class Objective:
 
     def low_frequencies(self, logits: Tensor) -> Tensor:
         """Share of low frequencies in logits of all pairs, (operations, p, p, p)."""
-        k = self._config.spectral_k or self._config.p // 4
+        k = self._config.low_radius
         return torch.stack([low_frequency_share(part, k) for part in logits]).mean()
 
     def _routing(self, model: ArithmeticNetwork, outputs: object) -> Tensor:
