@@ -26,12 +26,14 @@ class Curve(NamedTuple):
         y: (X,) values, NaN where missing.
         errors: (X,) lengths of error bars up and down, none by default.
         colour: a colour, by default that of the label.
+        hollow: whether its markers are, as where a value is only known to lie beyond.
     """
 
     x: ArrayLike
     y: ArrayLike
     errors: ArrayLike | None = None
     colour: str | None = None
+    hollow: bool = False
 
 
 Curves: TypeAlias = ArrayLike | Curve | Sequence[Curve]
@@ -156,6 +158,8 @@ def _plot(ax: Axes, curve: Curve, *, color: Any, **options: Any) -> None:
     known = np.isfinite(y)
     color = curve.colour or color
     marker = "." if known.sum() < FEW else ""
+    if curve.hollow:
+        options["mfc"] = "none"
     ax.plot(x[known], y[known], color=color, **{"marker": marker, **options})
     if curve.errors is not None:
         errors = np.asarray(curve.errors)[known]
@@ -182,7 +186,7 @@ def _checked(name: str, value: Curves, x: ArrayLike | None, *, steps: bool) -> l
             errors = checked_array(f"errors of {name}", errors, (len(place),))
             if errors.min() < 0:
                 raise ValueError(f"errors of {name} must not be negative, got {errors.min():g}")
-        found.append(Curve(place, y, errors, curve.colour))
+        found.append(Curve(place, y, errors, curve.colour, curve.hollow))
     return found
 
 
