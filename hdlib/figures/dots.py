@@ -13,9 +13,6 @@ from hdlib.figures.axes import legend
 from hdlib.figures.style import CATEGORIES, MUTED, WIDTH, style
 from hdlib.figures.validation import require_entries, require_positive
 
-ROOM = 0.09
-"""Between points of one value, and between labels, as a share of the distance of rows."""
-
 
 @style()
 def dots(
@@ -43,7 +40,7 @@ def dots(
         raise ValueError(f"labels must be at most {len(CATEGORIES)}, got {len(labels)}")
     colours = {"": CATEGORIES[0], **dict(zip(labels, CATEGORIES, strict=False))}
 
-    fig, ax = plt.subplots(figsize=(WIDTH, 1.1 + 0.34 * len(rows)))
+    fig, ax = plt.subplots(figsize=(WIDTH, 1.1 + 0.4 * len(rows)))
     outside = 1.08 * limit
     for height, (name, row) in enumerate(rows.items()):
         found = [
@@ -52,8 +49,9 @@ def dots(
             for value in _checked(f"rows[{name!r}][{label!r}]", values, limit)
         ]
         require_entries(f"rows[{name!r}]", found)
+        room = min(0.2, 0.8 / len(found))
         for i, (value, colour) in enumerate(found):
-            place = height + ROOM * (i - (len(found) - 1) / 2)
+            place = height + room * (i - (len(found) - 1) / 2)
             reached = np.isfinite(value)
             face = colour if reached else "none"
             ax.plot(value if reached else outside, place, "o", ms=6, color=colour, mfc=face)

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 import matplotlib as mpl
 import matplotlib.pyplot as plt
 import numpy as np
-from matplotlib.colors import Normalize
+from matplotlib.colors import LogNorm, Normalize
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 from numpy.typing import ArrayLike
@@ -70,11 +70,9 @@ def pair_maps(
     ends = places[0] - 0.5, places[-1] + 0.5
     image = None
     for i, (ax, (title, values)) in enumerate(zip(axes.flat, checked.items(), strict=False)):
-        image = ax.imshow(
-            values.T, origin="lower", extent=(*ends, *ends), norm=norm, cmap=colours
-        )
-        ax.xaxis.set_major_locator(MaxNLocator(4, integer=True))
-        ax.yaxis.set_major_locator(MaxNLocator(4, integer=True))
+        image = ax.imshow(values.T, origin="lower", extent=(*ends, *ends), norm=norm, cmap=colours)
+        for axis in (ax.xaxis, ax.yaxis):
+            axis.set_major_locator(MaxNLocator(4, integer=True, steps=[1, 2, 5, 10]))
         ax.spines[:].set_visible(False)
         ax.set_title(title)
         beneath = i + columns < len(checked)
@@ -84,5 +82,6 @@ def pair_maps(
     for ax in axes.flat[len(checked) :]:
         ax.set_visible(False)
     if image is not None:
-        colour_bar(fig, image, axes.ravel().tolist(), label, format="{x:g}")
+        plain = {} if isinstance(norm, LogNorm) else {"format": "{x:g}"}
+        colour_bar(fig, image, axes.ravel().tolist(), label, **plain)
     return fig

@@ -36,7 +36,7 @@ def test_equal_values_can_be_counted():
 
 
 def test_curves_have_hollow_markers_where_that_is_asked():
-    found = {"a": [Curve([1], [2]), Curve([2], [3], hollow=True)]}
+    found = {"a": [Curve([1], [2]), Curve([2], [3], markers="hollow")]}
     (ax,) = curves(Panel({}, points=found)).axes
     full, hollow = ax.lines
     assert (full.get_markerfacecolor() == "none", hollow.get_markerfacecolor()) == (False, "none")

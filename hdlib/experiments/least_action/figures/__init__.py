@@ -1,5 +1,6 @@
 """The figures of the least-action chapter."""
 
+from hdlib.experiments.least_action.figures.drawn import followed
 from hdlib.experiments.least_action.figures.function import fourier_map, function_shares
 from hdlib.experiments.least_action.figures.norms import norms, total_norms
 from hdlib.experiments.least_action.figures.paths import routing, routing_map, use_of_heads
@@ -30,6 +31,7 @@ __all__ = [
     "densities",
     "dose_curve",
     "eigenvector_frequencies",
+    "followed",
     "fourier_map",
     "function_shares",
     "landscape",

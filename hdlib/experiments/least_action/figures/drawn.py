@@ -7,12 +7,22 @@ from typing import TypeAlias
 
 import numpy as np
 
-from hdlib.experiments.least_action.results import Array, Measured, Network
+from hdlib.experiments.least_action.results import Array, LeastActionResults, Measured, Network
 from hdlib.figures import Curve, Panel
 
 Networks: TypeAlias = Mapping[str, Sequence[Network]]
 """Name of an arm → its networks, from one seed each."""
 Curves: TypeAlias = dict[str, list[Curve]]
+
+
+def followed(results: LeastActionResults) -> dict[str, list[Network]]:
+    """The arms whose curvature and sensitivity are measured, by what they are called beside others.
+
+    The routed transformers are those with as many parameters as the plain one.
+    """
+    grid = results.grid
+    names = {grid.matched: "routed", grid.pressed: "routed, entropy"}
+    return {names.get(arm, arm.name): results.of(arm) for arm in grid.followed}
 
 
 def histories(networks: Networks, value: str | Callable[[Network], Array]) -> Curves:
@@ -25,8 +35,13 @@ def histories(networks: Networks, value: str | Callable[[Network], Array]) -> Cu
         for network in members:
             values = network.column(value) if isinstance(value, str) else value(network)
             if np.isfinite(values).any():
-                found.setdefault(arm, []).append(Curve(network.history["step"], values))
+                found.setdefault(arm, []).append(line(network, values))
     return found
+
+
+def line(network: Network, values: Array) -> Curve:
+    """Values at each row of the history."""
+    return Curve(network.history["step"], values, markers="none")
 
 
 def measurements(networks: Networks, value: Callable[[Network], Measured]) -> Curves:

@@ -23,8 +23,7 @@ def fourier_map(network: Network) -> Figure:
     """
     p = network.config.p
     panels = {
-        f"step {step:,}": np.fft.fftshift(found["power"][0])
-        for step, found in network.maps.items()
+        f"step {step:,}": np.fft.fftshift(found["power"][0]) for step, found in network.maps.items()
     }
     most = max(float(power.max()) for power in panels.values())
     return pair_maps(
@@ -36,7 +35,7 @@ def fourier_map(network: Network) -> Figure:
     )
 
 
-def function_shares(networks: Networks, *, xscale: Scale = "log") -> Figure:
+def function_shares(networks: Networks, *, xscale: Scale = "linear") -> Figure:
     """How much of the logits is a function of a + b, of a · b, and of low frequency.
 
     Colour is the arm, a line a seed; panels that no network has are left out.

@@ -7,8 +7,8 @@ import re
 import numpy as np
 from matplotlib.figure import Figure
 
-from hdlib.experiments.least_action.figures.drawn import Networks, histories, with_curves
-from hdlib.experiments.least_action.results import Array, Network
+from hdlib.experiments.least_action.figures.drawn import Networks, histories, line, with_curves
+from hdlib.experiments.least_action.results import GENERALISED, MEMORISED, Array, Network
 from hdlib.figures import Curve, Panel, curves
 from hdlib.figures.axes import Scale
 
@@ -25,10 +25,11 @@ PARTS = {
 }
 """Part of a network → the modules (regular expression) that are it."""
 OUTSIDE = "outside of layers"
-WHEN = "95% of the other test pairs"
+WHEN = f"{GENERALISED:.0%} of the other test pairs"
+BETWEEN = f"from {MEMORISED:.0%} of the training pairs to {WHEN}"
 
 
-def norms(network: Network, *, xscale: Scale = "log") -> Figure:
+def norms(network: Network, *, xscale: Scale = "linear") -> Figure:
     """Weight norms through training, a panel a part of the network, colour the layer.
 
     Shaded from the step at which the training pairs are known to that at which the other test pairs
@@ -36,16 +37,16 @@ def norms(network: Network, *, xscale: Scale = "log") -> Figure:
     """
     panels = {}
     first, last = network.memorised, network.generalised
-    shaded = {} if first is None or last is None else {"from memory to rule": (first, max(first, last))}
+    both = first is not None and last is not None and first <= last
+    shaded = {BETWEEN: (first, last)} if both else {}
     for part, found in norms_by_part(network).items():
-        steps = network.history["step"]
         panels[part] = Panel(
-            {label: Curve(steps, values) for label, values in found.items()},
+            {label: line(network, values) for label, values in found.items()},
             shaded=shaded,
             ylabel="norm",
             covers=(0,),
         )
-    return curves(panels, columns=3, xscale=xscale)
+    return curves(panels, columns=min(3, len(panels)), xscale=xscale)
 
 
 def norms_by_part(network: Network) -> dict[str, dict[str, Array]]:
@@ -65,7 +66,7 @@ def norms_by_part(network: Network) -> dict[str, dict[str, Array]]:
     }
 
 
-def total_norms(networks: Networks, *, xscale: Scale = "log") -> Figure:
+def total_norms(networks: Networks, *, xscale: Scale = "linear") -> Figure:
     """Norms of all weights, of those that decay, and of the representation before the output.
 
     Colour is the arm, a line a seed; the point on it is the step at which the other test pairs are

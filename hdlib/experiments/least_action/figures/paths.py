@@ -6,9 +6,9 @@ import numpy as np
 from matplotlib.colors import Normalize
 from matplotlib.figure import Figure
 
-from hdlib.experiments.least_action.figures.drawn import Networks, histories, with_curves
+from hdlib.experiments.least_action.figures.drawn import Networks, histories, line, with_curves
 from hdlib.experiments.least_action.results import Network
-from hdlib.figures import Curve, Panel, curves, pair_maps
+from hdlib.figures import Panel, curves, pair_maps
 from hdlib.figures.axes import Scale
 
 
@@ -21,7 +21,7 @@ def heads_of(network: Network) -> list[list[str]]:
     return [found[layer] for layer in sorted(found)]
 
 
-def routing(networks: Networks, *, xscale: Scale = "log") -> Figure:
+def routing(networks: Networks, *, xscale: Scale = "linear") -> Figure:
     """Entropy of the paths through training: of each pair's, and of the mean over all pairs.
 
     Left, 0 where each pair has one head; right, 0 where all pairs have the same one (collapse) and
@@ -42,12 +42,12 @@ def routing(networks: Networks, *, xscale: Scale = "log") -> Figure:
     return curves(with_curves(panels), columns=2, xscale=xscale, sharey=True)
 
 
-def use_of_heads(network: Network, *, xscale: Scale = "log") -> Figure:
+def use_of_heads(network: Network, *, xscale: Scale = "linear") -> Figure:
     """Mean weight of each head over all pairs through training, a panel a layer."""
-    steps, panels = network.history["step"], {}
+    panels = {}
     for layer, names in enumerate(heads_of(network)):
         panels[f"layer {layer + 1}"] = Panel(
-            {f"head {i + 1}": Curve(steps, network.column(c)) for i, c in enumerate(names)},
+            {f"head {i + 1}": line(network, network.column(c)) for i, c in enumerate(names)},
             nulls={"alike": 1 / len(names)},
             ylabel="mean weight",
             covers=(0, 1),

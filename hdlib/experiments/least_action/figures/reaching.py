@@ -20,7 +20,6 @@ from hdlib.experiments.least_action.results import (
     steps_of,
 )
 from hdlib.figures import Curve, Panel, curves, dots
-from hdlib.figures.axes import colour_bar
 from hdlib.figures.maps import write_cells
 from hdlib.figures.style import GRID, WIDTH, style
 from hdlib.training import OTHERS
@@ -62,8 +61,9 @@ def dose_curve(results: LeastActionResults) -> Figure:
             for j, network in enumerate(results.of(arm)):
                 apart = 1.04 ** (2 * j - len(arm.configs) + 1) * 1.02 ** (2 * i - 1)
                 x = [network.config.lambda_routing * apart]
-                late = network.generalised is None
-                steps.setdefault(kind, []).append(Curve(x, [_height(network, last)], hollow=late))
+                markers = "hollow" if network.generalised is None else "few"
+                height = [_height(network, last)]
+                steps.setdefault(kind, []).append(Curve(x, height, markers=markers))
                 entropies.setdefault(kind, []).append(Curve(x, [network.last(ENTROPY)]))
     dosed = [config.lambda_routing for arm in grid.dosed for config in arm.configs]
     ends = [min(dosed) / 1.2, max(dosed) * 1.2]
@@ -110,7 +110,6 @@ def sweep_maps(results: LeastActionResults) -> Figure:
         LogNorm(least, max(most, 1.01 * least)),
         [[f"{v:,.0f}" if np.isfinite(v) else "–" for v in row] for row in steps],
         cmap="viridis_r",
-        label="step",
     )
     _cells(
         right,
@@ -118,7 +117,6 @@ def sweep_maps(results: LeastActionResults) -> Figure:
         Normalize(0, 1),
         [[f"{v:.0%}" for v in row] for row in accuracies],
         cmap="viridis",
-        label="accuracy",
     )
     left.set_yticks(range(shape[0]), [f"{lr:g}" for lr in grid.sweep_lrs])
     left.set(title=REACHED, ylabel="learning rate")
@@ -161,11 +159,9 @@ def _cells(
     cells: list[list[str]],
     *,
     cmap: str,
-    label: str,
 ) -> None:
     colours = plt.get_cmap(cmap).with_extremes(bad=GRID)
     image = ax.imshow(values, norm=norm, cmap=colours, aspect="auto")
     write_cells(ax, image, cells)
     ax.tick_params(length=0)
     ax.spines[:].set_visible(False)
-    colour_bar(ax.figure, image, ax, label, format="{x:g}")  # pyright: ignore[reportArgumentType]

@@ -15,7 +15,7 @@ from hdlib.figures import Panel, curves
 from hdlib.figures.axes import Scale
 
 
-def sensitivity(networks: Networks, *, xscale: Scale = "log") -> Figure:
+def sensitivity(networks: Networks, *, xscale: Scale = "linear") -> Figure:
     """Derivatives by the inputs at checkpoints, with standard errors over inputs and probes.
 
     Colour is the arm, a line a seed.
@@ -31,7 +31,7 @@ def sensitivity(networks: Networks, *, xscale: Scale = "log") -> Figure:
     return curves(panels, xscale=xscale)
 
 
-def landscape(networks: Networks, *, xscale: Scale = "log") -> Figure:
+def landscape(networks: Networks, *, xscale: Scale = "linear") -> Figure:
     """Norm of the gradient, and traces of Hessian and Fisher matrix with their standard errors.
 
     Of the loss over all training pairs; colour is the arm, a line a seed.
@@ -46,7 +46,7 @@ def landscape(networks: Networks, *, xscale: Scale = "log") -> Figure:
     return curves(with_curves(panels), xscale=xscale)
 
 
-def optimizer(networks: Networks, *, xscale: Scale = "log") -> Figure:
+def optimizer(networks: Networks, *, xscale: Scale = "linear") -> Figure:
     """What Adam divides by, how far it moves, how that compares with decay, the learning rate.
 
     Colour is the arm, a line a seed; at 1, u = m̂/(√v̂ + ε) is a step as long as the learning rate.
@@ -57,10 +57,10 @@ def optimizer(networks: Networks, *, xscale: Scale = "log") -> Figure:
         "mean step over learning rate": ("adam_ratio_mean", "|m̂| / (√v̂ + ε)"),
         "largest step over learning rate": ("adam_ratio_max", "|m̂| / (√v̂ + ε)"),
         "step over decay": ("update_decay_ratio", "‖u‖ / ‖λw‖"),
-        "learning rate": ("lr", "learning rate"),
     }
     panels = {
         title: logarithmic(histories(networks, column), ylabel)
         for title, (column, ylabel) in columns.items()
     }
+    panels["learning rate"] = Panel(histories(networks, "lr"), ylabel="learning rate", covers=(0,))
     return curves(with_curves(panels), columns=2, xscale=xscale)

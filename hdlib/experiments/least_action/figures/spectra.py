@@ -8,8 +8,8 @@ from matplotlib.colors import Normalize
 from matplotlib.figure import Figure
 
 from hdlib import figures
-from hdlib.experiments.least_action.figures.drawn import logarithmic
-from hdlib.experiments.least_action.results import LeastActionResults, Network, Top
+from hdlib.experiments.least_action.figures.drawn import followed, logarithmic
+from hdlib.experiments.least_action.results import LeastActionResults, Top
 from hdlib.figures import Curve
 from hdlib.figures.axes import Scale, colour_bar
 from hdlib.figures.style import WIDTH, style
@@ -17,10 +17,10 @@ from hdlib.figures.style import WIDTH, style
 LARGEST, OTHERS = "largest eigenvalue", "the next ones"
 
 
-def spectra(results: LeastActionResults, *, xscale: Scale = "log") -> Figure:
+def spectra(results: LeastActionResults, *, xscale: Scale = "linear") -> Figure:
     """Largest eigenvalues at checkpoints of the first seed of each followed arm, by rank."""
     panels = {}
-    for arm, network in _followed(results).items():
+    for arm, (network, *_) in followed(results).items():
         tops = {step: top.eigenvalues[::-1] for step, top in network.spectra.items()}
         found: dict[str, list[Curve]] = {}
         for rank in range(max(map(len, tops.values()))):
@@ -57,7 +57,9 @@ def eigenvector_frequencies(results: LeastActionResults) -> Figure:
         sharex=True,
         squeeze=False,
     )
-    most = max(float(shares.max()) for top in tops.values() for shares in (top.frequencies, top.null))
+    most = max(
+        float(shares.max()) for top in tops.values() for shares in (top.frequencies, top.null)
+    )
     image = None
     for (left, right), (name, top) in zip(axes, tops.items(), strict=True):
         for ax, shares, title in (
@@ -82,12 +84,8 @@ def last_tops(results: LeastActionResults) -> dict[str, Top]:
     """The top of the spectrum at the last checkpoint of the first seed, by followed arm."""
     return {
         f"{name}, step {max(network.spectra):,}": network.spectra[max(network.spectra)]
-        for name, network in _followed(results).items()
+        for name, (network, *_) in followed(results).items()
     }
-
-
-def _followed(results: LeastActionResults) -> dict[str, Network]:
-    return {arm.name: results.of(arm)[0] for arm in results.grid.followed}
 
 
 def _ticks(count: int) -> list[int]:

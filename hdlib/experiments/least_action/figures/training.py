@@ -19,7 +19,7 @@ ACCURACIES = {
 }
 
 
-def training(networks: Networks, *, xscale: Scale = "log") -> Figure:
+def training(networks: Networks, *, xscale: Scale = "linear") -> Figure:
     """Accuracy on training, mirrored and other test pairs, and training loss, against the step.
 
     Colour is the arm, a line a seed.
@@ -33,7 +33,7 @@ def training(networks: Networks, *, xscale: Scale = "log") -> Figure:
     return curves(shown | {"training loss": losses}, columns=2, xscale=xscale)
 
 
-def accuracies_through_training(networks: Networks, *, xscale: Scale = "log") -> Figure:
+def accuracies_through_training(networks: Networks, *, xscale: Scale = "linear") -> Figure:
     """Accuracies by kind of pair, a panel an arm, with the share of test pairs that are mirrored.
 
     Accuracy on all test pairs that stays at that share is memory of mirrored pairs.
@@ -54,7 +54,7 @@ def accuracies_through_training(networks: Networks, *, xscale: Scale = "log") ->
     return curves(panels, columns=columns, xscale=xscale, sharey=True)
 
 
-def collapse(results: LeastActionResults, *, xscale: Scale = "log") -> Figure:
+def collapse(results: LeastActionResults, *, xscale: Scale = "linear") -> Figure:
     """Share of training pairs whose softmax has collapsed, and the loss, in both precisions.
 
     Collapsed: the loss of a pair and its gradient are zero in the precision of the softmax.
