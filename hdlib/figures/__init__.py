@@ -5,9 +5,11 @@ from hdlib.figures.bars import histogram, shares
 from hdlib.figures.couplings import coupling_matrix
 from hdlib.figures.curves import curves
 from hdlib.figures.dendrogram import dendrogram, dendrogram_pair, parameter_dendrogram
+from hdlib.figures.dots import dots
 from hdlib.figures.gaps import gap_barcode, gap_scores
 from hdlib.figures.images import filters
 from hdlib.figures.maps import cluster_count_map, heat_map, overlap_map, step_map
+from hdlib.figures.pairs import pair_maps
 from hdlib.figures.panel import Curve, Panel
 from hdlib.figures.player import embed
 from hdlib.figures.sliders import dendrogram_slider, parameter_slider
@@ -25,6 +27,7 @@ __all__ = [
     "dendrogram_pair",
     "dendrogram_slider",
     "density",
+    "dots",
     "embed",
     "evolution",
     "filters",
@@ -33,6 +36,7 @@ __all__ = [
     "heat_map",
     "histogram",
     "overlap_map",
+    "pair_maps",
     "parameter_dendrogram",
     "parameter_slider",
     "shares",

@@ -11,7 +11,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
 from hdlib.figures.axes import Scale, legend, number_axis, step_axis
-from hdlib.figures.panel import FEW, Panel, draw_panel
+from hdlib.figures.panel import Panel, draw_panel
 from hdlib.figures.style import CATEGORIES, MUTED, WIDTH, stage_colours, style
 from hdlib.figures.validation import labelled, require_entries, require_positive
 
@@ -66,7 +66,7 @@ def curves(
     x = np.concatenate([np.asarray(curve.x) for found in drawn for curve in found])
     for i, (ax, found) in enumerate(zip(used, drawn, strict=True)):
         if xlabel is None:
-            few = [np.asarray(curve.x) for curve in found if np.size(curve.x) < FEW]
+            few = [np.asarray(curve.x) for curve in found if curve.marked]
             step_axis(ax, np.unique(np.concatenate([[x.min(), x.max()], *few])), xscale)
         else:
             number_axis(ax, x, xscale)

@@ -82,7 +82,7 @@ def heat_map(
     for ax, (title, values) in zip(axes[0], checked.items(), strict=True):
         image = ax.imshow(values, norm=norm, cmap=colours, aspect="auto")
         if cells is not None:
-            _write(ax, image, cells)
+            write_cells(ax, image, cells)
         ax.set_xticks(range(len(columns)), columns, **turned)
         ax.set_yticks(range(len(rows)), rows)
         ax.tick_params(length=0)
@@ -95,7 +95,7 @@ def heat_map(
     return fig
 
 
-def _write(ax: Axes, image: AxesImage, cells: Sequence[Sequence[str]]) -> None:
+def write_cells(ax: Axes, image: AxesImage, cells: Sequence[Sequence[str]]) -> None:
     """Texts into the cells of an image, bold in the upper half of its scale."""
     values = np.asarray(image.get_array())
     luminances = image.to_rgba(values)[..., :3] @ (0.3, 0.59, 0.11)

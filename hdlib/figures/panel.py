@@ -26,12 +26,20 @@ class Curve(NamedTuple):
         y: (X,) values, NaN where missing.
         errors: (X,) lengths of error bars up and down, none by default.
         colour: a colour, by default that of the label.
+        markers: "few" where there are fewer than 100 points, "none", or "hollow", as where a value
+            is only known to lie beyond.
     """
 
     x: ArrayLike
     y: ArrayLike
     errors: ArrayLike | None = None
     colour: str | None = None
+    markers: Literal["few", "none", "hollow"] = "few"
+
+    @property
+    def marked(self) -> bool:
+        """Whether each of its points can be seen, and the place of each on the axis of steps."""
+        return self.markers != "none" and np.size(self.x) < FEW
 
 
 Curves: TypeAlias = ArrayLike | Curve | Sequence[Curve]
@@ -155,7 +163,9 @@ def _plot(ax: Axes, curve: Curve, *, color: Any, **options: Any) -> None:
     x, y = np.asarray(curve.x), np.asarray(curve.y)
     known = np.isfinite(y)
     color = curve.colour or color
-    marker = "." if known.sum() < FEW else ""
+    marker = "." if curve.marked else ""
+    if curve.markers == "hollow":
+        options["mfc"] = "none"
     ax.plot(x[known], y[known], color=color, **{"marker": marker, **options})
     if curve.errors is not None:
         errors = np.asarray(curve.errors)[known]
@@ -182,7 +192,7 @@ def _checked(name: str, value: Curves, x: ArrayLike | None, *, steps: bool) -> l
             errors = checked_array(f"errors of {name}", errors, (len(place),))
             if errors.min() < 0:
                 raise ValueError(f"errors of {name} must not be negative, got {errors.min():g}")
-        found.append(Curve(place, y, errors, curve.colour))
+        found.append(Curve(place, y, errors, curve.colour, curve.markers))
     return found
 
 
