@@ -65,13 +65,13 @@ class LeastActionGrid(Grid):
     """Updates in which the learning rate rises."""
     n_steps: int = 4_000
     """Full-batch updates."""
-    routed_steps: int = 10_000
+    routed_steps: int = 8_000
     """Full-batch updates of routed transformers with as many parameters as the plain one."""
     log_every: int = 50
     """Steps between rows of the history."""
     lambda_routing: float = 0.1
     """Factor of the routing entropy where the paths of networks are pressed to be decisive."""
-    doses: Doses = (0.01, 0.1, 0.3)
+    doses: Doses = (0.1, 0.3)
     """Factors of the routing entropy, from little to much."""
     fractions: Fractions = (0.3, 0.4, 0.6)
     """Other training fractions."""
@@ -163,12 +163,11 @@ class LeastActionGrid(Grid):
     def gates(self) -> list[Arm]:
         """The same with weight decay on the gates and the state that they read."""
         return [
-            self._matched("gates decayed", decay_gates=True),
             self._matched(
                 "gates decayed, entropy",
                 decay_gates=True,
                 **self._pressed("entropy", self.lambda_routing),
-            ),
+            )
         ]
 
     @property
