@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from functools import cache, cached_property
 from typing import NamedTuple
 
@@ -198,10 +198,10 @@ class LeastActionResults:
         return list(self._networks.values())
 
 
-def steps_of(networks: Sequence[Network], step: Callable[[Network], int | None]) -> list[float]:
-    """A step of each network; infinite where it was not reached."""
-    found = [step(network) for network in networks]
-    return [float("inf") if value is None else float(value) for value in found]
+def generalised_steps(networks: Sequence[Network]) -> Array:
+    """Step at which each network generalised, (n,); infinite where it did not."""
+    steps = [network.generalised for network in networks]
+    return np.array([np.inf if step is None else step for step in steps], dtype=np.float64)
 
 
 def mirrored_share(network: Network) -> float:

@@ -6,6 +6,7 @@ import re
 
 import numpy as np
 from matplotlib.figure import Figure
+from numpy.typing import NDArray
 
 from hdlib.experiments.least_action.figures.drawn import Networks, histories, line, with_curves
 from hdlib.experiments.least_action.results import GENERALISED, MEMORISED, Array, Network
@@ -37,8 +38,9 @@ def norms(network: Network, *, xscale: Scale = "linear") -> Figure:
     """
     panels = {}
     first, last = network.memorised, network.generalised
-    both = first is not None and last is not None and first <= last
-    shaded = {BETWEEN: (first, last)} if both else {}
+    shaded = {}
+    if first is not None and last is not None and first <= last:
+        shaded[BETWEEN] = float(first), float(last)
     for part, found in norms_by_part(network).items():
         panels[part] = Panel(
             {label: line(network, values) for label, values in found.items()},
@@ -94,7 +96,7 @@ def total_norms(networks: Networks, *, xscale: Scale = "linear") -> Figure:
     return curves(with_curves(panels), xscale=xscale)
 
 
-def _at(network: Network) -> Array:
+def _at(network: Network) -> NDArray[np.bool_]:
     return network.history["step"] == network.generalised
 
 

@@ -17,7 +17,7 @@ from hdlib.experiments.least_action.results import (
     GENERALISED,
     LeastActionResults,
     Network,
-    steps_of,
+    generalised_steps,
 )
 from hdlib.figures import Curve, Panel, curves, dots
 from hdlib.figures.maps import write_cells
@@ -98,7 +98,7 @@ def sweep_maps(results: LeastActionResults) -> Figure:
     grid = results.grid
     shape = len(grid.sweep_lrs), len(grid.sweep_decays)
     networks = [results.of(arm) for arm in grid.sweep]
-    reached = [np.median(steps_of(n, lambda network: network.generalised)) for n in networks]
+    reached = [np.median(generalised_steps(n)) for n in networks]
     ends = [np.median([network.last(OTHERS) for network in n]) for n in networks]
     steps, accuracies = np.reshape(reached, shape), np.reshape(ends, shape)
     known = steps[np.isfinite(steps)]
@@ -135,10 +135,7 @@ def _rows(results: LeastActionResults, rows: dict[str, dict[str, Arm]]) -> Figur
     last = trained_steps(n for row in found.values() for members in row.values() for n in members)
     return dots(
         {
-            name: {
-                label: steps_of(members, lambda network: network.generalised)
-                for label, members in row.items()
-            }
+            name: {label: generalised_steps(members) for label, members in row.items()}
             for name, row in found.items()
         },
         limit=last,

@@ -1,0 +1,162 @@
+"""Claims about sensitivity, curvature and norms on the way."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from hdlib.display import extent
+from hdlib.experiments.claim import Claim, Verdict
+from hdlib.experiments.least_action.results import Measured, Network, PublishedLeastAction
+
+
+def _transformers(results: PublishedLeastAction) -> list[Network]:
+    grid = results.grid
+    return [n for arm in (grid.plain, grid.matched, grid.pressed) for n in results.of(arm)]
+
+
+def _after(network: Network, measured: Measured) -> np.ndarray:
+    """Values at checkpoints from the step of generalisation on."""
+    step = network.generalised
+    return measured.values[measured.steps >= (np.inf if step is None else step)]
+
+
+def _sensitive(results: PublishedLeastAction) -> Verdict:
+    networks = _transformers(results)
+    jacobians = [n.input_jacobian for n in networks]
+    hessians = [n.input_hessian for n in networks]
+    first = np.array([j.values[0] for j in jacobians])
+    last = np.array([j.values[-1] for j in jacobians])
+    errors = np.array([j.errors[-1] / j.values[-1] for j in jacobians])
+    return Verdict(
+        bool((last > 100 * first).all() and all(h.values[-1] < 0 for h in hessians)),
+        {
+            "first": extent(first, ".2g"),
+            "last": extent(last, ".2g"),
+            "error": errors.max(),
+            "traces": extent((h.values[-1] for h in hessians), ".2g"),
+        },
+    )
+
+
+SENSITIVE = Claim(
+    name="sensitivity-grows",
+    says="A transformer ends far more sensitive to its inputs than it began, with a large "
+    "negative trace of the input Hessian at the predicted class: it sits on peaks of its logits.",
+    evidence="The mean squared Jacobian norm by the embeddings goes from {first} to {last} "
+    "(standard errors up to {error:.0%} at the end), the mean trace of the input Hessian comes to "
+    "{traces}.",
+    decide=_sensitive,
+    seeds=3,
+    null="the same networks before training",
+    refuted_by="a transformer whose squared Jacobian norm is not a hundred times that before "
+    "training, or whose trace is positive at the end.",
+)
+
+
+def _early(results: PublishedLeastAction) -> Verdict:
+    networks = _transformers(results)
+    before, after = [], []
+    for network in networks:
+        gradient, step = network.column("gradient_norm"), network.generalised
+        steps = network.history["step"]
+        known = steps >= (np.inf if step is None else step)
+        if known.any():
+            before.append(float(gradient[~known].max()))
+            after.append(float(gradient[known].max()))
+    first = [n.hessian_trace.values[0] for n in networks]
+    last = [n.hessian_trace.values[-1] for n in networks]
+    sharper = sum(a > b for a, b in zip(after, before, strict=True))
+    return Verdict(
+        bool(min(np.array(last) / np.maximum(np.abs(first), 1)) > 1),
+        {
+            "first": extent(first, ".2g"),
+            "last": extent(last, ".2g"),
+            "spikes": sharper,
+            "count": len(after),
+        },
+    )
+
+
+EARLY = Claim(
+    name="curvature-does-not-settle",
+    says="A transformer that has generalised is not in a flatter place than where it began: the "
+    "trace of the Hessian is larger at the end, and the gradient still has spikes.",
+    evidence="The trace goes from {first} before training to {last} at the end. The largest "
+    "logged gradient after generalising is larger than the largest before it in {spikes} of "
+    "{count} transformers.",
+    decide=_early,
+    seeds=3,
+    null="the same networks before training",
+    refuted_by="a transformer with a smaller trace at the end than before training.",
+    replaces="the work this examines: lower Hessian trace goes with generalisation.",
+)
+
+
+def _purity(results: PublishedLeastAction) -> Verdict:
+    grid = results.grid
+    found, null = [], []
+    for arm in (grid.plain, grid.matched, grid.pressed):
+        top = list(results.of(arm)[0].spectra.values())[-1]
+        found.append(float(np.mean(top.frequencies.max(1))))
+        null.append(float(np.mean(top.null.max(1))))
+    return Verdict(
+        all(abs(a - b) < 0.1 for a, b in zip(found, null, strict=True)),
+        {
+            "found": extent(found, ".2f"),
+            "null": extent(null, ".2f"),
+            "chance": 2 / (grid.p - 1),
+        },
+    )
+
+
+PURITY = Claim(
+    name="no-purer-than-rotated",
+    says="Of the leading dozen eigenvectors of these transformers none of the frequencies is "
+    "singled out: what they do to the logits is as mixed as along random directions among them.",
+    evidence="The largest share of one frequency in what an eigenvector does is {found} in the "
+    "mean over eigenvectors, and {null} for a random rotation of them; {chance:.2f} would be even.",
+    decide=_purity,
+    seeds=1,
+    null="a random rotation of the same eigenvectors",
+    refuted_by="a transformer whose eigenvectors are purer than their rotation by 0.1.",
+)
+
+
+def _norms(results: PublishedLeastAction) -> Verdict:
+    networks = _transformers(results)
+    total = [n.column("norm/total") for n in networks]
+    grown = []
+    for network, norm in zip(networks, total, strict=True):
+        at = network.history["step"] >= (network.generalised or np.inf)
+        grown.append(float((norm[at][0] if at.any() else norm[-1]) / norm[0]))
+    share = [
+        (n.column("norm/total")[at] - n.column("norm/total")[0])
+        / (n.column("norm/total").max() - n.column("norm/total")[0])
+        for n in networks
+        for at in [int(np.argmax(n.history["step"] >= (n.generalised or np.inf)))]
+    ]
+    return Verdict(
+        min(grown) > 1,
+        {
+            "grown": extent(grown, ".2f"),
+            "first": extent((norm[0] for norm in total), ".1f"),
+            "last": extent((norm[-1] for norm in total), ".1f"),
+            "share": extent(share, ".0%"),
+        },
+    )
+
+
+NORMS = Claim(
+    name="norms-first",
+    says="The norm of all weights grows before a transformer generalises; most of its growth "
+    "comes before.",
+    evidence="From {first} before training it has grown by a factor of {grown} when the other "
+    "test pairs are known, {share} of the growth to its largest value, and ends at {last}. It "
+    "grows as well in those that wait for long.",
+    decide=_norms,
+    seeds=3,
+    null="none: every network that learns at all grows from this small a start",
+    refuted_by="a transformer whose norm is smaller when it generalises than before training.",
+)
+
+CLAIMS = (SENSITIVE, EARLY, PURITY, NORMS)

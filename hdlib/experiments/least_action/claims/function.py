@@ -1,0 +1,92 @@
+"""Claims about the learned function."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from hdlib.display import extent
+from hdlib.experiments.claim import Claim, Verdict
+from hdlib.experiments.least_action.results import GENERALISED, Network, PublishedLeastAction
+from hdlib.training import OTHERS
+
+SMOOTH = "low_frequency_share"
+
+
+def _transformers(results: PublishedLeastAction) -> list[Network]:
+    grid = results.grid
+    return [n for arm in (grid.plain, grid.matched, grid.pressed) for n in results.of(arm)]
+
+
+def _first(network: Network) -> int:
+    """Row of the history at which a network has generalised; the last where it has not."""
+    reached = np.flatnonzero(network.column(OTHERS) >= GENERALISED)
+    return int(reached[0]) if len(reached) else len(network.column(OTHERS)) - 1
+
+
+def _rises(results: PublishedLeastAction) -> Verdict:
+    networks = _transformers(results)
+    shares = [n.column("sum_share") for n in networks]
+    memorised = [
+        s[n.column("train_accuracy") >= 0.98][0] for n, s in zip(networks, shares, strict=True)
+    ]
+    then = [s[_first(n)] for n, s in zip(networks, shares, strict=True)]
+    return Verdict(
+        max(memorised) < min(then),
+        {
+            "before": extent((s[0] for s in shares), ".1%"),
+            "memorised": extent(memorised, ".1%"),
+            "then": extent(then, ".0%"),
+            "end": extent((s[-1] for s in shares), ".0%"),
+            "chance": 1 / (results.grid.p + 1),
+        },
+    )
+
+
+RISES = Claim(
+    name="sum-share-rises",
+    says="With generalisation the logits become a function of a + b.",
+    evidence="The share of their power in functions of the sum is {before} before training, "
+    "{memorised} when the training pairs are known, {then} when the other test pairs are, and "
+    "{end} at the end. In a function at random it is about {chance:.1%}.",
+    decide=_rises,
+    seeds=3,
+    null="the same networks when they have memorised",
+    refuted_by="a network that knows its training pairs only, and has a larger share than one "
+    "that has generalised.",
+)
+
+
+def _smooth(results: PublishedLeastAction) -> Verdict:
+    networks = _transformers(results)
+    memorised, then = [], []
+    for network in networks:
+        share = network.column(SMOOTH)
+        memorised.append(float(share[network.column("train_accuracy") >= 0.98][0]))
+        then.append(float(share[_first(network)]))
+    return Verdict(
+        min(then) < max(memorised),
+        {
+            "memorised": extent(memorised, ".2f"),
+            "then": extent(then, ".2f"),
+            "fell": sum(t < m for t, m in zip(then, memorised, strict=True)),
+            "count": len(networks),
+        },
+    )
+
+
+SMOOTH_CLAIM = Claim(
+    name="smooth-is-not-general",
+    says="The share of low frequencies does not tell a network that has generalised from one that "
+    "remembers.",
+    evidence="It is {memorised} when the training pairs are known and {then} when the other test "
+    "pairs are, and fell in between in {fell} of {count} transformers: it says which frequencies "
+    "a network happens to use.",
+    decide=_smooth,
+    seeds=3,
+    null="the same networks when they have memorised",
+    refuted_by="a level that separates the two in all networks.",
+    replaces="the work this examines: spectral smoothness rises with generalisation. Its measure "
+    "also had the mean of the function in it, and took class numbers for values.",
+)
+
+CLAIMS = (RISES, SMOOTH_CLAIM)

@@ -1,0 +1,21 @@
+"""How claims say steps."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from hdlib.experiments.least_action.grid import Arm
+from hdlib.experiments.least_action.results import PublishedLeastAction, generalised_steps
+
+
+def each_seed(results: PublishedLeastAction, arm: Arm) -> str:
+    """The step at which each network of an arm generalised, in the order of the seeds."""
+    steps = generalised_steps(results.of(arm))
+    return ", ".join(f"{s:,.0f}" if np.isfinite(s) else "not reached" for s in steps)
+
+
+def each_arm(results: PublishedLeastAction, arms: Sequence[Arm]) -> str:
+    """The same of several arms, by name."""
+    return "; ".join(f"{arm.name}: {each_seed(results, arm)}" for arm in arms)
