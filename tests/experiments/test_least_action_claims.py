@@ -1,0 +1,157 @@
+"""What the least-action chapter says in words, decided on its published runs."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Callable
+
+import numpy as np
+import pytest
+
+from hdlib.book.cells import read_notebook
+from hdlib.experiments.least_action.claims import CLAIMS, shown
+from hdlib.experiments.least_action.grid import Arm, LeastActionGrid
+from hdlib.experiments.least_action.recipe import EXPERIMENT
+from hdlib.experiments.least_action.results import (
+    LeastActionResults,
+    Measured,
+    Network,
+    published,
+)
+from hdlib.store import PUBLISHED
+from hdlib.training import MIRRORED, OTHERS
+
+CHAPTER = PUBLISHED.parent / "chapters" / "least-action.ipynb"
+GRID = LeastActionGrid()
+
+
+def test_published_runs_are_whole():
+    for config in GRID.configs:
+        assert EXPERIMENT.open(config, root=PUBLISHED).complete, config
+
+
+@pytest.mark.parametrize("claim", CLAIMS, ids=lambda claim: claim.name)
+def test_claim_holds(claim):
+    verdict = claim.decide(published())
+    assert verdict.holds, verdict.values
+
+
+def test_each_claim_is_shown_once_in_the_chapter():
+    outputs = "\n".join(
+        output.data.get("text/markdown", "")
+        for cell in read_notebook(CHAPTER).cells
+        for output in cell.get("outputs", [])
+        if "data" in output
+    )
+    for claim in CLAIMS:
+        assert outputs.count(shown(claim.name)) == 1, claim.name
+    assert "DOES NOT HOLD" not in outputs
+
+
+class Altered(Network):
+    """A network with another history, or other measures."""
+
+    def __init__(self, network: Network, change: Callable[[Altered], None]) -> None:
+        super().__init__(network.run)
+        self.history = {name: values.copy() for name, values in network.history.items()}
+        self.measures: dict[str, Measured] = {}
+        change(self)
+
+    def measured(self, stage, name: str) -> Measured:
+        return self.measures.get(name) or super().measured(stage, name)
+
+
+def altered(arms: list[Arm], change: Callable[[Altered], None]) -> LeastActionResults:
+    """The published results with the networks of some arms changed."""
+    results = copy.copy(published())
+    chosen = {config for arm in arms for config in arm.configs}
+    results._networks = {
+        config: Altered(network, change) if config in chosen else network
+        for config, network in results._networks.items()
+    }
+    return results
+
+
+def never(network: Altered) -> None:
+    network.history[OTHERS] *= 0.5
+    network.history["test_accuracy"] *= 0.5
+
+
+def at_once(network: Altered) -> None:
+    network.history[OTHERS][:] = 1.0
+
+
+def undecided(network: Altered) -> None:
+    for layer in range(network.config.n_layers):
+        heads = np.log(network.config.n_heads)
+        network.history[f"routing_entropy_{layer}"][:] = heads
+
+
+def understood(network: Altered) -> None:
+    network.history[OTHERS][:] = network.history[MIRRORED]
+    network.history["test_accuracy"][:] = network.history[MIRRORED]
+
+
+def constant(column: str) -> Callable[[Altered], None]:
+    def change(network: Altered) -> None:
+        network.history[column][:] = 0.5
+
+    return change
+
+
+def smooth(network: Altered) -> None:
+    network.history["low_frequency_share"][:] = network.history["sum_share"]
+
+
+def shrinking(network: Altered) -> None:
+    network.history["norm/total"][:] = np.linspace(20, 10, len(network.history["step"]))
+
+
+def flat(network: Altered) -> None:
+    found = network.hessian_trace
+    network.measures["hessian_trace"] = found._replace(values=found.values[::-1].copy())
+
+
+def insensitive(network: Altered) -> None:
+    found = network.input_jacobian
+    network.measures["input_jacobian"] = found._replace(values=np.ones_like(found.values))
+
+
+def pure(network: Altered) -> None:
+    for top in network.spectra.values():
+        top.frequencies = np.eye(*top.frequencies.shape)
+
+
+COMPARED = [GRID.plain, GRID.matched, GRID.pressed]
+CHANGES: dict[str, tuple[list[Arm], Callable[[Altered], None]]] = {
+    "routing-is-slower": ([GRID.matched], at_once),
+    "no-pressure-needed": ([GRID.matched], never),
+    "one-difference-each": ([GRID.confounds[2]], at_once),
+    "no-threshold": ([GRID.matched], never),
+    "gates-may-decay": (GRID.gates, undecided),
+    "pressure-decides": ([GRID.pressed], undecided),
+    "waiting-is-memory": ([GRID.matched], understood),
+    "more-pairs-sooner": ([GRID.smaller[-1]], never),
+    "unordered-alike": ([GRID.unordered[1]], at_once),
+    "sum-share-rises": (COMPARED, constant("sum_share")),
+    "smooth-is-not-general": (COMPARED, smooth),
+    "sensitivity-grows": (COMPARED, insensitive),
+    "curvature-does-not-settle": (COMPARED, flat),
+    "no-purer-than-rotated": (COMPARED, pure),
+    "norms-first": (COMPARED, shrinking),
+    "settings": (GRID.switches[:1], never),
+    "small-moduli-do-not-settle": (GRID.sweep, at_once),
+    "quick-checks-fail": (GRID.validations, at_once),
+    "both-operations": (GRID.both[1:], at_once),
+    "one-hot": (GRID.one_hot, at_once),
+}
+
+
+@pytest.mark.parametrize(("name", "change"), CHANGES.items())
+def test_a_claim_can_fail(name: str, change: tuple[list[Arm], Callable[[Altered], None]]):
+    (claim,) = (claim for claim in CLAIMS if claim.name == name)
+    assert not claim.decide(altered(*change)).holds
+
+
+def test_every_claim_has_been_made_to_fail():
+    assert set(CHANGES) == {claim.name for claim in CLAIMS}
