@@ -87,6 +87,11 @@ def undecided(network: Altered) -> None:
         network.history[f"routing_entropy_{layer}"][:] = heads
 
 
+def collapsed(network: Altered) -> None:
+    for layer in range(network.config.n_layers):
+        network.history[f"marginal_entropy_{layer}"][:] = 0
+
+
 def understood(network: Altered) -> None:
     network.history[OTHERS][:] = network.history[MIRRORED]
     network.history["test_accuracy"][:] = network.history[MIRRORED]
@@ -129,6 +134,7 @@ CHANGES: dict[str, tuple[list[Arm], Callable[[Altered], None]]] = {
     "one-difference-each": ([GRID.confounds[2]], at_once),
     "no-threshold": ([GRID.matched], never),
     "gates-may-decay": (GRID.gates, undecided),
+    "pressure-ends-routing": ([GRID.matched], collapsed),
     "pressure-decides": ([GRID.pressed], undecided),
     "waiting-is-memory": ([GRID.matched], understood),
     "more-pairs-sooner": ([GRID.smaller[-1]], never),
@@ -138,7 +144,7 @@ CHANGES: dict[str, tuple[list[Arm], Callable[[Altered], None]]] = {
     "sensitivity-grows": (COMPARED, insensitive),
     "curvature-does-not-settle": (COMPARED, flat),
     "no-purer-than-rotated": (COMPARED, pure),
-    "norms-first": (COMPARED, shrinking),
+    "norms-go-both-ways": (COMPARED, shrinking),
     "settings": (GRID.switches[:1], never),
     "small-moduli-do-not-settle": (GRID.sweep, at_once),
     "quick-checks-fail": (GRID.validations, at_once),

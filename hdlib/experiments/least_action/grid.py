@@ -65,7 +65,7 @@ class LeastActionGrid(Grid):
     """Updates in which the learning rate rises."""
     n_steps: int = 4_000
     """Full-batch updates."""
-    routed_steps: int = 8_000
+    routed_steps: int = 10_000
     """Full-batch updates of routed transformers with as many parameters as the plain one."""
     log_every: int = 50
     """Steps between rows of the history."""
@@ -133,6 +133,16 @@ class LeastActionGrid(Grid):
             for name, pressure in ((step, {}), (f"{step}, entropy", entropy))
             if not pressure or step in (steps[0][0], steps[-1][0])
         ]
+
+    @property
+    def narrow(self) -> list[Arm]:
+        """The plain transformer with as many hidden units as one routed head, and as all of them.
+
+        Where the routed transformer is as large as the plain one, its feed-forward networks are
+        narrower; these tell what is due to that.
+        """
+        widths = self.matched_width, self.n_heads * self.matched_width
+        return [self._arm(f"plain, {width} units", ffn_width=width) for width in widths]
 
     @property
     def matched(self) -> Arm:
@@ -263,6 +273,7 @@ class LeastActionGrid(Grid):
         groups = [
             [self.plain],
             self.confounds,
+            self.narrow,
             self.dosed,
             self.gates,
             self.unordered,
