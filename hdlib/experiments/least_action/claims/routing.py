@@ -237,9 +237,9 @@ DECIDES = Claim(
 def _gives_up(results: PublishedLeastAction) -> Verdict:
     pressed = results.of(results.grid.pressed)
     generalised = [n for n in pressed if n.generalised is not None]
-    then = np.array([_marginal(n, n.history["step"] == n.generalised) for n in generalised])
-    end = np.array([_marginal(n, slice(-1, None)) for n in pressed])
-    free = np.array([_marginal(n, slice(-1, None)) for n in results.of(results.grid.matched)])
+    then = np.array([_marginal(n, _row(n)) for n in generalised])
+    end = np.array([_marginal(n, -1) for n in pressed])
+    free = np.array([_marginal(n, -1) for n in results.of(results.grid.matched)])
     return Verdict(
         bool(len(then) and then.max() < COLLAPSED and free.min() > COLLAPSED),
         {
@@ -252,12 +252,15 @@ def _gives_up(results: PublishedLeastAction) -> Verdict:
     )
 
 
-def _marginal(network: Network, row: object) -> list[float]:
+def _row(network: Network) -> int:
+    """Row of the history at which a network generalised."""
+    return int(np.argmax(network.history["step"] == network.generalised))
+
+
+def _marginal(network: Network, row: int) -> list[float]:
     """Entropy of the mean path over its largest value in a row of the history, by layer."""
     heads = np.log(network.config.n_heads)
-    return [
-        float(network.column(f"marginal_entropy_{i}")[row][0] / heads) for i in _layers(network)
-    ]
+    return [float(network.column(f"marginal_entropy_{i}")[row] / heads) for i in _layers(network)]
 
 
 GIVES_UP = Claim(
