@@ -64,7 +64,7 @@ class Altered(Network):
 def altered(arms: list[Arm], change: Callable[[Altered], None]) -> LeastActionResults:
     """The published results with the networks of some arms changed."""
     results = copy.copy(published())
-    chosen = {config for arm in arms for config in arm.configs}
+    chosen = [config for arm in arms for config in arm.configs]
     results._networks = {
         config: Altered(network, change) if config in chosen else network
         for config, network in results._networks.items()

@@ -142,7 +142,10 @@ class LeastActionGrid(Grid):
         narrower; these tell what is due to that.
         """
         widths = self.matched_width, self.n_heads * self.matched_width
-        return [self._arm(f"plain, {width} units", ffn_width=width) for width in widths]
+        return [
+            self._arm(f"plain, {width} units", ffn_width=width, n_steps=self.routed_steps)
+            for width in widths
+        ]
 
     @property
     def matched(self) -> Arm:
