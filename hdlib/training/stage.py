@@ -133,6 +133,10 @@ class TrainingStage(Stage):
                 continue
             stored = float(history[name][at])
             unsure = measured.get(f"{name}{RESIDUAL}", 0.0)
+            if np.isnan(value) or np.isnan(stored):
+                both = np.isnan(value) and np.isnan(stored)
+                errors.append(0.0 if both else np.inf)
+                continue
             apart = max(abs(value - stored) - unsure, 0.0)
             errors.append(apart / max(abs(stored), 1e-8))
         return [Agreement("row of the history over itself", max(errors), AGREEMENT)]

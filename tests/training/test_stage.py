@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from math import inf, nan
 from pathlib import Path
 from typing import ClassVar
 
@@ -10,7 +12,7 @@ import pytest
 
 from hdlib.store import CannotRecomputeError, Config, Run
 from hdlib.store.publish import publish
-from hdlib.training import HISTORY, Schedule, TrainingStage, checkpoint_name, state_name
+from hdlib.training import HISTORY, Log, Schedule, TrainingStage, checkpoint_name, state_name
 
 from .small import plan
 
@@ -77,6 +79,25 @@ def test_a_row_is_checked_against_the_weights(run, tmp_path):
         stored.write(checkpoint_name(4), stored.read(checkpoint_name(8)))
     (agreement,) = STAGE.check(run_of(tmp_path / "root"), 4)
     assert agreement.error > agreement.allowed
+
+
+def test_a_number_that_is_none_agrees_with_none_alone(tmp_path):
+    """Such as an accuracy on pairs that there are none of."""
+
+    def measured(value: float) -> TrainingStage:
+        start = replace(plan(), logs=[Log(lambda state: {"loss": 1.0, "x": value})])
+        return TrainingStage(
+            "small/training",
+            fields=("seed",),
+            schedule=lambda config: Schedule.of(2, checkpoints=()),
+            plan=lambda config, device: start,
+        )
+
+    run = Run(Small(), [measured(nan)], [tmp_path])
+    run.compute()
+    for value, error in ((nan, 0.0), (1.0, inf)):
+        (agreement,) = measured(value).check(run, 2)
+        assert agreement.error == error
 
 
 def test_weights_that_were_dropped_come_back_where_they_are_asked_for(run, tmp_path):

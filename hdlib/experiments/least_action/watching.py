@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import suppress
 
 import numpy as np
 import torch
@@ -34,7 +35,9 @@ def watch(
     pair and on all others are apart, NaN where there are none. The mean norm of representations is
     over test pairs; routing is that of all pairs. ``objective`` is the loss that is trained,
     "…_term" its parts without their factors, and ``gradient_norm`` the norm of its gradient, all
-    over the training pairs.
+    over the training pairs; random probes of the Jacobian are the same ones at every row. Shares
+    of power are left out where the logits are the same for all pairs, and routing where a weight
+    is not finite.
 
     Args:
         config: task and network.
@@ -63,13 +66,14 @@ def watch(
                 MIRRORED: right[test][mirrored].mean(),
                 OTHERS: right[test][~mirrored].mean(),
                 "representation_norm": model.representation(test_inputs).norm(dim=1).mean(),
-                "low_frequency_share": objective.low_frequencies(logits.view(-1, p, p, p)),
             }
         row = {name: float(value) for name, value in found.items()}
-        grids = logits.double().cpu().numpy().reshape(-1, p, p, p)
-        row |= _answer_shares(config.operation, grids)
+        grids = logits.view(-1, p, p, p)
+        with suppress(ValueError):
+            row["low_frequency_share"] = float(objective.low_frequencies(grids))
+            row |= _answer_shares(config.operation, grids.double().cpu().numpy())
         row["collapsed_share"] = collapsed_share(logits[train], targets[train], dtype=softmax)
-        if isinstance(outputs, Routed):
+        if isinstance(outputs, Routed) and logits.isfinite().all():
             row |= routing_columns([w.cpu().numpy() for w in outputs.weights])
         row |= weight_norms(model) | adam_statistics(state.optimizer)
         return row | _slope(objective, model)
@@ -96,7 +100,10 @@ def _numbers(pairs: Pairs) -> torch.Tensor:
 
 
 def _slope(objective: Objective, model: ArithmeticNetwork) -> dict[str, float]:
-    terms = objective.terms(model)
+    # Weights that are stored give this row again, whatever numbers were drawn before it.
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(0)
+        terms = objective.terms(model)
     value = objective.total(terms)
     slopes = torch.autograd.grad(value, list(model.parameters()))
     norm = torch.stack([slope.double().norm() for slope in slopes]).norm()
