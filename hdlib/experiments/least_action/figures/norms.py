@@ -37,8 +37,9 @@ def norms(network: Network, *, xscale: Scale = "linear") -> Figure:
     """
     panels = {}
     first, last = network.memorised, network.generalised
-    both = first is not None and last is not None and first <= last
-    shaded = {BETWEEN: (first, last)} if both else {}
+    shaded = {}
+    if first is not None and last is not None and first <= last:
+        shaded[BETWEEN] = first, last
     for part, found in norms_by_part(network).items():
         panels[part] = Panel(
             {label: line(network, values) for label, values in found.items()},
@@ -79,12 +80,11 @@ def total_norms(networks: Networks, *, xscale: Scale = "linear") -> Figure:
     }
     panels = {}
     for title, column in columns.items():
-        marked = [
-            Curve([network.generalised], network.column(column)[_at(network)])
-            for members in networks.values()
-            for network in members
-            if network.generalised is not None
-        ]
+        marked = []
+        for network in (n for members in networks.values() for n in members):
+            there = network.history["step"] == network.generalised
+            if there.any():
+                marked.append(Curve([network.generalised], network.column(column)[there]))
         panels[title] = Panel(
             histories(networks, column),
             points={WHEN: marked} if marked else {},
@@ -92,10 +92,6 @@ def total_norms(networks: Networks, *, xscale: Scale = "linear") -> Figure:
             covers=(0,),
         )
     return curves(with_curves(panels), xscale=xscale)
-
-
-def _at(network: Network) -> Array:
-    return network.history["step"] == network.generalised
 
 
 def _layer(module: str) -> str:
