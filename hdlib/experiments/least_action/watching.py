@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from contextlib import suppress
 
 import numpy as np
 import torch
@@ -69,7 +68,7 @@ def watch(
             }
         row = {name: float(value) for name, value in found.items()}
         grids = logits.view(-1, p, p, p)
-        with suppress(ValueError):
+        if _varies(grids):
             row["low_frequency_share"] = float(objective.low_frequencies(grids))
             row |= _answer_shares(config.operation, grids.double().cpu().numpy())
         row["collapsed_share"] = collapsed_share(logits[train], targets[train], dtype=softmax)
@@ -79,6 +78,12 @@ def watch(
         return row | _slope(objective, model)
 
     return measure
+
+
+def _varies(grids: torch.Tensor) -> bool:
+    """Whether the logits of each operation, (operations, p, p, p), say anything about the pair."""
+    centred = (grids - grids.mean(3, keepdim=True)).flatten(1, 2)
+    return bool(grids.isfinite().all() and (centred != centred[:, :1]).flatten(1).any(1).all())
 
 
 def _answer_shares(operation: Operation, grids: NDArray[np.float64]) -> dict[str, float]:

@@ -6,7 +6,6 @@ import re
 
 import numpy as np
 from matplotlib.figure import Figure
-from numpy.typing import NDArray
 
 from hdlib.experiments.least_action.figures.drawn import Networks, histories, line, with_curves
 from hdlib.experiments.least_action.results import GENERALISED, MEMORISED, Array, Network
@@ -40,7 +39,7 @@ def norms(network: Network, *, xscale: Scale = "linear") -> Figure:
     first, last = network.memorised, network.generalised
     shaded = {}
     if first is not None and last is not None and first <= last:
-        shaded[BETWEEN] = float(first), float(last)
+        shaded[BETWEEN] = first, last
     for part, found in norms_by_part(network).items():
         panels[part] = Panel(
             {label: line(network, values) for label, values in found.items()},
@@ -81,12 +80,11 @@ def total_norms(networks: Networks, *, xscale: Scale = "linear") -> Figure:
     }
     panels = {}
     for title, column in columns.items():
-        marked = [
-            Curve([network.generalised], network.column(column)[_at(network)])
-            for members in networks.values()
-            for network in members
-            if network.generalised is not None
-        ]
+        marked = []
+        for network in (n for members in networks.values() for n in members):
+            there = network.history["step"] == network.generalised
+            if there.any():
+                marked.append(Curve([network.generalised], network.column(column)[there]))
         panels[title] = Panel(
             histories(networks, column),
             points={WHEN: marked} if marked else {},
@@ -94,10 +92,6 @@ def total_norms(networks: Networks, *, xscale: Scale = "linear") -> Figure:
             covers=(0,),
         )
     return curves(with_curves(panels), xscale=xscale)
-
-
-def _at(network: Network) -> NDArray[np.bool_]:
-    return network.history["step"] == network.generalised
 
 
 def _layer(module: str) -> str:
