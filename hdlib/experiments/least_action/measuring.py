@@ -26,7 +26,7 @@ PRODUCTS = 15
 """Of the trace of the Hessian, in single precision: less than what the probes leave unsure."""
 TOLERANCE = 1e-6
 MOST_PRODUCTS = 400
-PROBES, NODES = 1, 40
+PROBES, NODES = 2, 20
 """Of the quadrature for the density."""
 
 

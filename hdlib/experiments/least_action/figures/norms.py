@@ -84,7 +84,7 @@ def total_norms(networks: Networks, *, xscale: Scale = "linear") -> Figure:
         for network in (n for members in networks.values() for n in members):
             there = network.history["step"] == network.generalised
             if there.any():
-                marked.append(Curve([network.generalised], network.column(column)[there]))
+                marked.append(Curve(network.history["step"][there], network.column(column)[there]))
         panels[title] = Panel(
             histories(networks, column),
             points={WHEN: marked} if marked else {},
