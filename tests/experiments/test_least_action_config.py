@@ -303,7 +303,7 @@ def test_the_grid_has_each_arm_from_each_seed_and_each_run_once() -> None:
     names = [arm.name for arm in grid.arms]
     assert len(set(names)) == len(names)
     for arm in grid.arms:
-        assert [(c.seed, c.data_seed) for c in arm.configs] == [(s, s) for s in grid.seeds]
+        assert [config.seed for config in arm.configs] == list(grid.seeds)
         assert set(arm.configs) <= set(grid.configs)
     assert {arm.name for arm in grid.followed} <= set(names)
 
@@ -315,7 +315,8 @@ def test_arms_differ_in_what_their_names_say() -> None:
         ours, theirs = (a.configs[0].model_dump() for a in (arm, other))
         return {name for name in ours if ours[name] != theirs[name]} - set(MEASURED)
 
-    leaky, _, causal, _, start, _, matched, pressed = grid.confounds
+    free = [a for a in grid.confounds if a.configs[0].routing_regularizer == "none"]
+    (leaky, causal, start, matched), pressed = free, grid.pressed
     assert differences(leaky, causal) == {"mask"}
     assert differences(causal, start) == {"initial"}
     assert differences(start, matched) == {"ffn_width"}
@@ -323,7 +324,7 @@ def test_arms_differ_in_what_their_names_say() -> None:
     assert differences(matched, grid.plain) == {"model", "ffn_width"}
     switched = [differences(arm, grid.plain) for arm in grid.switches]
     assert switched == [{"beta2"}, {"warmup_steps"}, {"grad_clip"}, {"softmax"}]
-    assert differences(grid.gates[0], matched) == {"decay_gates"}
+    assert differences(grid.gates[-1], pressed) == {"decay_gates"}
     assert differences(grid.unordered[0], grid.plain) == {"unordered", "train_fraction"}
     assert differences(grid.one_hot[0], grid.plain) == {"model"}
 
