@@ -75,6 +75,7 @@ SMALL = {
         "seeds": [0],
         "n_steps": 40,
         "routed_steps": 40,
+        "dosed_steps": 40,
         "log_every": 20,
         "doses": [0.1],
         "fractions": [0.4],

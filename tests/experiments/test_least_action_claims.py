@@ -138,7 +138,7 @@ CHANGES: dict[str, tuple[list[Arm], Callable[[Altered], None]]] = {
     "pressure-decides": ([GRID.pressed], undecided),
     "waiting-is-memory": ([GRID.matched], understood),
     "more-pairs-sooner": ([GRID.smaller[-1]], never),
-    "unordered-alike": ([GRID.unordered[1]], at_once),
+    "without-mirrors": (GRID.unordered, never),
     "sum-share-rises": (COMPARED, constant("sum_share")),
     "smooth-is-not-general": (COMPARED, smooth),
     "sensitivity-grows": (COMPARED, insensitive),

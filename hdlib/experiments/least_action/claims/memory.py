@@ -90,27 +90,28 @@ FRACTIONS = Claim(
 
 def _unordered(results: PublishedLeastAction) -> Verdict:
     grid = results.grid
-    plain, routed = (generalised_steps(results.of(arm)) for arm in grid.unordered)
+    (arm,) = grid.unordered
+    steps = generalised_steps(results.of(arm))
     return Verdict(
-        bool(np.isfinite(plain).all() and plain.max() < routed.min()),
+        bool(np.isfinite(steps).all()),
         {
-            "plain": extent(plain, ",.0f"),
-            "routed": each_seed(results, grid.unordered[1]),
+            "steps": each_seed(results, arm),
+            "ordered": each_seed(results, grid.plain),
             "fraction": grid.unordered_fraction,
         },
     )
 
 
 UNORDERED = Claim(
-    name="unordered-alike",
-    says="With a split by unordered pairs, where no mirror can be remembered, the order is the "
-    "same: the plain transformer first, in every seed.",
-    evidence="With {fraction:.0%} of the unordered pairs 95% of the test pairs are known at step "
-    "{plain} by the plain one, and by the routed one at {routed}.",
+    name="without-mirrors",
+    says="Where no test pair has a mirror to remember, the plain transformer generalises as well.",
+    evidence="With {fraction:.0%} of the unordered pairs, about as many as half of the ordered ones "
+    "hold, 95% of the test pairs are known at step {steps}; with half of the ordered pairs 95% of "
+    "the other test pairs are at {ordered}.",
     decide=_unordered,
     seeds=3,
     null="the split by ordered pairs",
-    refuted_by="a seed in which a routed transformer is there first.",
+    refuted_by="a seed that does not generalise with the split by unordered pairs.",
 )
 
 CLAIMS = (WAITING, FRACTIONS, UNORDERED)
