@@ -105,9 +105,9 @@ def _unordered(results: PublishedLeastAction) -> Verdict:
 UNORDERED = Claim(
     name="without-mirrors",
     says="Where no test pair has a mirror to remember, the plain transformer generalises as well.",
-    evidence="With {fraction:.0%} of the unordered pairs, about as many as half of the ordered ones "
-    "hold, 95% of the test pairs are known at step {steps}; with half of the ordered pairs 95% of "
-    "the other test pairs are at {ordered}.",
+    evidence="With {fraction:.0%} of the unordered pairs, about as many as half of the ordered "
+    "ones hold, 95% of the test pairs are known at step {steps}; with half of the ordered pairs "
+    "95% of the other test pairs are at {ordered}.",
     decide=_unordered,
     seeds=3,
     null="the split by ordered pairs",
