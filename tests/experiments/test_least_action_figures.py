@@ -58,7 +58,7 @@ class Told(Network):
         late = np.inf if reached is None else reached
         others = np.where(steps >= late, 0.96, 0.1)
         self.config = config
-        self.history: dict[str, NDArray] = {
+        history: dict[str, NDArray] = {
             "step": steps,
             "train_loss": np.exp(-steps / 1000),
             "train_accuracy": (steps >= 200) * 1.0,
@@ -69,6 +69,7 @@ class Told(Network):
             "normalised_routing_entropy": np.full(len(steps), 1 - config.lambda_routing),
             "norm/total": 5 + steps / 100,
         }
+        self.__dict__["history"] = history
 
 
 class AllTold(LeastActionResults):
@@ -77,10 +78,9 @@ class AllTold(LeastActionResults):
     def __init__(self) -> None:
         self.grid, self._networks = LONG, {}
         for i, arm in enumerate(LONG.arms):
-            first, second, third = arm.configs
-            found = {first: 400 + 50 * (i % 20), second: second.n_steps, third: None}
-            for config, reached in found.items():
-                self._networks.setdefault(config, Told(config, reached))
+            reached = 400 + 50 * (i % 20), arm.configs[0].n_steps, None
+            for config, step in zip(arm.configs, reached, strict=True):
+                self._networks.setdefault(config, Told(config, step))
 
 
 @pytest.fixture(scope="module")
@@ -133,8 +133,8 @@ def test_share_of_mirrored_pairs_stands_beside_the_accuracies(told):
     fig = figures.accuracies_through_training({"routed": [network]})
     ax = panel(fig, "routed")
     (dashed,) = (line for line in ax.lines if line.get_linestyle() == "--")
-    test, grid = network.config.task.test, network.config.task.train
-    train = set(zip(grid.a.tolist(), grid.b.tolist(), strict=True))
+    task = network.config.task
+    test, train = task.test, set(zip(task.train.a.tolist(), task.train.b.tolist(), strict=True))
     pairs = list(zip(test.a.tolist(), test.b.tolist(), strict=True))
     assert values(dashed)[0] == pytest.approx(np.mean([(b, a) in train for a, b in pairs]))
     assert values(ax.lines[3]) == network.column("test_accuracy").tolist()
@@ -197,7 +197,8 @@ def test_sweep_says_where_most_seeds_were_never_there():
         told._networks[config] = Told(config, None)
     left, _ = figures.sweep_maps(told).axes
     assert [text.get_text() for text in left.texts].index("–") == 4
-    assert np.ma.getmaskarray(left.images[0].get_array()).ravel().tolist().index(True) == 4
+    mask = np.ma.getmaskarray(np.ma.asarray(left.images[0].get_array()))
+    assert np.flatnonzero(mask).tolist() == [4]
 
 
 def test_collapse_in_both_precisions(told):

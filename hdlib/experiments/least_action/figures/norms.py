@@ -82,9 +82,10 @@ def total_norms(networks: Networks, *, xscale: Scale = "linear") -> Figure:
     for title, column in columns.items():
         marked = []
         for network in (n for members in networks.values() for n in members):
-            there = network.history["step"] == network.generalised
+            steps = network.history["step"]
+            there = steps == network.generalised
             if there.any():
-                marked.append(Curve(network.history["step"][there], network.column(column)[there]))
+                marked.append(Curve(steps[there], network.column(column)[there]))
         panels[title] = Panel(
             histories(networks, column),
             points={WHEN: marked} if marked else {},

@@ -103,6 +103,7 @@ def sweep_maps(results: LeastActionResults) -> Figure:
     steps, accuracies = np.reshape(reached, shape), np.reshape(ends, shape)
     known = steps[np.isfinite(steps)]
     least, most = (known.min(), known.max()) if known.size else (1, grid.sweep_steps)
+    least = max(least, 1)  # steps are shown on a logarithmic scale
     fig, (left, right) = plt.subplots(1, 2, figsize=(WIDTH, 1.5 + 0.5 * shape[0]), sharey=True)
     _cells(
         left,

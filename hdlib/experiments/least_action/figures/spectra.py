@@ -73,6 +73,7 @@ def eigenvector_frequencies(results: LeastActionResults) -> Figure:
             ax.tick_params(length=0)
             ax.spines[:].set_visible(False)
         left.set_ylabel("rank")
+        right.set_yticks([])  # rotated ones have no rank
     for ax in axes[-1]:
         ax.set_xlabel("frequency of the classes")
     if image is not None:
