@@ -18,6 +18,7 @@ from hdlib.store.folder import DamagedRunError, sha256_of
 from hdlib.store.manifest import Entry, require_inside
 from hdlib.store.run import Run
 from hdlib.store.stage import Stage
+from hdlib.store.stored import Stored
 
 Sums = Mapping[tuple[str, str], str]
 """Sha256 of files, by stage and name."""
@@ -48,11 +49,13 @@ class Parcel(NamedTuple):
         keys: key of each stage, by its name.
         files: files, in the order in which they are written.
         seconds: wall time of computing, by stage.
+        removed: stage and name of files that others superseded, such as an earlier last state.
     """
 
     keys: Mapping[str, str]
     files: tuple[PackedFile, ...]
     seconds: Mapping[str, float]
+    removed: tuple[tuple[str, str], ...] = ()
 
     @property
     def sums(self) -> Sums:
@@ -102,7 +105,13 @@ def pack_results(run: Run[Any], *, given: Sums) -> Parcel:
         if given.get((stage.name, name)) != file.entry.sha256
     ]
     seconds = {stage.name: run.stored(stage).seconds for stage in run.stages}
-    return Parcel(stage_keys(run), tuple(files), seconds)
+    removed = [
+        (stage.name, name)
+        for stage in run.stages
+        for owner, name in given
+        if owner == stage.name and run.stored(stage).entry(name) is None
+    ]
+    return Parcel(stage_keys(run), tuple(files), seconds, tuple(removed))
 
 
 def _packed(run: Run[Any], stage: Stage, name: str, *, with_content: bool) -> list[PackedFile]:
@@ -161,19 +170,30 @@ def unpack(parcel: Parcel, run: Run[Any], *, given: Sums | None = None) -> None:
             continue
         with stored.writing({}):
             for file in files:
-                entry = stored.entry(file.name)
-                replaced = entry is not None and entry.sha256 == known.get((stage.name, file.name))
-                if file.content is None:
-                    if entry is None:
-                        stored.record_dropped(file.name, file.entry)
-                elif replaced or not stored.has(file.name):
-                    if not replaced:
-                        stored.require_same(file.name, file.content)
-                    stored.write(
-                        file.name,
-                        file.content,
-                        sources=file.entry.sources,
-                        timings=file.entry.timings,
-                        environment=file.environment or {},
-                    )
+                _put(stored, file, replaces=known.get((stage.name, file.name)))
+            for owner, name in parcel.removed:
+                entry = stored.entry(name) if owner == stage.name else None
+                if entry and entry.sha256 == known.get((owner, name)):
+                    stored.remove(name)
             stored.add_seconds(parcel.seconds.get(stage.name, 0.0))
+
+
+def _put(stored: Stored, file: PackedFile, *, replaces: str | None) -> None:
+    """Write or record a file, unless there is another than that which it replaces."""
+    entry = stored.entry(file.name)
+    if file.content is None:
+        if entry is None:
+            stored.record_dropped(file.name, file.entry)
+        return
+    replaced = entry is not None and entry.sha256 == replaces
+    if stored.has(file.name) and not replaced:
+        return
+    if not replaced:
+        stored.require_same(file.name, file.content)
+    stored.write(
+        file.name,
+        file.content,
+        sources=file.entry.sources,
+        timings=file.entry.timings,
+        environment=file.environment or {},
+    )
