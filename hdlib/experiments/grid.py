@@ -66,15 +66,16 @@ def compute_missing(
     missing = {name: c for name, c in configs.items() if not experiment.open(c).complete}
     if not missing:
         return
+    chains = _chains(experiment, missing)
     if cluster is None:
         on_cpu = all(experiment.open(config).device.type == "cpu" for config in missing.values())
-        pool: Pool = ProcessPool(min(len(missing), torch.get_num_threads()) if on_cpu else 1)
+        pool: Pool = ProcessPool(min(len(chains), torch.get_num_threads()) if on_cpu else 1)
     else:
         from hdlib.experiments.cluster import DaskPool
 
         pool = DaskPool(cluster, experiment)
     with pool:
-        failed = _compute_all(pool, _chains(experiment, missing), missing)
+        failed = _compute_all(pool, chains, missing)
     if failed:
         more = [f"and {len(failed) - MOST_TOLD} more"] * (len(failed) > MOST_TOLD)
         told = "\n".join([*failed[:MOST_TOLD], *more])
