@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import logging
 import time
+from collections.abc import Callable
 from importlib.metadata import version
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -34,19 +35,19 @@ REFRESHED = 1.0
 
 
 class Order(NamedTuple):
-    """What a worker is asked for.
+    """What a worker is asked for, of built-in types alone.
 
     Attributes:
         experiment: name of the experiment.
         fields: fields of the config.
         versions: version of hdlib, and of each stage by its name.
-        parcel: what there is of the run.
+        parcel: what there is of the run, plain.
     """
 
     experiment: str
     fields: dict[str, Any]
     versions: dict[str, str]
-    parcel: Parcel
+    parcel: list[Any]
 
 
 class Computed(NamedTuple):
@@ -68,7 +69,7 @@ class RefusedWorkerError(Exception):
 
 
 class DaskPool:
-    """The workers of a Dask cluster; hdlib is installed on each of them, and on the scheduler.
+    """The workers of a Dask cluster, on which hdlib is installed; the scheduler needs Dask alone.
 
     A worker computes one run at a time, in one thread.
 
@@ -116,8 +117,9 @@ class DaskPool:
     def submit(self, config: Config, done: Done) -> object:
         parcel = pack_to_compute(self._experiment.open(config))
         versions = _versions(self._experiment)
-        order = Order(config.experiment, config.model_dump(), versions, parcel)
-        future = self._client.submit(_compute, order, pure=False)
+        order = Order(config.experiment, config.model_dump(), versions, parcel.plain())
+        # The scheduler unpickles what it hands on: this function goes by its code, not its module.
+        future = self._client.submit(_by_code(), *order, pure=False)
         self._given[future] = parcel.sums
         future.add_done_callback(done)
         return future
@@ -150,11 +152,20 @@ class DaskPool:
         return None
 
 
+def _by_code() -> Callable[..., Computed]:
+    def compute_run(*order: Any) -> Any:
+        from hdlib.experiments import cluster
+
+        return cluster.compute_order(cluster.Order(*order))
+
+    return compute_run
+
+
 _ONE_AT_A_TIME = Lock()
 """Runs draw from the random numbers, and set the threads, of their process."""
 
 
-def _compute(order: Order) -> Computed:
+def compute_order(order: Order) -> Computed:
     """Compute a run in a folder of its own; called on a worker."""
     from distributed import get_worker
 
@@ -166,14 +177,14 @@ def _compute(order: Order) -> Computed:
     with _ONE_AT_A_TIME, TemporaryDirectory(dir=worker.local_directory) as folder:
         torch.set_num_threads(1)
         root, failure = Path(folder), None
-        config = experiment.config(**order.fields)
-        unpack(order.parcel, experiment.open(config, root=root))
+        config, parcel = experiment.config(**order.fields), Parcel.of_plain(order.parcel)
+        unpack(parcel, experiment.open(config, root=root))
         try:
             experiment.run(config, root=root)
         except Exception as error:
             failure = told(error)
         computed = experiment.open(config, root=root)
-        return Computed(pack_results(computed, given=order.parcel.sums), failure, folder)
+        return Computed(pack_results(computed, given=parcel.sums), failure, folder)
 
 
 def _versions(experiment: Experiment[Any]) -> dict[str, str]:

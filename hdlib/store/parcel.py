@@ -11,7 +11,8 @@ earlier checkpoints stay behind.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
 from typing import Any, NamedTuple
 
 from hdlib.store.folder import DamagedRunError, sha256_of
@@ -56,6 +57,18 @@ class Parcel(NamedTuple):
     files: tuple[PackedFile, ...]
     seconds: Mapping[str, float]
     removed: tuple[tuple[str, str], ...] = ()
+
+    def plain(self) -> list[Any]:
+        """The same of built-in types alone, so that who hands it on needs nothing of hdlib."""
+        files = [(f.stage, f.name, asdict(f.entry), f.environment, f.content) for f in self.files]
+        return [dict(self.keys), files, dict(self.seconds), list(self.removed)]
+
+    @classmethod
+    def of_plain(cls, plain: Sequence[Any]) -> Parcel:
+        """The parcel that `plain` gave."""
+        keys, files, seconds, removed = plain
+        packed = [PackedFile(s, name, Entry(**entry), *rest) for s, name, entry, *rest in files]
+        return cls(keys, tuple(packed), seconds, tuple(removed))
 
     @property
     def sums(self) -> Sums:

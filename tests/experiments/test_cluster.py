@@ -9,8 +9,8 @@ from pathlib import Path
 from threading import Thread, Timer
 from typing import Any
 
+import dask
 import pytest
-from dask import config
 
 from hdlib.experiments.depth.config import DepthConfig
 from hdlib.experiments.depth.recipe import EXPERIMENT, TRAINING
@@ -198,11 +198,8 @@ def test_a_client_that_loses_the_scheduler_says_so(scheduler, workers, home, tmp
 
 
 def test_no_scheduler(home):
-    limit = {"distributed.comm.timeouts.connect": "1s"}
-    with (
-        config.set(limit),
-        pytest.raises(OSError, match=r"connect to tcp://127\.0\.0\.1:1 after 1"),
-    ):
+    limit = dask.config.set({"distributed.comm.timeouts.connect": "1s"})
+    with limit, pytest.raises(OSError, match=r"connect to tcp://127\.0\.0\.1:1 after 1"):
         compute_missing(EXPERIMENT, {"a": QUICK}, cluster="tcp://127.0.0.1:1")
 
 
