@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
+import multiprocessing
 import os
 import socket
 import subprocess
@@ -12,9 +14,17 @@ from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 from threading import Thread
+from typing import Any
 
-PATIENCE = 90.0
+import distributed
+
+PATIENCE = 240.0
 """Seconds after which a test gives up, whatever it waits for."""
+PROCESSES = multiprocessing.get_context("forkserver")
+# The optimisers import the last when the first of them is made: seconds, in each process.
+PROCESSES.set_forkserver_preload(
+    ["tests.experiments.cluster", "hdlib.experiments.registry", "torch._dynamo"]
+)
 
 
 def wait_until(condition: Callable[[], object]) -> None:
@@ -29,56 +39,46 @@ class LocalCluster:
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
-        self._processes: list[subprocess.Popen] = []
+        self._workers: list[LocalWorker] = []
         found = folder / "scheduler.json"
-        self._start("scheduler", "--scheduler-file", str(found))
+        words = ("--host", "127.0.0.1", "--port", "0", "--no-dashboard")
+        with (folder / "scheduler.log").open("wb") as log:
+            self.scheduler = subprocess.Popen(
+                [sys.executable, "-m", "dask", "scheduler", *words, "--scheduler-file", str(found)],
+                stdout=log,
+                stderr=subprocess.STDOUT,
+            )
         wait_until(lambda: found.is_file() and found.read_text().endswith("}"))
         self.address: str = json.loads(found.read_text())["address"]
 
-    def _start(self, kind: str, *words: str, home: Path | None = None) -> subprocess.Popen:
-        log = (self.folder / f"{len(self._processes)}.log").open("wb")
-        common = ("--host", "127.0.0.1", "--port", "0", "--no-dashboard")
-        process = subprocess.Popen(
-            [sys.executable, "-m", "dask", kind, *words, *(common if kind == "scheduler" else ())],
-            env=os.environ | {"HDLIB_HOME": str(home or self.folder), "OMP_NUM_THREADS": "1"},
-            stdout=log,
-            stderr=subprocess.STDOUT,
-            stdin=subprocess.DEVNULL,
-        )
-        log.close()
-        self._processes.append(process)
-        return process
-
-    def worker(self, *, address: str | None = None, preload: str = "") -> Worker:
+    def worker(
+        self, *, address: str | None = None, change: Callable[[], None] | None = None
+    ) -> LocalWorker:
         """Start a worker, which connects to the scheduler or to another address.
 
         Args:
             address: what it connects to.
-            preload: Python that it runs first.
+            change: called in the process first.
         """
-        folder = self.folder / f"worker{len(self._processes)}"
+        folder = self.folder / f"worker{len(self._workers)}"
         folder.mkdir()
-        script = folder / "preload.py"
-        script.write_text(f"from hdlib.experiments import cluster\n{preload}\n")
-        words = (
-            *("--nthreads", "1", "--no-nanny", "--no-dashboard", "--host", "127.0.0.1"),
-            *("--local-directory", str(folder / "work"), "--preload", str(script)),
-        )
-        home = folder / "home"
-        return Worker(self._start("worker", address or self.address, *words, home=home), folder)
+        self._workers.append(LocalWorker(folder, address or self.address, change))
+        return self._workers[-1]
 
     def close(self) -> None:
-        for process in reversed(self._processes):
-            process.kill()
-            process.wait()
+        for worker in self._workers:
+            worker.kill()
+        self.scheduler.kill()
+        self.scheduler.wait()
 
 
-class Worker:
-    """A worker process."""
+class LocalWorker:
+    """A worker process, that no other starts again."""
 
-    def __init__(self, process: subprocess.Popen, folder: Path) -> None:
-        self.process = process
+    def __init__(self, folder: Path, address: str, change: Callable[[], None] | None) -> None:
         self.folder = folder
+        self._process = PROCESSES.Process(target=_work, args=(folder, address, change))
+        self._process.start()
 
     @property
     def trains(self) -> bool:
@@ -86,8 +86,26 @@ class Worker:
         return any(self.folder.glob("work/**/history.parquet"))
 
     def kill(self) -> None:
-        self.process.kill()
-        self.process.wait()
+        self._process.kill()
+        self._process.join()
+
+
+def _work(folder: Path, address: str, change: Callable[[], None] | None) -> None:
+    with (folder / "log").open("wb") as log:
+        for descriptor in (1, 2):
+            os.dup2(log.fileno(), descriptor)
+    os.environ["HDLIB_HOME"] = str(folder / "home")
+    if change:
+        change()
+
+    async def serve() -> None:
+        options: dict[str, Any] = {"nthreads": 1, "host": "127.0.0.1", "dashboard": False}
+        async with distributed.Worker(
+            address, local_directory=str(folder / "work"), **options
+        ) as worker:
+            await worker.finished()
+
+    asyncio.run(serve())
 
 
 class Proxy:

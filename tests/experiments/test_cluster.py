@@ -12,14 +12,15 @@ from typing import Any
 import dask
 import pytest
 
+from hdlib.experiments import cluster
 from hdlib.experiments.depth.config import DepthConfig
 from hdlib.experiments.depth.recipe import EXPERIMENT, TRAINING
 from hdlib.experiments.grid import FailedRunsError, compute_missing
 from hdlib.experiments.pool import PoolError
 from hdlib.store import Config
+from hdlib.store.parcel import Parcel
 from hdlib.training import HISTORY
-
-from .cluster import PATIENCE, LocalCluster, Proxy, Worker, wait_until
+from tests.experiments.cluster import PATIENCE, LocalCluster, LocalWorker, Proxy, wait_until
 
 QUICK = DepthConfig(
     p=5,
@@ -42,17 +43,17 @@ def variants(config: DepthConfig, **changes: dict[str, Any]) -> dict[str, Config
 
 @pytest.fixture(scope="module")
 def scheduler(tmp_path_factory) -> Iterator[LocalCluster]:
-    cluster = LocalCluster(tmp_path_factory.mktemp("cluster"))
-    yield cluster
-    cluster.close()
+    found = LocalCluster(tmp_path_factory.mktemp("cluster"))
+    yield found
+    found.close()
 
 
 @pytest.fixture
-def workers(scheduler) -> Iterator[Callable[..., Worker]]:
+def workers(scheduler) -> Iterator[Callable[..., LocalWorker]]:
     """Starts workers, which end with the test; a test that hangs ends with all of the cluster."""
-    started: list[Worker] = []
+    started: list[LocalWorker] = []
 
-    def start(**options: Any) -> Worker:
+    def start(**options: Any) -> LocalWorker:
         started.append(scheduler.worker(**options))
         return started[-1]
 
@@ -159,18 +160,24 @@ def test_a_worker_that_loses_its_connection_has_its_runs_computed_by_others(
     assert contents(home) == computed_here(configs, tmp_path / "here")
 
 
-FLIPS = """
-packed = cluster.pack_results
-def flipped(*arguments, **options):
-    parcel = packed(*arguments, **options)
-    *files, last = parcel.files
-    return parcel._replace(files=(*files, last._replace(content=last.content[::-1])))
-cluster.pack_results = flipped
-"""
+def flip_results() -> None:
+    pack = cluster.pack_results
+
+    def flipped(*arguments: Any, **options: Any) -> Parcel:
+        parcel = pack(*arguments, **options)
+        *files, last = parcel.files
+        assert last.content
+        return parcel._replace(files=(*files, last._replace(content=last.content[::-1])))
+
+    cluster.pack_results = flipped
+
+
+def be_another_version() -> None:
+    cluster.version = lambda name: "0.0.1"
 
 
 def test_a_result_that_was_altered_is_refused(scheduler, workers, home):
-    workers(preload=FLIPS)
+    workers(change=flip_results)
     with pytest.raises(
         FailedRunsError, match=r"a: DamagedRunError: depth/\S+ was altered on its way"
     ):
@@ -179,7 +186,7 @@ def test_a_result_that_was_altered_is_refused(scheduler, workers, home):
 
 
 def test_a_worker_of_another_version_is_refused(scheduler, workers, home):
-    workers(preload="cluster.version = lambda name: '0.0.1'")
+    workers(change=be_another_version)
     with pytest.raises(PoolError, match=r"worker at tcp://\S+ has hdlib 0.0.1 instead of"):
         compute_missing(EXPERIMENT, {"a": QUICK, "b": LONG}, cluster=scheduler.address)
     assert not home.exists()
