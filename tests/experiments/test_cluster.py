@@ -34,7 +34,7 @@ QUICK = DepthConfig(
     eigenpairs=2,
     device="cpu",
 )
-LONG = QUICK.model_copy(update={"n_steps": 80, "log_every": 1})
+LONG = QUICK.model_copy(update={"n_steps": 40, "log_every": 1})
 
 
 def variants(config: DepthConfig, **changes: dict[str, Any]) -> dict[str, Config]:
