@@ -18,7 +18,7 @@ from typing import Any
 
 import distributed
 
-PATIENCE = 240.0
+PATIENCE = 600.0
 """Seconds after which a test gives up, whatever it waits for."""
 PROCESSES = multiprocessing.get_context("forkserver")
 # The optimisers import the last when the first of them is made: seconds, in each process.
