@@ -9,9 +9,12 @@ from typing import Annotated, Any
 import tyro
 
 from hdlib.book import BookError, build, execute_chapters
-from hdlib.experiments.grid import run_grid
+from hdlib.experiments.asked import How, Which, asked_config, asked_sweep
+from hdlib.experiments.grid import compute_missing
+from hdlib.experiments.outlook import outlook
+from hdlib.experiments.pool import PoolError
 from hdlib.experiments.registry import REGISTRY
-from hdlib.store import ChangedError, Config, DamagedRunError, Experiment, Run, roots
+from hdlib.store import ChangedError, DamagedRunError, Run, roots
 from hdlib.store.publish import publish as publish_run
 from hdlib.store.verify import Finding, check_folders, check_records, check_run, title
 
@@ -19,13 +22,26 @@ Name = Annotated[str, tyro.conf.Positional]
 
 
 def run(experiment: Name) -> None:
-    """Compute an experiment's run, or what is missing of it; `hdlib run mnist -h` lists options."""
-    _run(REGISTRY[experiment].config())
+    """Compute a run, or what is missing of it: `hdlib run mnist config.yaml --n-epochs 3`.
+
+    Fields are those of the file, if one is given, and of flags, which override it; `hdlib run mnist
+    -h` lists them.
+
+    Args:
+        experiment: name of an experiment.
+    """
+    _run(experiment, [])
 
 
-def sweep(experiment: Name) -> None:
-    """Compute all runs of a chapter, or what is missing; `hdlib sweep depth -h` lists options."""
-    _sweep(experiment, [])
+def sweep(name: Name) -> None:
+    """Compute the runs of a sweep, or what is missing: `hdlib sweep sweep.yaml --dry-run`.
+
+    `hdlib sweep depth -h` lists options.
+
+    Args:
+        name: file, or experiment whose chapter has many runs.
+    """
+    _sweep(name, [])
 
 
 def show(name: Name = "") -> None:
@@ -67,9 +83,13 @@ def verify(name: Name = "", *, step: int | None = None, all_steps: bool = False)
         sys.exit(1)
 
 
-def publish(experiment: Name) -> None:
-    """Copy complete runs to the published ones: all of a chapter's, or one with options."""
-    _publish(REGISTRY[experiment], [])
+def publish(name: Name) -> None:
+    """Copy complete runs to the published ones: all of a sweep or a chapter, or one with options.
+
+    Args:
+        name: file of a sweep, or experiment.
+    """
+    _publish(name, [])
 
 
 def book(*, execute: bool = False, preview: bool = False) -> None:
@@ -89,13 +109,12 @@ def main() -> None:
     logging.basicConfig(level=logging.INFO, format="%(message)s")
     try:
         match sys.argv[1:]:
-            case ["run", experiment, *options] if experiment in [*REGISTRY]:
-                config = REGISTRY[experiment].config
-                _run(tyro.cli(config, args=options, prog=f"hdlib run {experiment}"))
-            case ["sweep", experiment, *options] if experiment in [*REGISTRY]:
-                _sweep(experiment, options)
-            case ["publish", experiment, *options] if experiment in [*REGISTRY]:
-                _publish(REGISTRY[experiment], options)
+            case ["run", experiment, *options] if not experiment.startswith("-"):
+                _run(experiment, options)
+            case ["sweep", name, *options] if not name.startswith("-"):
+                _sweep(name, options)
+            case ["publish", name, *options] if not name.startswith("-"):
+                _publish(name, options)
             case _:
                 tyro.extras.subcommand_cli_from_dict(
                     {
@@ -119,30 +138,35 @@ def main() -> None:
         DamagedRunError,
         ChangedError,
         BookError,
+        PoolError,
     ) as error:
         sys.exit(f"error: {_plain(error)}")
 
 
-def _run(config: Config) -> None:
-    _print_run(REGISTRY[config.experiment].run(config))
+def _run(name: str, options: list[str]) -> None:
+    experiment = REGISTRY[name]
+    _print_run(experiment.run(asked_config(experiment, options, prog=f"hdlib run {name}")))
 
 
 def _sweep(name: str, options: list[str]) -> None:
-    experiment = REGISTRY[name]
-    if experiment.grid is None:
-        grids = ", ".join(known for known in REGISTRY if REGISTRY[known].grid)
-        raise ValueError(f"{name} has one run, see `hdlib run {name}`; sweeps have: {grids}")
-    grid = tyro.cli(experiment.grid, args=options, prog=f"hdlib sweep {name}")
-    for found in run_grid(experiment, grid.configs):
-        _print(title(found))
+    how, found = asked_sweep(name, options, How, prog=f"hdlib sweep {name}")
+    if how.dry_run:
+        for line in outlook(found):
+            _print(line)
+        return
+    compute_missing(found.experiment, found.configs, cluster=how.cluster)
+    for known, config in found.configs.items():
+        _print(f"{title(found.experiment.open(config))}  {known}")
 
 
-def _publish(experiment: Experiment[Any], options: list[str]) -> None:
-    if experiment.grid is None or options:
-        config = tyro.cli(experiment.config, args=options, prog=f"hdlib publish {experiment.name}")
-        configs = [config]
+def _publish(name: str, options: list[str]) -> None:
+    prog = f"hdlib publish {name}"
+    if name in [*REGISTRY] and (options or REGISTRY[name].grid is None):
+        experiment = REGISTRY[name]
+        configs = [asked_config(experiment, options, prog=prog)]
     else:
-        configs = experiment.grid().configs
+        _, found = asked_sweep(name, options, Which, prog=prog)
+        experiment, configs = found.experiment, found.configs.values()
     for config in configs:
         for folder in publish_run(experiment.open(config)):
             _print(folder)

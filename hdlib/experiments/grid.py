@@ -2,22 +2,24 @@
 
 from __future__ import annotations
 
-import io
 import logging
-import multiprocessing
-import sys
-from collections.abc import Sequence
-from concurrent.futures import BrokenExecutor, ProcessPoolExecutor, as_completed
+from collections import deque
+from collections.abc import Mapping, Sequence
+from queue import SimpleQueue
 from typing import Any, TypeVar
 
 import torch
 from tqdm import tqdm
 
-from hdlib.store import Config, Experiment, Run
+from hdlib.experiments.pool import Pool, PoolError, ProcessPool, told
+from hdlib.store import Config, DamagedRunError, Experiment, Run
+from hdlib.training import TrainingStage
 
 log = logging.getLogger(__name__)
 
 C = TypeVar("C", bound=Config)
+MOST_TOLD = 20
+"""Failed runs that an error names; all are in the log."""
 
 
 class FailedRunsError(ArithmeticError):
@@ -25,73 +27,116 @@ class FailedRunsError(ArithmeticError):
 
 
 def run_grid(experiment: Experiment[C], configs: Sequence[C]) -> list[Run[C]]:
-    """The runs of many configs: found where they are stored, else computed.
-
-    Those that are not complete are computed in processes, as many as PyTorch has threads, each in
-    one thread; the long ones should come first. A run that fails does not stop the others. A grid
-    that was interrupted goes on where it was, when it is asked for again.
+    """The runs of many configs: found where they are stored, else computed on this machine.
 
     Args:
         experiment: one of the registry.
-        configs: what to compute.
+        configs: what to compute; the long ones should come first.
 
     Raises:
-        FailedRunsError: if runs failed; names each and says why.
-        BrokenExecutor: if a process died, such as for want of memory.
+        FailedRunsError: as `compute_missing` does.
+        PoolError: as `compute_missing` does.
     """
     runs = [experiment.open(config) for config in configs]
     missing = [run.config for run in runs if not run.complete]
-    on_cpu = all(run.device.type == "cpu" for run in runs)
-    workers = min(len(missing), torch.get_num_threads()) if on_cpu else 1
-    if missing:
-        _compute_all(missing, workers)
+    compute_missing(experiment, {changed(config): config for config in missing})
     return runs
 
 
-def _compute_all(configs: Sequence[Config], workers: int) -> None:
-    context = multiprocessing.get_context("spawn")
-    failed = []
-    with ProcessPoolExecutor(workers, mp_context=context, initializer=_begin) as pool:
-        tasks = {
-            pool.submit(_compute, config.experiment, config.model_dump()): config
-            for config in configs
-        }
-        try:
-            for task in tqdm(as_completed(tasks), total=len(tasks), unit="run", disable=None):
-                if isinstance(error := task.exception(), BrokenExecutor):
-                    raise error
-                if error:
-                    failed.append(f"{_changed(tasks[task])}: {type(error).__name__}: {error}")
-                    log.warning("%s", failed[-1])
-        except BaseException:
-            pool.shutdown(cancel_futures=True)
-            raise
+def compute_missing(
+    experiment: Experiment[Any], configs: Mapping[str, Config], *, cluster: str | None = None
+) -> None:
+    """Compute what is missing of many runs.
+
+    Those that are not complete are computed side by side: in processes of this machine, as many as
+    PyTorch has threads, each in one thread; or by the workers of a Dask cluster. Those that share
+    a training come one after the other, so that it is trained once. A run that fails does not stop
+    the others. What was interrupted goes on where it was, when it is asked for again.
+
+    Args:
+        experiment: one of the registry.
+        configs: what to compute, by the names that it is told under.
+        cluster: address of a Dask scheduler; see `hdlib.experiments.cluster`.
+
+    Raises:
+        FailedRunsError: if runs failed; names them and says why.
+        PoolError: if a process died, such as for want of memory, or the cluster was lost.
+        OSError: if there is no such cluster.
+    """
+    missing = {name: c for name, c in configs.items() if not experiment.open(c).complete}
+    if not missing:
+        return
+    chains = _chains(experiment, missing)
+    if cluster is None:
+        on_cpu = all(experiment.open(config).device.type == "cpu" for config in missing.values())
+        pool: Pool = ProcessPool(min(len(chains), torch.get_num_threads()) if on_cpu else 1)
+    else:
+        from hdlib.experiments.cluster import DaskPool
+
+        pool = DaskPool(cluster, experiment)
+    with pool:
+        failed = _compute_all(pool, chains, missing)
     if failed:
-        raise FailedRunsError(f"{len(failed)} of {len(configs)} runs failed\n" + "\n".join(failed))
+        more = [f"and {len(failed) - MOST_TOLD} more"] * (len(failed) > MOST_TOLD)
+        told = "\n".join([*failed[:MOST_TOLD], *more])
+        raise FailedRunsError(f"{len(failed)} of {len(missing)} runs failed\n{told}")
 
 
-class _NoTerminal(io.TextIOWrapper):
-    """Bars are drawn on terminals; those of runs side by side would write over each other."""
+def _compute_all(
+    pool: Pool, chains: Sequence[deque[str]], configs: Mapping[str, Config]
+) -> list[str]:
+    """Compute chains of runs side by side, and say which failed, and why.
 
-    def isatty(self) -> bool:
-        return False
+    A bounded number is submitted at a time, and nothing of a run is held once it is in the store.
+    """
+    ended: SimpleQueue[Any] = SimpleQueue()
+    waiting, running = deque(chains), {}
+    failed: list[str] = []
+    lost: PoolError | None = None
+    with tqdm(total=len(configs), unit="run", disable=None) as bar:
+
+        def end(chain: deque[str], why: str | None) -> None:
+            name = chain.popleft()
+            if why is not None:
+                failed.append(f"{name}: {why}")
+                log.warning("%s", failed[-1])
+            if chain:
+                waiting.appendleft(chain)
+            bar.update()
+
+        while running or (waiting and not lost):
+            while waiting and not lost and len(running) < pool.room():
+                chain = waiting.popleft()
+                try:
+                    running[pool.submit(configs[chain[0]], ended.put)] = chain
+                except (ArithmeticError, DamagedRunError, OSError, ValueError) as error:
+                    end(chain, told(error))
+            if not running:
+                break
+            ticket = ended.get()
+            chain = running.pop(ticket)
+            try:
+                end(chain, pool.finish(configs[chain[0]], ticket))
+            except PoolError as error:
+                # Those that are at work elsewhere may still come to their end.
+                lost = lost or error
+    if lost:
+        raise lost
+    return failed
 
 
-def _begin() -> None:
-    torch.set_num_threads(1)
-    sys.stderr = _NoTerminal(sys.stderr.buffer, line_buffering=True)
+def _chains(experiment: Experiment[Any], configs: Mapping[str, Config]) -> list[deque[str]]:
+    """Names of runs in their order; those that share a training are one chain."""
+    trainings = [stage for stage in experiment.stages if isinstance(stage, TrainingStage)]
+    found: dict[tuple[str, ...], deque[str]] = {}
+    for name, config in configs.items():
+        keys = tuple(stage.key(config) for stage in trainings)
+        found.setdefault(keys, deque()).append(name)
+    return list(found.values())
 
 
-def _compute(experiment: str, fields: dict[str, Any]) -> None:
-    # The registry has the experiments, which have their grids.
-    from hdlib.experiments.registry import REGISTRY
-
-    found = REGISTRY[experiment]
-    found.run(found.config(**fields))
-
-
-def _changed(config: Config) -> str:
+def changed(config: Config) -> str:
     """A config by its fields that are not the defaults."""
     usual = type(config)().model_dump()
-    changed = [f"{k}={v}" for k, v in config.model_dump().items() if v != usual[k]]
-    return f"{config.experiment} ({', '.join(changed) or 'the defaults'})"
+    fields = [f"{k}={v}" for k, v in config.model_dump().items() if v != usual[k]]
+    return f"{config.experiment} ({', '.join(fields) or 'the defaults'})"

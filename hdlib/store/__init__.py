@@ -4,6 +4,7 @@ from hdlib.store.agreement import agreement, difference
 from hdlib.store.arrays import Arrays, ArrayStage, Timed
 from hdlib.store.config import Config, ConfigError
 from hdlib.store.experiment import Experiment, Grid
+from hdlib.store.fields import read_fields
 from hdlib.store.folder import DamagedRunError
 from hdlib.store.parallel import one_thread, side_by_side
 from hdlib.store.places import PUBLISHED, home, roots
@@ -37,6 +38,7 @@ __all__ = [
     "home",
     "one_thread",
     "provenance",
+    "read_fields",
     "roots",
     "side_by_side",
 ]

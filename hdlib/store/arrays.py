@@ -103,8 +103,15 @@ class ArrayStage(Stage):
             stored.add_seconds(time.monotonic() - started)
             started = time.monotonic()
 
-    def published(self, run: Run[Any]) -> list[str]:
+    def files(self, run: Run[Any]) -> list[str]:
         return [file_name(item) for item in self.items(run)]
+
+    def sources(self, run: Run[Any], names: Sequence[str]) -> list[tuple[Stage, str]]:
+        items = [item for item in self.items(run) if file_name(item) in names]
+        return [source for item in items for source in self._sources(run, item)]
+
+    def published(self, run: Run[Any]) -> list[str]:
+        return self.files(run)
 
     def checked(self, run: Run[Any]) -> list[Item]:
         return [item for item in self.items(run) if run.stored(self).present(file_name(item))]

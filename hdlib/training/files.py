@@ -81,6 +81,12 @@ def write_state(stored: Stored, plan: Plan, step: int, *, keep: Collection[int])
             stored.remove(state_name(earlier))
 
 
+def last_state(stored: Stored, *, before: int) -> int | None:
+    """Step of the last state that is whole of at most ``before`` updates."""
+    steps = (step for step in reversed(steps_in(stored, STATES)) if step <= before)
+    return next((step for step in steps if stored.has(state_name(step))), None)
+
+
 def restore_state(stored: Stored, plan: Plan, *, before: int) -> int:
     """Put the plan into the last state that is kept of at most ``before`` updates.
 
@@ -90,12 +96,12 @@ def restore_state(stored: Stored, plan: Plan, *, before: int) -> int:
     Raises:
         DamagedRunError: if the file is no state of this training.
     """
-    whole = [s for s in steps_in(stored, STATES) if s <= before and stored.has(state_name(s))]
-    if not whole:
+    step = last_state(stored, before=before)
+    if step is None:
         return 0
-    name = state_name(whole[-1])
+    name = state_name(step)
     try:
         load_state(plan, formats.read_tensors(stored.read(name)))
     except ValueError as error:
         raise DamagedRunError(f"{stored.where(name)}: {error}; delete it") from error
-    return whole[-1]
+    return step

@@ -15,6 +15,7 @@ from hdlib.training.files import (
     HISTORY,
     WEIGHTS,
     checkpoint_name,
+    last_state,
     read_rows,
     state_name,
     steps_in,
@@ -69,6 +70,31 @@ class TrainingStage(Stage):
     def make(self, run: Run[Any], names: Sequence[str]) -> None:
         stored, schedule = run.stored(self), self._schedule(run.config)
         train(stored, self._plan(run.config, run.device), schedule, also=names)
+
+    def files(self, run: Run[Any]) -> list[str]:
+        """Weights of all checkpoints, the last state, and the history, which vouches for them."""
+        weights = [checkpoint_name(step) for step in self.checkpoints(run)]
+        return [*weights, *self._state(run, before=self._schedule(run.config).n_steps), HISTORY]
+
+    def essential(self, run: Run[Any]) -> list[str]:
+        """The history, and the state that the run goes on from."""
+        due = due_steps(run.stored(self), self._schedule(run.config))
+        return [*(self._state(run, before=due[0]) if due else ()), HISTORY]
+
+    def _state(self, run: Run[Any], *, before: int) -> list[str]:
+        step = last_state(run.stored(self), before=before)
+        return [] if step is None else [state_name(step)]
+
+    def progress(self, run: Run[Any]) -> tuple[int, int]:
+        """How many updates of the run are recorded, and how many it asks for."""
+        schedule = self._schedule(run.config)
+        rows = schedule.view(read_rows(run.stored(self)))
+        return (rows[-1]["step"] if rows else 0), schedule.n_steps
+
+    def recorded(self, run: Run[Any]) -> int:
+        """How many updates are recorded, also where a longer run asked for them."""
+        rows = read_rows(run.stored(self))
+        return rows[-1]["step"] if rows else 0
 
     def published(self, run: Run[Any]) -> list[str]:
         """History, weights, and the last state, where the training is to be extended from it."""
