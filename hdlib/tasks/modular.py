@@ -155,7 +155,7 @@ def modular_task(
         p,
         torch.arange(n).repeat_interleave(p**2),
     )
-    return ModularTask(*(_part(grid, part) for part in (trained, ~trained)), grid)
+    return ModularTask(_part(grid, trained), _part(grid, ~trained), grid)
 
 
 def _part(pairs: Pairs, which: Tensor) -> Pairs:

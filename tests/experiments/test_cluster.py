@@ -9,8 +9,8 @@ from pathlib import Path
 from threading import Thread, Timer
 from typing import Any
 
-import dask
 import pytest
+from dask import config
 
 from hdlib.experiments import cluster
 from hdlib.experiments.depth.config import DepthConfig
@@ -81,8 +81,8 @@ def contents(root: Path) -> dict[str, bytes]:
 
 
 def computed_here(configs: dict[str, Config], root: Path) -> dict[str, bytes]:
-    for config in configs.values():
-        EXPERIMENT.run(config, root=root)  # pyright: ignore[reportArgumentType]
+    for asked in configs.values():
+        EXPERIMENT.run(asked, root=root)  # pyright: ignore[reportArgumentType]
     return contents(root)
 
 
@@ -205,7 +205,7 @@ def test_a_client_that_loses_the_scheduler_says_so(scheduler, workers, home, tmp
 
 
 def test_no_scheduler(home):
-    limit = dask.config.set({"distributed.comm.timeouts.connect": "1s"})
+    limit = config.set({"distributed.comm.timeouts.connect": "1s"})
     with limit, pytest.raises(OSError, match=r"connect to tcp://127\.0\.0\.1:1 after 1"):
         compute_missing(EXPERIMENT, {"a": QUICK}, cluster="tcp://127.0.0.1:1")
 

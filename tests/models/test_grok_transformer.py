@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 import torch
 from hypothesis import given, settings
@@ -15,9 +17,9 @@ from hdlib.training import logits_of
 P = 7
 
 
-def network(**options) -> GrokTransformer:
+def network(**options: Any) -> Any:
     torch.manual_seed(0)
-    sizes = {"n_tokens": P + 2, "width": 16, "n_layers": 2, "n_heads": 4}
+    sizes: dict[str, Any] = {"n_tokens": P + 2, "width": 16, "n_layers": 2, "n_heads": 4}
     model = GrokTransformer(P, **(sizes | options)).double()
     with torch.no_grad():
         # Larger than they begin, so that nothing is hidden in rounding.
@@ -30,7 +32,7 @@ def tokens() -> Tensor:
     return modular_task(P, train_fraction=0.5, seed=0).train.tokens_with_operation()
 
 
-def residual(model: GrokTransformer, tokens: Tensor) -> Tensor:
+def residual(model: Any, tokens: Tensor) -> Tensor:
     """The residual stream of all positions after all blocks but the last: (n, 4, d)."""
     prefixes = all_prefixes(tokens, later=model._later)
     x = model.tokens(prefixes.tokens) + model.positions(prefixes.positions)
@@ -39,12 +41,12 @@ def residual(model: GrokTransformer, tokens: Tensor) -> Tensor:
     return x.view(len(tokens), 4, -1)
 
 
-def by_torch(model: GrokTransformer, tokens: Tensor) -> Tensor:
+def by_torch(model: Any, tokens: Tensor) -> Tensor:
     """The plain transformer with `nn.TransformerEncoderLayer` in place of the blocks."""
     width = model.tokens.embedding_dim
     x = model.embed(tokens)
     for block in model.blocks:
-        layer = nn.TransformerEncoderLayer(
+        layer: Any = nn.TransformerEncoderLayer(
             width,
             block.attention.n_heads,
             4 * width,
@@ -140,9 +142,9 @@ def test_every_parameter_matters(options: dict) -> None:
 
 
 def test_numbers_of_parameters_and_initial_values() -> None:
-    sizes = {"n_tokens": 115, "width": 128, "n_heads": 4}
+    sizes: dict[str, Any] = {"n_tokens": 115, "width": 128, "n_heads": 4}
 
-    def count(**options) -> int:
+    def count(**options: Any) -> int:
         return sum(p.numel() for p in GrokTransformer(113, **sizes, **options).parameters())
 
     # The positions are four, where the network it is compared with had a fifth that was never used.

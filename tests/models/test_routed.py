@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 import torch
 from torch.nn import functional as F
@@ -12,9 +14,9 @@ from hdlib.tasks import modular_task
 P, WIDTH = 7, 12
 
 
-def routed(**options) -> RoutedNetwork:
+def routed(**options: Any) -> Any:
     torch.manual_seed(0)
-    sizes = {"width": WIDTH, "n_layers": 3, "n_heads": 4}
+    sizes: dict[str, Any] = {"width": WIDTH, "n_layers": 3, "n_heads": 4}
     model = RoutedNetwork(P, **(sizes | options)).double()
     for parameter in model.parameters():
         parameter.data.add_(0.3 * torch.randn_like(parameter))

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 from torch import nn
 
 from hdlib.models import GeluMLP, GrokTransformer, RoutedNetwork
 from hdlib.training import decay_groups
 
-SIZES = {"width": 8, "n_layers": 2}
+SIZES: dict[str, Any] = {"width": 8, "n_layers": 2}
 
 
 def names(model: nn.Module, **options) -> tuple[set[str], set[str]]:

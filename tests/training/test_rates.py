@@ -33,10 +33,11 @@ def test_equal_to_a_loop_by_hand(tmp_path, clip):
         optimizer.zero_grad()
         F.cross_entropy(model(x), y).backward()
         if clip is not None:
-            norm = torch.cat([p.grad.flatten() for p in model.parameters()]).norm()
+            slopes = [p.grad for p in model.parameters() if p.grad is not None]
+            norm = torch.cat([slope.flatten() for slope in slopes]).norm()
             assert norm > clip
-            for p in model.parameters():
-                p.grad *= clip / (norm + 1e-6)
+            for slope in slopes:
+                slope *= clip / (norm + 1e-6)
         optimizer.param_groups[0]["lr"] = 0.05 * min(1.0, (step + 1) / 5)
         optimizer.step()
     history = read_table(stored.read(HISTORY))
