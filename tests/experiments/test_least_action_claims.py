@@ -145,7 +145,7 @@ CHANGES: dict[str, tuple[list[Arm], Callable[[Altered], None]]] = {
     "curvature-does-not-settle": (COMPARED, flat),
     "no-purer-than-rotated": (COMPARED, pure),
     "norms-go-both-ways": (COMPARED, shrinking),
-    "settings": (GRID.switches[:1], never),
+    "warm-up-matters": ([GRID.cold], at_once),
     "small-moduli-do-not-settle": (GRID.sweep, at_once),
     "quick-checks-fail": (GRID.validations, at_once),
     "both-operations": (GRID.both[1:], at_once),

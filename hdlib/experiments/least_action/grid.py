@@ -97,7 +97,7 @@ class LeastActionGrid(Grid):
     """Weight decays."""
     sweep_steps: int = 3_000
     """Full-batch updates."""
-    validation_steps: int = 10_000
+    validation_steps: int = 5_000
     """Full-batch updates of the quick checks, with the same modulus and width."""
     device: Literal["auto", "cpu", "cuda"] = "auto"
 
@@ -187,11 +187,16 @@ class LeastActionGrid(Grid):
         return [self._arm("plain, unordered", unordered=True, train_fraction=fraction)]
 
     @property
+    def cold(self) -> Arm:
+        """The plain transformer at the whole learning rate from the first update on."""
+        return self._arm("no warm-up", warmup_steps=0)
+
+    @property
     def switches(self) -> list[Arm]:
         """The plain transformer with one setting changed."""
         return [
             self._arm("β₂ 0.999", beta2=0.999),
-            self._arm("no warm-up", warmup_steps=0),
+            self.cold,
             self._arm("clipped at 1", grad_clip=1.0),
             self._arm("softmax in float64", softmax="float64"),
         ]

@@ -17,10 +17,12 @@ from hdlib.training import OTHERS
 
 def _switches(results: PublishedLeastAction) -> Verdict:
     grid = results.grid
-    others = [generalised_steps(results.of(arm)) for arm in grid.switches]
+    plain = generalised_steps(results.of(grid.plain))
+    cold = generalised_steps(results.of(grid.cold))
+    kept = [generalised_steps(results.of(arm)) for arm in grid.switches if arm != grid.cold]
     spikes = [_spikes(results, arm) for arm in (grid.plain, *grid.switches)]
     return Verdict(
-        all(np.isfinite(steps).all() for steps in others),
+        bool((cold > plain).all() and all(np.median(steps) < np.median(cold) for steps in kept)),
         {
             "plain": each_seed(results, grid.plain),
             "each": each_arm(results, grid.switches),
@@ -43,15 +45,16 @@ def _spikes(results: PublishedLeastAction, arm: Arm) -> list[int]:
 
 
 SWITCHES = Claim(
-    name="settings",
-    says="β₂, warm-up, clipping and the precision of the softmax do not decide whether the plain "
-    "transformer generalises.",
-    evidence="With the usual ones it knows 95% of the other test pairs at step {plain}; {each}. "
-    "Logged rows at which it has forgotten training pairs that it knew: {spikes}.",
+    name="warm-up-matters",
+    says="Of β₂, warm-up, clipping and the precision of the softmax it is warm-up that the plain "
+    "transformer's generalising hangs on most: without it it comes later in every seed.",
+    evidence="With the usual settings it knows 95% of the other test pairs at step {plain}; "
+    "{each}. Logged rows at which it has forgotten training pairs that it knew: {spikes}.",
     decide=_switches,
     seeds=3,
     null="the usual settings, from the same seeds",
-    refuted_by="a setting with which a seed does not generalise.",
+    refuted_by="a seed that is as soon without warm-up as with it, or another setting whose median "
+    "step is as late.",
     replaces="the work this examines: β₂ = 0.98 is steadier than 0.999, warm-up removes blips, "
     "and clipping helps; its sweeps ran without the clipping that their files ask for.",
 )
