@@ -153,30 +153,32 @@ def test_no_mirrored_pairs_no_curve(trained):
 def test_confounds_show_each_seed_and_those_that_were_never_there(told):
     (ax,) = figures.confounds(told).axes
     rows = [text.get_text() for text in ax.get_yticklabels()]
-    assert (len(rows), rows[-1]) == (5, "plain")
-    free, pressed = (told.of(arm)[0].generalised for arm in LONG.confounds[:2])
-    inside = [(free, False), (pressed, False), (4_000, False), (4_000, False)]
-    assert places(ax, 0)[:4] == inside
-    assert [(x > 4_000, hollow) for x, hollow in places(ax, 0)[4:]] == [(True, True)] * 2
-    assert len(places(ax, 4)) == 3
+    assert (len(rows), rows[-1]) == (7, "plain (4,000 steps)")
+    both = [n.generalised for arm in (LONG.matched, LONG.pressed) for n in told.of(arm)]
+    known = sorted(step for step in both if step is not None)
+    found = places(ax, 3)
+    assert sorted(x for x, hollow in found if not hollow) == known
+    assert [x > LONG.routed_steps for x, hollow in found if hollow] == [True, True]
+    assert [len(places(ax, row)) for row in range(7)] == [3, 3, 3, 6, 3, 3, 3]
 
 
-def test_steps_are_compared_only_where_training_was_as_long(told):
-    (ax,) = figures.steps_to_generalise(told, LONG.switches).axes
+def test_rows_say_for_how_long_networks_were_trained(told):
+    (ax,) = figures.steps_to_generalise(told, [LONG.plain, LONG.sweep[0]]).axes
     rows = [text.get_text() for text in ax.get_yticklabels()]
-    assert rows == [arm.name for arm in LONG.switches]
-    with pytest.raises(ValueError, match=r"must be trained for as many steps, got \[4000, 6000\]"):
-        figures.steps_to_generalise(told, [LONG.plain, LONG.sweep[0]])
+    assert rows == ["plain (4,000 steps)", f"{LONG.sweep[0].name} ({LONG.sweep_steps:,} steps)"]
 
 
 def test_doses_are_beside_the_networks_without_penalty(told):
     above, below = figures.dose_curve(told).axes
     points = [line for line in above.lines if line.get_marker() == "o"]
-    assert len(points) == 2 * len(LONG.doses) * len(LONG.seeds)
-    hollow = [values(p)[0] > 4_000 for p in points if p.get_markerfacecolor() == "none"]
-    assert hollow == [True] * (2 * len(LONG.doses))
+    assert len(points) == len(LONG.doses) * len(LONG.seeds)
+    hollow = [values(p)[0] > LONG.routed_steps for p in points if p.get_markerfacecolor() == "none"]
+    assert hollow == [True] * len(LONG.doses)
     free = [line for line in above.lines if line.get_linestyle() == "--" and len(values(line)) == 2]
-    assert {values(line)[0] for line in free} >= {told.of(LONG.matched)[0].generalised, 4_000}
+    assert {values(line)[0] for line in free} >= {
+        told.of(LONG.matched)[0].generalised,
+        LONG.routed_steps,
+    }
     entropies = [line for line in below.lines if line.get_marker() == "o"]
     for line in entropies:
         # Points are moved apart by less than the doses are.
@@ -186,7 +188,7 @@ def test_doses_are_beside_the_networks_without_penalty(told):
 def test_sweep_has_a_cell_for_each_pair_of_settings(told):
     left, right = figures.sweep_maps(told).axes
     # Of 400 + …, the last step and never, the last step is the median.
-    assert [text.get_text() for text in left.texts] == ["6,000"] * 9
+    assert [text.get_text() for text in left.texts] == [f"{LONG.sweep_steps:,}"] * 9
     assert [text.get_text() for text in right.texts] == ["96%"] * 9
     assert [text.get_text() for text in left.get_yticklabels()] == ["0.0003", "0.001", "0.003"]
 

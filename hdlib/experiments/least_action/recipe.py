@@ -9,6 +9,7 @@ import torch
 
 from hdlib.experiments.least_action import measuring
 from hdlib.experiments.least_action.config import LeastActionConfig
+from hdlib.experiments.least_action.grid import LeastActionGrid
 from hdlib.experiments.least_action.objective import Objective, encode
 from hdlib.experiments.least_action.watching import watch
 from hdlib.models import ArithmeticNetwork
@@ -157,6 +158,7 @@ MAPS = _stage("maps", measuring.maps, agreement(power=1e-4))
 EXPERIMENT = Experiment(
     LeastActionConfig,
     (TRAINING, SENSITIVITY, TRACES, SPECTRA, MAPS),
-    cost="five minutes on one core",
+    cost="a minute or two on one core",
+    grid=LeastActionGrid,
 )
 run = EXPERIMENT.run

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import TypeAlias
 
 import numpy as np
@@ -67,15 +67,3 @@ def logarithmic(curves: Curves, ylabel: str) -> Panel:
 def with_curves(panels: Mapping[str, Panel]) -> dict[str, Panel]:
     """The panels that have something to show."""
     return {title: panel for title, panel in panels.items() if panel.curves}
-
-
-def trained_steps(networks: Iterable[Network]) -> int:
-    """How many updates each of these networks was trained for.
-
-    Raises:
-        ValueError: if not all of them as many.
-    """
-    lengths = {network.config.n_steps for network in networks}
-    if len(lengths) != 1:
-        raise ValueError(f"networks must be trained for as many steps, got {sorted(lengths)}")
-    return lengths.pop()

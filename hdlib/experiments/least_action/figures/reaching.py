@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -11,7 +11,6 @@ from matplotlib.colors import LogNorm, Normalize
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
-from hdlib.experiments.least_action.figures.drawn import trained_steps
 from hdlib.experiments.least_action.grid import Arm
 from hdlib.experiments.least_action.results import (
     GENERALISED,
@@ -26,7 +25,7 @@ from hdlib.training import OTHERS
 
 REACHED = f"steps to {GENERALISED:.0%} of the other test pairs"
 ENTROPY = "normalised_routing_entropy"
-FREE, PRESSED = "paths free", "entropy of paths penalised"
+FREE, PRESSED, PLAIN = "paths free", "entropy of paths penalised", "no paths to choose"
 
 
 def steps_to_generalise(results: LeastActionResults, arms: Sequence[Arm]) -> Figure:
@@ -36,10 +35,12 @@ def steps_to_generalise(results: LeastActionResults, arms: Sequence[Arm]) -> Fig
 
 def confounds(results: LeastActionResults) -> Figure:
     """The same as routed and plain transformers have one difference less in each row."""
-    arms = results.grid.confounds
-    pairs = zip(arms[::2], arms[1::2], strict=True)
-    rows = {f"routed: {free.name}": {FREE: free, PRESSED: pressed} for free, pressed in pairs}
-    return _rows(results, rows | {"plain": {"no paths to choose": results.grid.plain}})
+    grid = results.grid
+    rows: dict[str, dict[str, Arm]] = {
+        f"routed: {arm.name}": {FREE: arm} for arm in grid.confounds if arm != grid.pressed
+    }
+    rows[f"routed: {grid.matched.name}"][PRESSED] = grid.pressed
+    return _rows(results, rows | {arm.name: {PLAIN: arm} for arm in (*grid.narrow, grid.plain)})
 
 
 def dose_curve(results: LeastActionResults) -> Figure:
@@ -53,7 +54,7 @@ def dose_curve(results: LeastActionResults) -> Figure:
     for arm in grid.dosed:
         doses.setdefault(arm.configs[0].routing_regularizer, []).append(arm)
     free = results.of(grid.matched)
-    last = trained_steps(n for arm in [grid.matched, *grid.dosed] for n in results.of(arm))
+    last = max(n.config.n_steps for arm in [grid.matched, *grid.dosed] for n in results.of(arm))
     steps: dict[str, list[Curve]] = {}
     entropies: dict[str, list[Curve]] = {}
     for i, (kind, arms) in enumerate(doses.items()):
@@ -130,19 +131,23 @@ def sweep_maps(results: LeastActionResults) -> Figure:
 
 def _rows(results: LeastActionResults, rows: dict[str, dict[str, Arm]]) -> Figure:
     """Steps until the other test pairs are known, of arms by row and label."""
-    found = {
-        name: {label: results.of(arm) for label, arm in row.items()} for name, row in rows.items()
-    }
-    last = trained_steps(n for row in found.values() for members in row.values() for n in members)
+    lengths = {name: _length(row.values()) for name, row in rows.items()}
     return dots(
         {
-            name: {label: generalised_steps(members) for label, members in row.items()}
-            for name, row in found.items()
+            f"{name} ({lengths[name]:,} steps)": {
+                label: generalised_steps(results.of(arm)) for label, arm in row.items()
+            }
+            for name, row in rows.items()
         },
-        limit=last,
+        limit=max(lengths.values()),
         xlabel=REACHED,
-        beyond=f"not within {last:,} steps",
+        beyond="not reached in these steps",
     )
+
+
+def _length(arms: Iterable[Arm]) -> int:
+    """For how many updates the networks of some arms were trained, at most."""
+    return max(config.n_steps for arm in arms for config in arm.configs)
 
 
 def _height(network: Network, last: int) -> float:
