@@ -130,6 +130,7 @@ def pure(network: Altered) -> None:
 COMPARED = [GRID.plain, GRID.matched, GRID.pressed]
 CHANGES: dict[str, tuple[list[Arm], Callable[[Altered], None]]] = {
     "routing-is-slower": ([GRID.matched], at_once),
+    "narrow-is-late": (GRID.narrow, at_once),
     "no-pressure-needed": ([GRID.matched], never),
     "one-difference-each": ([GRID.confounds[2]], at_once),
     "no-threshold": ([GRID.matched], never),

@@ -79,11 +79,11 @@ class LeastActionGrid(Grid):
     """Other training fractions."""
     unordered_fraction: float = 0.75
     """Of the unordered pairs: as many of them as half of the ordered pairs hold."""
-    sensitivities: int = 6
+    sensitivities: int = 5
     """Checkpoints with derivatives by the inputs, of the networks that are followed."""
     traces: int = 4
     """Checkpoints with traces of Hessian and Fisher matrix, of these."""
-    spectra: int = 3
+    spectra: int = 2
     """Checkpoints with the top of the spectrum, of these, from the first seed."""
     eigenpairs: int = 12
     """At the top of each spectrum."""
