@@ -149,7 +149,7 @@ CHANGES: dict[str, tuple[list[Arm], Callable[[Altered], None]]] = {
     "warm-up-matters": ([GRID.cold], at_once),
     "small-moduli-do-not-settle": (GRID.sweep, at_once),
     "quick-checks-fail": (GRID.validations, at_once),
-    "both-operations": (GRID.both[1:], at_once),
+    "both-operations-wait": (GRID.both, understood),
     "one-hot": (GRID.one_hot, at_once),
 }
 

@@ -208,12 +208,8 @@ class LeastActionGrid(Grid):
 
     @property
     def both(self) -> list[Arm]:
-        """Addition and multiplication in one network."""
-        task: dict[str, Any] = {"operation": "both", "n_steps": self.n_steps}
-        return [
-            self._arm("plain, both", **task),
-            self._matched("routed, both", **task),
-        ]
+        """Addition and multiplication in one plain transformer."""
+        return [self._arm("plain, both", operation="both")]
 
     @property
     def one_hot(self) -> list[Arm]:

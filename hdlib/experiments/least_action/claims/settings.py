@@ -11,8 +11,9 @@ from hdlib.experiments.least_action.grid import Arm
 from hdlib.experiments.least_action.results import (
     PublishedLeastAction,
     generalised_steps,
+    mirrored_share,
 )
-from hdlib.training import OTHERS
+from hdlib.training import MIRRORED, OTHERS
 
 
 def _switches(results: PublishedLeastAction) -> Verdict:
@@ -53,8 +54,8 @@ SWITCHES = Claim(
     decide=_switches,
     seeds=3,
     null="the usual settings, from the same seeds",
-    refuted_by="a seed that is as soon without warm-up as with it, or another setting whose median "
-    "step is as late.",
+    refuted_by="a seed that is as soon without warm-up as with it, or another setting whose "
+    "median step is as late.",
     replaces="the work this examines: β₂ = 0.98 is steadier than 0.999, warm-up removes blips, "
     "and clipping helps; its sweeps ran without the clipping that their files ask for.",
 )
@@ -127,30 +128,34 @@ CHECKS = Claim(
 
 
 def _both(results: PublishedLeastAction) -> Verdict:
-    grid = results.grid
-    plain = generalised_steps(results.of(grid.both[0]))
-    routed = np.concatenate([generalised_steps(results.of(arm)) for arm in grid.both[1:]])
-    ends = [extent((n.last(OTHERS) for n in results.of(arm)), ".0%") for arm in grid.both]
+    (arm,) = results.grid.both
+    networks = results.of(arm)
+    mirrored, others = ([n.last(name) for n in networks] for name in (MIRRORED, OTHERS))
+    share = [mirrored_share(n) for n in networks]
     return Verdict(
-        bool(np.isfinite(plain).all() and plain.max() < routed.min()),
+        min(mirrored) > 0.9 and max(others) < 0.2,
         {
-            "each": each_arm(results, grid.both),
-            "ends": "; ".join(
-                f"{arm.name}: {found}" for arm, found in zip(grid.both, ends, strict=True)
-            ),
+            "all": extent((n.last("test_accuracy") for n in networks), ".0%"),
+            "mirrored": extent(mirrored, ".0%"),
+            "others": extent(others, ".0%"),
+            "share": extent(share, ".0%"),
+            "steps": results.grid.n_steps,
         },
     )
 
 
 BOTH = Claim(
-    name="both-operations",
-    says="On addition and multiplication together the plain transformer generalises first, too.",
-    evidence="Steps until 95% of the other test pairs are known, by seed: {each}. At the end they "
-    "know of these: {ends}.",
+    name="both-operations-wait",
+    says="On addition and multiplication together the plain transformer is still waiting after "
+    "{steps:,} steps: what it gets right it remembers.",
+    evidence="It gets {all} of the test pairs right, {mirrored} of the mirrored ones, which are "
+    "{share} of all, and {others} of the others.",
     decide=_both,
     seeds=3,
-    null="the plain transformer from the same seeds",
-    refuted_by="a seed in which a routed transformer is there before the last of the plain ones.",
+    null="the share of test pairs that are mirrored",
+    refuted_by="a seed that gets a fifth of the other test pairs right.",
+    replaces="the work this examines: 82.7% for the plain transformer, and 17.6% to 25.4% for the "
+    "routed one, in 30,000 steps at p = 113, without telling mirrored pairs apart.",
 )
 
 
