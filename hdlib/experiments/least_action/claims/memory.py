@@ -29,7 +29,7 @@ def _waiting(results: PublishedLeastAction) -> Verdict:
     right, mirrored, others, share = np.array(rows).T
     n = len(grid.seeds)
     return Verdict(
-        bool((np.abs(right - share * mirrored) < 0.1).all() and others.max() < 0.2),
+        bool((share * mirrored > 2 * (1 - share) * others).all()),
         {
             "small": extent(right[:n], ".0%"),
             "small_share": extent(share[:n], ".0%"),
@@ -44,8 +44,8 @@ def _waiting(results: PublishedLeastAction) -> Verdict:
 
 WAITING = Claim(
     name="waiting-is-memory",
-    says="Where networks wait before they generalise, what they get right of the test pairs are "
-    "those whose mirror they were trained on.",
+    says="Where networks wait before they generalise, most of what they get right of the test "
+    "pairs are those whose mirror they were trained on.",
     evidence="With {fraction:.0%} of the pairs the plain transformer gets {small} of the test "
     "pairs right, of which {small_share} are mirrored, and {small_others} of the others; with "
     "half of the pairs the routed one {half} at the step where 95% of the mirrored ones are "
@@ -53,7 +53,7 @@ WAITING = Claim(
     decide=_waiting,
     seeds=3,
     null="the share of test pairs that are mirrored",
-    refuted_by="a network that waits while it gets a fifth of the other test pairs right.",
+    refuted_by="a network that waits while a third of what it gets right are other test pairs.",
     replaces="the work this examines: part of the task, “about 29%”, is learned without a "
     "regulariser, with 30% of the pairs.",
 )

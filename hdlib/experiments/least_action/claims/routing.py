@@ -123,6 +123,7 @@ def _doses(results: PublishedLeastAction) -> Verdict:
         {
             "free": each_seed(results, grid.matched),
             "each": each_arm(results, grid.dosed),
+            "steps": grid.dosed_steps,
             "entropies": "; ".join(
                 f"{arm.name if i else 'no penalty'}: {extent(_entropies(results, arm), '.2f')}"
                 for i, arm in enumerate(arms)
