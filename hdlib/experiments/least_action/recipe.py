@@ -31,7 +31,7 @@ EARLY = (0, 100, 500, 1_000, 2_000)
 RESOLVED = 0.25
 """Change of the test accuracy that makes a logged step a checkpoint."""
 SMALL = 64
-"""Up to this width the last weights of the first seed are published."""
+"""Up to this width last weights are published."""
 MEASURED = (
     *("n_steps", "checkpoint_every", "sensitivities", "traces", "spectra", "eigenpairs", "maps"),
     "device",
@@ -96,9 +96,10 @@ def _plan(config: LeastActionConfig, device: torch.device) -> Plan:
 
 
 def _published(run: LeastActionRun) -> list[int]:
-    """The last checkpoint of small networks of the first seed."""
-    small = run.config.seed == 0 and run.config.width <= SMALL
-    return TRAINING.checkpoints(run)[-1:] if small else []
+    """The last checkpoint of small networks of the first seed whose curvature is measured."""
+    config = run.config
+    kept = config.seed == 0 and config.width <= SMALL and config.traces > 0
+    return TRAINING.checkpoints(run)[-1:] if kept else []
 
 
 TRAINING = TrainingStage(
