@@ -146,6 +146,7 @@ CHANGES: dict[str, tuple[list[Arm], Callable[[Altered], None]]] = {
     "flat-is-not-general": (COMPARED, flat),
     "no-purer-than-rotated": (COMPARED, pure),
     "norms-grow-all-along": (COMPARED, shrinking),
+    "softmax-holds": ([GRID.plain], constant("collapsed_share")),
     "warm-up-matters": ([GRID.cold], at_once),
     "small-moduli-do-not-settle": (GRID.sweep, at_once),
     "quick-checks-fail": (GRID.validations, at_once),

@@ -119,11 +119,11 @@ class LeastActionGrid(Grid):
         many feed-forward networks of full size as heads. The last also with a routing penalty.
         """
         steps: list[tuple[str, dict[str, Any]]] = [
-            ("leaky mask", {"mask": "leaky", "initial": "pytorch"}),
-            ("causal", {"initial": "pytorch"}),
-            ("same start", {}),
+            ("routed: leaky mask", {"mask": "leaky", "initial": "pytorch"}),
+            ("routed: causal", {"initial": "pytorch"}),
+            ("routed: same start", {}),
             (
-                "as many parameters",
+                "routed",
                 {"ffn_width": self.matched_width, "n_steps": self.routed_steps},
             ),
         ]

@@ -22,8 +22,8 @@ NEVER = "–"
 def networks_table(results: LeastActionResults, arms: Sequence[Arm]) -> Markdown:
     """Parameters, and how far each kind of network came: a number for each seed."""
     header = (
-        *("networks", "parameters", "training pairs known at step", "mirrored at the end"),
-        *("others at the end", "others known at step"),
+        *("networks", "parameters", "others known at step", "others at the end"),
+        "mirrored at the end",
     )
     rows = []
     for arm in arms:
@@ -32,10 +32,9 @@ def networks_table(results: LeastActionResults, arms: Sequence[Arm]) -> Markdown
             (
                 arm.name,
                 f"{networks[0].n_parameters:,}",
-                _steps([n.memorised for n in networks]),
-                _each(networks, MIRRORED),
-                _each(networks, OTHERS),
                 _steps([n.generalised for n in networks]),
+                _each(networks, OTHERS),
+                _each(networks, MIRRORED),
             )
         )
     return table(header, rows)
@@ -78,15 +77,15 @@ def sweep_table(results: LeastActionResults) -> Markdown:
                 f"{config.weight_decay:g}",
                 _steps([n.generalised for n in networks]),
                 ", ".join(f"{np.nanmax(n.column(OTHERS)):.0%}" for n in networks),
-                _each(networks, OTHERS, ".0%"),
+                _each(networks, OTHERS),
             )
         )
     return table(header, rows)
 
 
 def curvature_table(results: LeastActionResults) -> Markdown:
-    """Curvature and sensitivity before training, at their largest, and at the end."""
-    header = ("networks", "measure", "before training", "largest", "at the end")
+    """Curvature and sensitivity before training and at the end."""
+    header = ("networks", "measure", "before training", "at the end")
     rows = []
     for arm in results.grid.followed:
         networks = results.of(arm)
@@ -95,16 +94,13 @@ def curvature_table(results: LeastActionResults) -> Markdown:
             "input Hessian, trace": [n.input_hessian.values for n in networks],
             "Hessian, trace": [n.hessian_trace.values for n in networks],
             "empirical Fisher, trace": [n.fisher_trace.values for n in networks],
-            "gradient, norm": [n.column("gradient_norm") for n in networks],
         }
         for name, values in measures.items():
-            largest = [v[np.abs(v).argmax()] for v in values]
             rows.append(
                 (
                     arm.name,
                     name,
                     extent((v[0] for v in values), ".2g"),
-                    extent(largest, ".2g"),
                     extent((v[-1] for v in values), ".2g"),
                 )
             )
@@ -137,7 +133,7 @@ def _steps(steps: Sequence[int | None]) -> str:
     return ", ".join(NEVER if step is None else f"{step:,}" for step in steps)
 
 
-def _each(networks: Sequence[Network], column: str, form: str = ".1%") -> str:
+def _each(networks: Sequence[Network], column: str) -> str:
     """A column at the end, of each network; "–" where it has no such pairs."""
     values = [network.last(column) for network in networks]
-    return ", ".join(NEVER if np.isnan(value) else format(value, form) for value in values)
+    return ", ".join(NEVER if np.isnan(value) else f"{value:.0%}" for value in values)

@@ -71,9 +71,8 @@ def _narrow(results: PublishedLeastAction) -> Verdict:
 
 NARROW = Claim(
     name="narrow-is-late",
-    says="A part of that delay has nothing to do with paths: where routed and plain have as many "
-    "parameters, the feed-forward networks are narrower, and narrow plain transformers are late, "
-    "too.",
+    says="Width matters as well as paths: where routed and plain have as many parameters, the "
+    "routed feed-forward networks are narrower, and narrow plain transformers are late, too.",
     evidence="Steps until 95% of the other test pairs are known, by seed: {narrow}, against "
     "{plain} at full width and {routed} for the routed one with free paths. Their medians are "
     "{share} of that one's.",
@@ -213,6 +212,7 @@ def _confounds(results: PublishedLeastAction) -> Verdict:
     return Verdict(
         bool(min(medians[:-1]) > medians[-1]),
         {
+            "steps": grid.n_steps,
             "each": each_arm(results, [*free, grid.plain]),
         },
     )
@@ -222,7 +222,8 @@ CONFOUNDS = Claim(
     name="one-difference-each",
     says="Neither the mask nor the initial weights nor the number of parameters makes up for the "
     "gates: with each difference removed the routed transformer is still later than the plain one.",
-    evidence="Steps until 95% of the other test pairs are known, by seed: {each}.",
+    evidence="Steps until 95% of the other test pairs are known, by seed: {each}. The first "
+    "three, with full-size feed-forward networks, were followed for {steps:,} steps.",
     decide=_confounds,
     seeds=3,
     null="the plain transformer",

@@ -16,13 +16,8 @@ Curves: TypeAlias = dict[str, list[Curve]]
 
 
 def followed(results: LeastActionResults) -> dict[str, list[Network]]:
-    """The arms whose curvature and sensitivity are measured, by what they are called beside others.
-
-    The routed transformers are those with as many parameters as the plain one.
-    """
-    grid = results.grid
-    names = {grid.matched: "routed", grid.pressed: "routed, entropy"}
-    return {names.get(arm, arm.name): results.of(arm) for arm in grid.followed}
+    """The arms whose curvature and sensitivity are measured, by name."""
+    return {arm.name: results.of(arm) for arm in results.grid.followed}
 
 
 def histories(networks: Networks, value: str | Callable[[Network], Array]) -> Curves:

@@ -37,9 +37,9 @@ def confounds(results: LeastActionResults) -> Figure:
     """The same as routed and plain transformers have one difference less in each row."""
     grid = results.grid
     rows: dict[str, dict[str, Arm]] = {
-        f"routed: {arm.name}": {FREE: arm} for arm in grid.confounds if arm != grid.pressed
+        arm.name: {FREE: arm} for arm in grid.confounds if arm != grid.pressed
     }
-    rows[f"routed: {grid.matched.name}"][PRESSED] = grid.pressed
+    rows[grid.matched.name][PRESSED] = grid.pressed
     return _rows(results, rows | {arm.name: {PLAIN: arm} for arm in (*grid.narrow, grid.plain)})
 
 
