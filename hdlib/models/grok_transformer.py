@@ -23,7 +23,7 @@ Initial: TypeAlias = Literal["normal", "pytorch"]
 """Weights of N(0, 0.02²) and biases 0 throughout, or PyTorch's own of each kind of layer."""
 
 
-class Attention(nn.Module):
+class PrefixAttention(nn.Module):
     """Multi-head attention of some rows to others, without biases.
 
     Args:
@@ -63,7 +63,7 @@ class Block(nn.Module):
 
     def __init__(self, width: int, n_heads: int, *, hidden: int, n_routed: int) -> None:
         super().__init__()
-        self.attention_norm, self.attention = nn.LayerNorm(width), Attention(width, n_heads)
+        self.attention_norm, self.attention = nn.LayerNorm(width), PrefixAttention(width, n_heads)
         self.norm = nn.LayerNorm(width)
         self.gate = Gate(width, n_routed) if n_routed else None
         self.feed_forward = (

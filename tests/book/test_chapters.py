@@ -150,7 +150,7 @@ def test_chapter_of_an_experiment_has_parameters(name):
 def test_the_ledger_has_every_claim_of_an_experiment(name):
     ledger = read_notebook(ROOT / "chapters" / "ledger.ipynb")
     texts = [out.data.get("text/markdown") for cell in ledger.cells for out in shown(cell)]
-    assert str(import_module(f"hdlib.experiments.{name}.claims").shown()) in texts
+    assert str(import_module(f"hdlib.experiments.{name.replace('-', '_')}.claims").shown()) in texts
 
 
 # --- the checks

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from hdlib.experiments.least_action import recipe
 from hdlib.experiments.least_action.config import LeastActionConfig
-from hdlib.experiments.least_action.objective import Objective, encode
+from hdlib.experiments.least_action.objective import TrainedLoss, encode
 from hdlib.experiments.least_action.recipe import (
     EXPERIMENT,
     TRAINING,
@@ -221,7 +221,7 @@ def watched(config: LeastActionConfig, logits: torch.Tensor) -> dict[str, float]
         )
     )
     optimizer = torch.optim.SGD(model.parameters(), lr=1.0)
-    measure = watch(config, Objective(config, CPU), CPU)
+    measure = watch(config, TrainedLoss(config, CPU), CPU)
     return dict(measure(State(model, optimizer, 0, {})))
 
 

@@ -15,7 +15,7 @@ from hdlib.experiments.least_action.recipe import EXPERIMENT
 from hdlib.experiments.least_action.results import (
     LeastActionResults,
     Measured,
-    Network,
+    TrainedNetwork,
     published,
 )
 from hdlib.store import PUBLISHED
@@ -48,10 +48,10 @@ def test_each_claim_is_shown_once_in_the_chapter():
     assert "DOES NOT HOLD" not in outputs
 
 
-class Altered(Network):
+class Altered(TrainedNetwork):
     """A network with another history, or other measures."""
 
-    def __init__(self, network: Network, change: Callable[[Altered], None]) -> None:
+    def __init__(self, network: TrainedNetwork, change: Callable[[Altered], None]) -> None:
         super().__init__(network.run)
         self.history = {name: values.copy() for name, values in network.history.items()}
         self.measures: dict[str, Measured] = {}

@@ -10,7 +10,7 @@ import torch
 from hdlib.experiments.least_action.config import LeastActionConfig
 from hdlib.experiments.least_action.grid import Arm, LeastActionGrid
 from hdlib.experiments.least_action.measuring import spectra
-from hdlib.experiments.least_action.objective import Objective
+from hdlib.experiments.least_action.objective import TrainedLoss
 from hdlib.experiments.least_action.recipe import (
     EXPERIMENT,
     MAPS,
@@ -275,7 +275,7 @@ def test_each_term_changes_the_loss(fields: dict[str, Any]) -> None:
 
     def loss(**chosen: Any) -> float:
         torch.manual_seed(0)
-        return Objective(config(**ROUTED, **chosen), CPU)(model).item()
+        return TrainedLoss(config(**ROUTED, **chosen), CPU)(model).item()
 
     fewer = dict(list(fields.items())[:-1])
     plain = loss() if "lambda_routing" in fields else loss(**fewer)

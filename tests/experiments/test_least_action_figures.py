@@ -16,7 +16,7 @@ from hdlib.experiments.least_action.config import LeastActionConfig
 from hdlib.experiments.least_action.figures.norms import norms_by_part
 from hdlib.experiments.least_action.grid import Arm, LeastActionGrid
 from hdlib.experiments.least_action.recipe import EXPERIMENT
-from hdlib.experiments.least_action.results import LeastActionResults, Network
+from hdlib.experiments.least_action.results import LeastActionResults, TrainedNetwork
 from hdlib.training import MIRRORED, OTHERS
 
 GRID = LeastActionGrid(
@@ -43,14 +43,14 @@ class OnDemand(LeastActionResults):
     def __init__(self, root: Path) -> None:
         self.grid, self._root, self._networks = GRID, root, {}
 
-    def of(self, arm: Arm) -> list[Network]:
+    def of(self, arm: Arm) -> list[TrainedNetwork]:
         for config in arm.configs:
             if config not in self._networks:
-                self._networks[config] = Network(EXPERIMENT.run(config, root=self._root))
+                self._networks[config] = TrainedNetwork(EXPERIMENT.run(config, root=self._root))
         return super().of(arm)
 
 
-class Told(Network):
+class Told(TrainedNetwork):
     """A network of which a history is told."""
 
     def __init__(self, config: LeastActionConfig, reached: int | None) -> None:

@@ -13,7 +13,7 @@ from torch import Tensor
 from torch.func import jacrev
 
 from hdlib.experiments.least_action.config import LeastActionConfig
-from hdlib.experiments.least_action.objective import Objective, Terms, continuous, encode
+from hdlib.experiments.least_action.objective import Terms, TrainedLoss, continuous, encode
 from hdlib.models import ArithmeticNetwork, GrokTransformer
 from hdlib.training import logits_of
 
@@ -45,9 +45,9 @@ def network(config: LeastActionConfig) -> ArithmeticNetwork:
     return model
 
 
-def objective(config: LeastActionConfig) -> Objective:
+def objective(config: LeastActionConfig) -> TrainedLoss:
     """In double precision, too."""
-    found = Objective(config, CPU)
+    found = TrainedLoss(config, CPU)
     for name in ("_inputs", "_train", "_grid"):
         inputs = getattr(found, name)
         if isinstance(inputs, Tensor) and inputs.is_floating_point():
@@ -98,7 +98,8 @@ def test_both_operations_are_trained_on_at_once() -> None:
 def test_the_softmax_can_be_taken_in_double_precision() -> None:
     one = config("transformer").network()
     losses = [
-        Objective(config("transformer", softmax=kind), CPU)(one) for kind in ("float32", "float64")
+        TrainedLoss(config("transformer", softmax=kind), CPU)(one)
+        for kind in ("float32", "float64")
     ]
     assert [loss.dtype for loss in losses] == [torch.float32, torch.float64]
     assert losses[0].item() == pytest.approx(losses[1].item(), rel=1e-6)
@@ -202,7 +203,7 @@ def test_the_loss_is_the_sum_of_its_parts_with_their_factors(model: str) -> None
     assert objective(one)(made).item() == pytest.approx(expected, rel=1e-12)
 
 
-def gradient(objective: Objective, model: ArithmeticNetwork) -> Tensor:
+def gradient(objective: TrainedLoss, model: ArithmeticNetwork) -> Tensor:
     torch.manual_seed(5)
     slopes = torch.autograd.grad(objective(model), list(model.parameters()))
     return torch.cat([slope.flatten() for slope in slopes])

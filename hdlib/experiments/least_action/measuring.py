@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from hdlib.curvature import HessianOperator, density, fisher_trace, lanczos, trace
 from hdlib.experiments.least_action.config import LeastActionConfig
 from hdlib.experiments.least_action.objective import (
-    Objective,
+    TrainedLoss,
     continuous,
     cross_entropy,
     encode,
@@ -124,7 +124,7 @@ def maps(config: LeastActionConfig, model: ArithmeticNetwork, device: torch.devi
     ``power`` (operations, p, p) float32; ``routing`` (layers, operations · p², heads) float32 of a
     routed network, pairs in the order of a·p + b, additions first.
     """
-    objective = Objective(config, device)
+    objective = TrainedLoss(config, device)
     with torch.no_grad():
         outputs = objective.grid_outputs(model)
         logits = logits_of(outputs).double().view(-1, config.p, config.p, config.p)

@@ -69,7 +69,7 @@ class Terms(NamedTuple):
     jacobian: Tensor | None
 
 
-class Objective:
+class TrainedLoss:
     """Cross-entropy + λ_routing · R + λ_spectral · (1 − low-frequency share) + λ_jacobian · ‖J‖².
 
     R is the entropy, the sparsity, the Gini index or the consistency of the routing weights, the

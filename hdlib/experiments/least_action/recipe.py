@@ -10,7 +10,7 @@ import torch
 from hdlib.experiments.least_action import measuring
 from hdlib.experiments.least_action.config import LeastActionConfig
 from hdlib.experiments.least_action.grid import LeastActionGrid
-from hdlib.experiments.least_action.objective import Objective, encode
+from hdlib.experiments.least_action.objective import TrainedLoss, encode
 from hdlib.experiments.least_action.watching import watch
 from hdlib.models import ArithmeticNetwork
 from hdlib.store import Agreement, Arrays, ArrayStage, Experiment, Run, Stage, agreement
@@ -80,7 +80,7 @@ def _optimizer(config: LeastActionConfig, model: torch.nn.Module) -> torch.optim
 
 def _plan(config: LeastActionConfig, device: torch.device) -> Plan:
     model = config.network().to(device)
-    objective = Objective(config, device)
+    objective = TrainedLoss(config, device)
     train = config.task.train
     return Plan(
         model,

@@ -47,7 +47,7 @@ class Measured(NamedTuple):
     errors: Array
 
 
-class Network:
+class TrainedNetwork:
     """One trained network.
 
     Attributes:
@@ -140,7 +140,7 @@ class Top:
         null: (k', (p − 1)/2) the same of a random rotation of all eigenvectors.
     """
 
-    def __init__(self, network: Network, arrays: dict[str, NDArray]) -> None:
+    def __init__(self, network: TrainedNetwork, arrays: dict[str, NDArray]) -> None:
         self._arrays, self._n = arrays, network.n_parameters
         values, residuals = arrays["eigenvalues"], arrays["residuals"]
         self._sure = residuals <= TOLERANCE * np.abs(values).max()
@@ -186,30 +186,30 @@ class LeastActionResults:
         self.grid = grid
         configs = grid.configs
         runs = run_grid(EXPERIMENT, configs)
-        self._networks = {c: Network(run) for c, run in zip(configs, runs, strict=True)}
+        self._networks = {c: TrainedNetwork(run) for c, run in zip(configs, runs, strict=True)}
 
-    def of(self, arm: Arm) -> list[Network]:
+    def of(self, arm: Arm) -> list[TrainedNetwork]:
         """The networks of an arm, in the order of the seeds."""
         return [self._networks[config] for config in arm.configs]
 
     @property
-    def networks(self) -> list[Network]:
+    def networks(self) -> list[TrainedNetwork]:
         """All of them."""
         return list(self._networks.values())
 
 
-def generalised_steps(networks: Sequence[Network]) -> Array:
+def generalised_steps(networks: Sequence[TrainedNetwork]) -> Array:
     """Step at which each network generalised, (n,); infinite where it did not."""
     steps = [network.generalised for network in networks]
     return np.array([np.inf if step is None else step for step in steps], dtype=np.float64)
 
 
-def mirrored_share(network: Network) -> float:
+def mirrored_share(network: TrainedNetwork) -> float:
     """Share of the test pairs whose mirror is a training pair."""
     return float(network.config.task.mirrored.double().mean())
 
 
-def plateau(network: Network) -> int:
+def plateau(network: TrainedNetwork) -> int:
     """Row of the history from which 95% of the mirrored pairs are known; the last where none is."""
     reached = np.flatnonzero(network.column(MIRRORED) >= GENERALISED)
     return int(reached[0]) if len(reached) else len(network.history["step"]) - 1

@@ -10,7 +10,7 @@ from hdlib.display import Markdown, extent, table
 from hdlib.experiments.least_action.grid import Arm
 from hdlib.experiments.least_action.results import (
     LeastActionResults,
-    Network,
+    TrainedNetwork,
     mirrored_share,
     plateau,
 )
@@ -133,7 +133,7 @@ def _steps(steps: Sequence[int | None]) -> str:
     return ", ".join(NEVER if step is None else f"{step:,}" for step in steps)
 
 
-def _each(networks: Sequence[Network], column: str) -> str:
+def _each(networks: Sequence[TrainedNetwork], column: str) -> str:
     """A column at the end, of each network; "–" where it has no such pairs."""
     values = [network.last(column) for network in networks]
     return ", ".join(NEVER if np.isnan(value) else f"{value:.0%}" for value in values)

@@ -10,7 +10,7 @@ import torch.nn.functional as F
 from numpy.typing import NDArray
 
 from hdlib.experiments.least_action.config import LeastActionConfig
-from hdlib.experiments.least_action.objective import Objective, prepared
+from hdlib.experiments.least_action.objective import TrainedLoss, prepared
 from hdlib.measures import (
     adam_statistics,
     collapsed_share,
@@ -26,7 +26,7 @@ from hdlib.training import MIRRORED, OTHERS, State, logits_of
 
 
 def watch(
-    config: LeastActionConfig, objective: Objective, device: torch.device
+    config: LeastActionConfig, objective: TrainedLoss, device: torch.device
 ) -> Callable[[State], dict[str, float]]:
     """What is measured at each row of the history.
 
@@ -104,7 +104,7 @@ def _numbers(pairs: Pairs) -> torch.Tensor:
     return (pairs.operation * pairs.p + pairs.a) * pairs.p + pairs.b
 
 
-def _slope(objective: Objective, model: ArithmeticNetwork) -> dict[str, float]:
+def _slope(objective: TrainedLoss, model: ArithmeticNetwork) -> dict[str, float]:
     # Weights that are stored give this row again, whatever numbers were drawn before it.
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)

@@ -6,11 +6,11 @@ import numpy as np
 
 from hdlib.display import extent
 from hdlib.experiments.claim import Claim, Verdict
-from hdlib.experiments.least_action.results import Network, PublishedLeastAction
+from hdlib.experiments.least_action.results import PublishedLeastAction, TrainedNetwork
 from hdlib.training import OTHERS
 
 
-def _transformers(results: PublishedLeastAction) -> list[Network]:
+def _transformers(results: PublishedLeastAction) -> list[TrainedNetwork]:
     grid = results.grid
     return [n for arm in (grid.plain, grid.matched, grid.pressed) for n in results.of(arm)]
 

@@ -6,18 +6,18 @@ import numpy as np
 
 from hdlib.display import extent
 from hdlib.experiments.claim import Claim, Verdict
-from hdlib.experiments.least_action.results import GENERALISED, Network, PublishedLeastAction
+from hdlib.experiments.least_action.results import GENERALISED, PublishedLeastAction, TrainedNetwork
 from hdlib.training import OTHERS
 
 SMOOTH = "low_frequency_share"
 
 
-def _transformers(results: PublishedLeastAction) -> list[Network]:
+def _transformers(results: PublishedLeastAction) -> list[TrainedNetwork]:
     grid = results.grid
     return [n for arm in (grid.plain, grid.matched, grid.pressed) for n in results.of(arm)]
 
 
-def _first(network: Network) -> int:
+def _first(network: TrainedNetwork) -> int:
     """Row of the history at which a network has generalised; the last where it has not."""
     reached = np.flatnonzero(network.column(OTHERS) >= GENERALISED)
     return int(reached[0]) if len(reached) else len(network.column(OTHERS)) - 1

@@ -9,8 +9,8 @@ from hdlib.experiments.claim import Claim, Verdict
 from hdlib.experiments.least_action.claims.words import each_arm, each_seed
 from hdlib.experiments.least_action.grid import Arm
 from hdlib.experiments.least_action.results import (
-    Network,
     PublishedLeastAction,
+    TrainedNetwork,
     generalised_steps,
 )
 
@@ -168,7 +168,7 @@ def _gates(results: PublishedLeastAction) -> Verdict:
     )
 
 
-def _by_layer(networks: list[Network]) -> np.ndarray:
+def _by_layer(networks: list[TrainedNetwork]) -> np.ndarray:
     """Entropy of the paths at the end over its largest value, (seeds, layers)."""
     return np.array(
         [
@@ -178,14 +178,14 @@ def _by_layer(networks: list[Network]) -> np.ndarray:
     )
 
 
-def _gate_norms(networks: list[Network]) -> np.ndarray:
+def _gate_norms(networks: list[TrainedNetwork]) -> np.ndarray:
     """Norm of the last layer of each gate at the end, (seeds, layers)."""
     return np.array(
         [[n.last(f"norm/blocks.{i}.gate.choice") for i in _layers(n)] for n in networks]
     )
 
 
-def _layers(network: Network) -> range:
+def _layers(network: TrainedNetwork) -> range:
     return range(network.config.n_layers)
 
 
@@ -283,12 +283,12 @@ def _gives_up(results: PublishedLeastAction) -> Verdict:
     )
 
 
-def _row(network: Network) -> int:
+def _row(network: TrainedNetwork) -> int:
     """Row of the history at which a network generalised."""
     return int(np.argmax(network.history["step"] == network.generalised))
 
 
-def _marginal(network: Network, row: int) -> list[float]:
+def _marginal(network: TrainedNetwork, row: int) -> list[float]:
     """Entropy of the mean path over its largest value in a row of the history, by layer."""
     heads = np.log(network.config.n_heads)
     return [float(network.column(f"marginal_entropy_{i}")[row] / heads) for i in _layers(network)]

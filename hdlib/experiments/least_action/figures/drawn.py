@@ -7,20 +7,25 @@ from typing import TypeAlias
 
 import numpy as np
 
-from hdlib.experiments.least_action.results import Array, LeastActionResults, Measured, Network
+from hdlib.experiments.least_action.results import (
+    Array,
+    LeastActionResults,
+    Measured,
+    TrainedNetwork,
+)
 from hdlib.figures import Curve, Panel
 
-Networks: TypeAlias = Mapping[str, Sequence[Network]]
+Networks: TypeAlias = Mapping[str, Sequence[TrainedNetwork]]
 """Name of an arm → its networks, from one seed each."""
 Curves: TypeAlias = dict[str, list[Curve]]
 
 
-def followed(results: LeastActionResults) -> dict[str, list[Network]]:
+def followed(results: LeastActionResults) -> dict[str, list[TrainedNetwork]]:
     """The arms whose curvature and sensitivity are measured, by name."""
     return {arm.name: results.of(arm) for arm in results.grid.followed}
 
 
-def histories(networks: Networks, value: str | Callable[[Network], Array]) -> Curves:
+def histories(networks: Networks, value: str | Callable[[TrainedNetwork], Array]) -> Curves:
     """A column of the history, or a number at each of its rows, by arm.
 
     Networks that do not have it are left out.
@@ -34,12 +39,12 @@ def histories(networks: Networks, value: str | Callable[[Network], Array]) -> Cu
     return found
 
 
-def line(network: Network, values: Array) -> Curve:
+def line(network: TrainedNetwork, values: Array) -> Curve:
     """Values at each row of the history."""
     return Curve(network.history["step"], values, markers="none")
 
 
-def measurements(networks: Networks, value: Callable[[Network], Measured]) -> Curves:
+def measurements(networks: Networks, value: Callable[[TrainedNetwork], Measured]) -> Curves:
     """What was measured at checkpoints, with its standard error, by arm.
 
     Networks at which it was not measured are left out.

@@ -7,7 +7,7 @@ from matplotlib.colors import LogNorm
 from matplotlib.figure import Figure
 
 from hdlib.experiments.least_action.figures.drawn import Networks, histories, with_curves
-from hdlib.experiments.least_action.results import Network
+from hdlib.experiments.least_action.results import TrainedNetwork
 from hdlib.figures import Panel, curves, pair_maps
 from hdlib.figures.axes import Scale
 
@@ -15,7 +15,7 @@ DECADES = 6
 """Of power that a map shows; what is less has its first colour."""
 
 
-def fourier_map(network: Network) -> Figure:
+def fourier_map(network: TrainedNetwork) -> Figure:
     """Share of the logits' power in each frequency in a and in b, at the first and last checkpoint.
 
     Functions of a + b are the rising diagonal, functions of a − b the falling one, functions of one

@@ -8,7 +8,7 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from hdlib.experiments.least_action.figures.drawn import Networks, histories, line, with_curves
-from hdlib.experiments.least_action.results import GENERALISED, MEMORISED, Array, Network
+from hdlib.experiments.least_action.results import GENERALISED, MEMORISED, Array, TrainedNetwork
 from hdlib.figures import Curve, Panel, curves
 from hdlib.figures.axes import Scale
 
@@ -29,7 +29,7 @@ WHEN = f"{GENERALISED:.0%} of the other test pairs"
 BETWEEN = f"from {MEMORISED:.0%} of the training pairs to {WHEN}"
 
 
-def norms(network: Network, *, xscale: Scale = "linear") -> Figure:
+def norms(network: TrainedNetwork, *, xscale: Scale = "linear") -> Figure:
     """Weight norms through training, a panel a part of the network, colour the layer.
 
     Shaded from the step at which the training pairs are known to that at which the other test pairs
@@ -50,7 +50,7 @@ def norms(network: Network, *, xscale: Scale = "linear") -> Figure:
     return curves(panels, columns=min(3, len(panels)), xscale=xscale)
 
 
-def norms_by_part(network: Network) -> dict[str, dict[str, Array]]:
+def norms_by_part(network: TrainedNetwork) -> dict[str, dict[str, Array]]:
     """Euclidean norm of the weights of each part that the network has, by layer, (T,) each."""
     squares: dict[str, dict[str, Array]] = {}
     modules = [name.removeprefix("norm/") for name in network.history if name.startswith("norm/")]

@@ -7,12 +7,12 @@ from matplotlib.colors import Normalize
 from matplotlib.figure import Figure
 
 from hdlib.experiments.least_action.figures.drawn import Networks, histories, line, with_curves
-from hdlib.experiments.least_action.results import Network
+from hdlib.experiments.least_action.results import TrainedNetwork
 from hdlib.figures import Panel, curves, pair_maps
 from hdlib.figures.axes import Scale
 
 
-def heads_of(network: Network) -> list[list[str]]:
+def heads_of(network: TrainedNetwork) -> list[list[str]]:
     """Columns of the history with the mean weight of each head, by layer."""
     found: dict[int, list[str]] = {}
     for name in network.history:
@@ -42,7 +42,7 @@ def routing(networks: Networks, *, xscale: Scale = "linear") -> Figure:
     return curves(with_curves(panels), columns=2, xscale=xscale, sharey=True)
 
 
-def use_of_heads(network: Network, *, xscale: Scale = "linear") -> Figure:
+def use_of_heads(network: TrainedNetwork, *, xscale: Scale = "linear") -> Figure:
     """Mean weight of each head over all pairs through training, a panel a layer."""
     panels = {}
     for layer, names in enumerate(heads_of(network)):
@@ -55,7 +55,7 @@ def use_of_heads(network: Network, *, xscale: Scale = "linear") -> Figure:
     return curves(panels, columns=min(len(panels), 2), xscale=xscale, sharey=True)
 
 
-def routing_map(network: Network) -> Figure:
+def routing_map(network: TrainedNetwork) -> Figure:
     """Weight of each head over all p² pairs at the last checkpoint, a row a layer.
 
     Of additions, where the network knows two operations.
@@ -78,7 +78,7 @@ def routing_map(network: Network) -> Figure:
     )
 
 
-def _shared(network: Network, column: str, layer: int) -> np.ndarray:
+def _shared(network: TrainedNetwork, column: str, layer: int) -> np.ndarray:
     """A column with an entropy of a layer over the largest that it can be, ln of its heads."""
     heads = heads_of(network)
     count = len(heads[layer]) if layer < len(heads) else 1

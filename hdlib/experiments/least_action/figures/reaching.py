@@ -15,7 +15,7 @@ from hdlib.experiments.least_action.grid import Arm
 from hdlib.experiments.least_action.results import (
     GENERALISED,
     LeastActionResults,
-    Network,
+    TrainedNetwork,
     generalised_steps,
 )
 from hdlib.figures import Curve, Panel, curves, dots
@@ -150,7 +150,7 @@ def _length(arms: Iterable[Arm]) -> int:
     return max(config.n_steps for arm in arms for config in arm.configs)
 
 
-def _height(network: Network, last: int) -> float:
+def _height(network: TrainedNetwork, last: int) -> float:
     """The step at which the other test pairs are known, or above the last one."""
     return 1.08 * last if network.generalised is None else network.generalised
 

@@ -6,7 +6,7 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from hdlib.experiments.least_action.figures.drawn import Networks, histories
-from hdlib.experiments.least_action.results import LeastActionResults, Network
+from hdlib.experiments.least_action.results import LeastActionResults, TrainedNetwork
 from hdlib.figures import Curve, Panel, curves
 from hdlib.figures.axes import Scale
 from hdlib.training import MIRRORED, OTHERS
@@ -76,5 +76,5 @@ def collapse(results: LeastActionResults, *, xscale: Scale = "linear") -> Figure
     return curves(panels, columns=2, xscale=xscale)
 
 
-def _mirrored_share(network: Network) -> float:
+def _mirrored_share(network: TrainedNetwork) -> float:
     return float(np.mean(network.config.task.mirrored.numpy()))
