@@ -152,7 +152,7 @@ SENSITIVITY = _stage(
     measuring.sensitivity,
     agreement(input_jacobian=1e-6, input_hessian_trace=1e-6),
 )
-TRACES = _stage("traces", measuring.traces, agreement(hessian_trace=1e-2, fisher_trace=1e-3))
+TRACES = _stage("traces", measuring.traces, agreement(hessian_trace=1e-6, fisher_trace=1e-6))
 SPECTRA = _stage("spectra", measuring.spectra, agreement(eigenvalues=1e-5), fields=("eigenpairs",))
 MAPS = _stage("maps", measuring.maps, agreement(power=1e-4))
 
