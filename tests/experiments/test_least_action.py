@@ -359,10 +359,10 @@ def test_a_run_is_complete_and_verified(tmp_path: Path, model: str) -> None:
     assert np.isnan(TRAINING.history(run)[MIRRORED]).all()
 
 
-def test_the_last_weights_of_small_networks_of_the_first_seed_are_published(
+def test_the_last_weights_of_small_networks_with_measures_of_the_first_seed_are_published(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    asked = config(model="mlp", n_steps=10, log_every=10, checkpoint_every=10, maps=1)
+    asked = config(model="mlp", n_steps=10, log_every=10, checkpoint_every=10, maps=1, traces=1)
     seeds = [asked, asked.model_copy(update={"seed": 1})]
     wide = asked.model_copy(update={"width": 9})
     monkeypatch.setattr(recipe, "SMALL", 8)
