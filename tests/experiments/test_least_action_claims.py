@@ -92,6 +92,11 @@ def collapsed(network: Altered) -> None:
         network.history[f"marginal_entropy_{layer}"][:] = 0
 
 
+def patternless(network: Altered) -> None:
+    for maps in network.maps.values():
+        maps["routing"] = np.random.default_rng(0).random(maps["routing"].shape)
+
+
 def understood(network: Altered) -> None:
     network.history[OTHERS][:] = network.history[MIRRORED]
     network.history["test_accuracy"][:] = network.history[MIRRORED]
@@ -136,6 +141,7 @@ CHANGES: dict[str, tuple[list[Arm], Callable[[Altered], None]]] = {
     "no-threshold": ([GRID.matched], never),
     "gates-may-decay": (GRID.gates, undecided),
     "pressure-ends-routing": ([GRID.matched], collapsed),
+    "paths-by-the-sum": ([GRID.matched], patternless),
     "pressure-decides": ([GRID.pressed], undecided),
     "waiting-is-memory": ([GRID.matched], understood),
     "more-pairs-sooner": ([GRID.smaller[-1]], never),

@@ -305,7 +305,7 @@ class LeastActionGrid(Grid):
                 "sensitivities": self.sensitivities * followed,
                 "traces": self.traces * followed,
                 "spectra": self.spectra * (followed and first),
-                "maps": 2 * (followed and first),
+                "maps": 2 * followed,
             }
             configs.append(LeastActionConfig(**(shared | own | fields)))
         return Arm(name, tuple(configs))
