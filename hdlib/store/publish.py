@@ -50,7 +50,9 @@ def publish(run: Run[Any], *, root: Path = PUBLISHED) -> list[Path]:
                     )
                 else:
                     folder.record_dropped(name, entry)
-            folder.add_seconds(stored.seconds - folder.manifest.seconds)
+            # What was published before is part of what was computed elsewhere.
+            elsewhere = sum(f.manifest.seconds for f in stored.folders if f.path != folder.path)
+            folder.add_seconds(max(0.0, elsewhere - folder.manifest.seconds))
         folders.append(folder.path)
     record(Run(run.config, run.stages, [root]))
     return folders

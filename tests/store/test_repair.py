@@ -198,3 +198,15 @@ def test_a_manifest_names_nothing_outside_of_its_folder(tmp_path: Path, name: st
     again = TOY.open(Toy(n_steps=5), root=tmp_path).stored(TRAINING).folders[0]
     assert not again.manifest.removed
     assert again.manifest.damage
+
+
+def test_publishing_again_adds_no_time(tmp_path, monkeypatch):
+    roots = [tmp_path / "data", tmp_path / "computed"]
+    TOY.run(CONFIG, root=roots[1])
+    both = Run(CONFIG, TOY.stages, roots)
+    seconds = []
+    for _ in range(3):
+        publish(both, root=roots[0])
+        seconds.append([Run(CONFIG, TOY.stages, roots[:1]).stored(s).seconds for s in TOY.stages])
+    assert sum(seconds[0]) > 0
+    assert seconds == [seconds[0]] * 3
