@@ -10,7 +10,7 @@ import tyro
 
 from hdlib.book import BookError, build, execute_chapters
 from hdlib.experiments.asked import How, Which, asked_config, asked_sweep
-from hdlib.experiments.grid import compute_missing
+from hdlib.experiments.grid import changed_fields, compute_missing
 from hdlib.experiments.outlook import outlook
 from hdlib.experiments.pool import PoolError
 from hdlib.experiments.registry import REGISTRY
@@ -50,9 +50,7 @@ def show(name: Name = "") -> None:
         _print_run(REGISTRY.select(name))
         return
     for found in REGISTRY.runs():
-        usual = type(found.config)().model_dump()
-        changed = [f"{k}={v}" for k, v in found.config.model_dump().items() if v != usual[k]]
-        _print(f"{title(found)}  {', '.join(changed) or 'the defaults'}")
+        _print(f"{title(found)}  {changed_fields(found.config)}")
 
 
 def verify(name: Name = "", *, step: int | None = None, all_steps: bool = False) -> None:

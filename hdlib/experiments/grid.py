@@ -136,7 +136,12 @@ def _chains(experiment: Experiment[Any], configs: Mapping[str, Config]) -> list[
 
 
 def changed(config: Config) -> str:
-    """A config by its fields that are not the defaults."""
+    """A config by its experiment and what is changed of the defaults."""
+    return f"{config.experiment} ({changed_fields(config)})"
+
+
+def changed_fields(config: Config) -> str:
+    """Fields of a config that are not the defaults, with their values."""
     usual = type(config)().model_dump()
     fields = [f"{k}={v}" for k, v in config.model_dump().items() if v != usual[k]]
-    return f"{config.experiment} ({', '.join(fields) or 'the defaults'})"
+    return ", ".join(fields) or "the defaults"
