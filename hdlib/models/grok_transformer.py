@@ -174,7 +174,8 @@ class GrokTransformer(nn.Module):
     def from_embeddings(self, embedded: Tensor) -> Tensor | Routed:
         """The same as a function of the embeddings (n, 4, d) that `embed` gives."""
         n, length, _ = embedded.shape
-        return self._outputs(*self._path(embedded.flatten(0, 1), self._every(n, length, embedded)))
+        reads = every_position(n, length, embedded.device, later=self._later)
+        return self._outputs(*self._path(embedded.flatten(0, 1), reads))
 
     def representation(self, tokens: Tensor | Prefixes) -> Tensor:
         """The residual stream (n, d) before the output layer, after the last layer norm."""
@@ -195,9 +196,6 @@ class GrokTransformer(nn.Module):
     @property
     def _later(self) -> float:
         return NEVER if self.mask == "causal" else LEAK
-
-    def _every(self, n: int, length: int, like: Tensor) -> Reads:
-        return every_position(n, length, like.device, later=self._later)
 
     def _path(self, x: Tensor, reads: Reads) -> tuple[list[Tensor], list[Tensor]]:
         state = self.state.start(_mean_seen(x, reads)) if self.state else None
