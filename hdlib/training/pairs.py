@@ -18,14 +18,17 @@ MIRRORED, OTHERS = "mirrored_accuracy", "other_accuracy"
 """Accuracy on test pairs whose mirror is a training pair, and on all other test pairs."""
 
 
-def steps_to(history: Mapping[str, NDArray], accuracy: float) -> int | None:
-    """First logged step at which so much of the test pairs is right; None where none is.
+def steps_to(
+    history: Mapping[str, NDArray], accuracy: float, *, column: str = "test_accuracy"
+) -> int | None:
+    """First logged step at which so much of the pairs is right; None where none is.
 
     Args:
-        history: columns of a training's history, "step" and "test_accuracy" among them.
+        history: columns of a training's history, "step" and the accuracy's among them.
         accuracy: share in [0, 1].
+        column: accuracy that is meant; of all test pairs where not given.
     """
-    reached = np.flatnonzero(history["test_accuracy"] >= accuracy)
+    reached = np.flatnonzero(history[column] >= accuracy)
     return int(history["step"][reached[0]]) if len(reached) else None
 
 

@@ -23,7 +23,7 @@ from hdlib.experiments.least_action.recipe import (
     TRAINING,
 )
 from hdlib.store import ArrayStage, Run
-from hdlib.training import MIRRORED, OTHERS
+from hdlib.training import MIRRORED, OTHERS, steps_to
 
 Array = NDArray[np.float64]
 
@@ -76,24 +76,25 @@ class TrainedNetwork:
         """A column at the end of training."""
         return float(self.column(name)[-1])
 
-    def first_step(self, name: str, level: float) -> int | None:
-        """First logged step at which a column is at least so large; None where it never is."""
-        reached = np.flatnonzero(self.column(name) >= level)
-        return int(self.history["step"][reached[0]]) if len(reached) else None
-
     @property
     def memorised(self) -> int | None:
         """Step from which the training pairs are known."""
-        return self.first_step("train_accuracy", MEMORISED)
+        return steps_to(self.history, MEMORISED, column="train_accuracy")
 
     @property
     def generalised(self) -> int | None:
         """Step from which test pairs are known that memory cannot answer."""
-        return self.first_step(OTHERS, GENERALISED)
+        return steps_to(self.history, GENERALISED, column=OTHERS)
+
+    @property
+    def generalised_row(self) -> int:
+        """Row of the history at which it generalised; the last where it did not."""
+        reached = np.flatnonzero(self.column(OTHERS) >= GENERALISED)
+        return int(reached[0]) if len(reached) else len(self.history["step"]) - 1
 
     def measured(self, stage: ArrayStage, name: str) -> Measured:
         """What a stage measured at its checkpoints, in the order of training."""
-        steps = sorted(step for step in stage.items(self.run) if isinstance(step, int))
+        steps = stage.steps(self.run)
         found = np.array([self.run.arrays(stage, step)[name] for step in steps]).reshape(-1, 2)
         return Measured(np.array(steps, dtype=np.int64), found[:, 0], found[:, 1])
 
@@ -120,14 +121,12 @@ class TrainedNetwork:
     @cached_property
     def spectra(self) -> dict[int, Top]:
         """The top of the spectrum at each checkpoint that has one, by step, ascending."""
-        steps = sorted(step for step in SPECTRA.items(self.run) if isinstance(step, int))
-        return {step: Top(self, self.run.arrays(SPECTRA, step)) for step in steps}
+        return {step: Top(self, self.run.arrays(SPECTRA, step)) for step in SPECTRA.steps(self.run)}
 
     @cached_property
     def maps(self) -> dict[int, dict[str, NDArray]]:
         """Power of the logits, and routing weights, at each checkpoint that has them, by step."""
-        steps = sorted(step for step in MAPS.items(self.run) if isinstance(step, int))
-        return {step: self.run.arrays(MAPS, step) for step in steps}
+        return {step: self.run.arrays(MAPS, step) for step in MAPS.steps(self.run)}
 
 
 class Top:
@@ -191,6 +190,12 @@ class LeastActionResults:
     def of(self, arm: Arm) -> list[TrainedNetwork]:
         """The networks of an arm, in the order of the seeds."""
         return [self._networks[config] for config in arm.configs]
+
+    @property
+    def compared(self) -> list[TrainedNetwork]:
+        """The plain transformers, and the routed ones with as many parameters."""
+        grid = self.grid
+        return [n for arm in (grid.plain, grid.matched, grid.pressed) for n in self.of(arm)]
 
     @property
     def networks(self) -> list[TrainedNetwork]:

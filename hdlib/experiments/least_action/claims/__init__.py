@@ -9,6 +9,7 @@ from hdlib.experiments.least_action.claims import (
     curvature,
     function,
     memory,
+    paths,
     routing,
     settings,
 )
@@ -18,6 +19,7 @@ __all__ = ["CLAIMS", "PublishedLeastAction", "published", "shown"]
 
 CLAIMS: tuple[Claim[PublishedLeastAction], ...] = (
     *routing.CLAIMS,
+    *paths.CLAIMS,
     *memory.CLAIMS,
     *function.CLAIMS,
     *curvature.CLAIMS,

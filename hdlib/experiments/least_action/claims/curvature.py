@@ -6,17 +6,12 @@ import numpy as np
 
 from hdlib.display import extent
 from hdlib.experiments.claim import Claim, Verdict
-from hdlib.experiments.least_action.results import PublishedLeastAction, TrainedNetwork
+from hdlib.experiments.least_action.results import PublishedLeastAction
 from hdlib.training import OTHERS
 
 
-def _transformers(results: PublishedLeastAction) -> list[TrainedNetwork]:
-    grid = results.grid
-    return [n for arm in (grid.plain, grid.matched, grid.pressed) for n in results.of(arm)]
-
-
 def _sensitive(results: PublishedLeastAction) -> Verdict:
-    networks = _transformers(results)
+    networks = results.compared
     jacobians = [n.input_jacobian for n in networks]
     hessians = [n.input_hessian for n in networks]
     first = np.array([j.values[0] for j in jacobians])
@@ -49,7 +44,7 @@ SENSITIVE = Claim(
 
 
 def _flat(results: PublishedLeastAction) -> Verdict:
-    networks = _transformers(results)
+    networks = results.compared
     memorising = results.of(results.grid.one_hot[0])
     last, flat = ([n.hessian_trace.values[-1] for n in part] for part in (networks, memorising))
     most = [n.hessian_trace.values.max() for n in networks]
@@ -112,10 +107,10 @@ PURITY = Claim(
 
 
 def _norms(results: PublishedLeastAction) -> Verdict:
-    networks = [n for n in _transformers(results) if n.generalised is not None]
+    networks = [n for n in results.compared if n.generalised is not None]
     total, decayed, late = [], [], []
     for network in networks:
-        at = int(np.argmax(network.history["step"] == network.generalised))
+        at = network.generalised_row
         whole, part = network.column("norm/total"), network.column("decayed_weight_norm")
         total.append(whole[at] / whole[0])
         decayed.append(part[at] / part[: at + 1].max())

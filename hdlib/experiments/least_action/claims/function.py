@@ -2,34 +2,20 @@
 
 from __future__ import annotations
 
-import numpy as np
-
 from hdlib.display import extent
 from hdlib.experiments.claim import Claim, Verdict
-from hdlib.experiments.least_action.results import GENERALISED, PublishedLeastAction, TrainedNetwork
-from hdlib.training import OTHERS
+from hdlib.experiments.least_action.results import PublishedLeastAction
 
 SMOOTH = "low_frequency_share"
 
 
-def _transformers(results: PublishedLeastAction) -> list[TrainedNetwork]:
-    grid = results.grid
-    return [n for arm in (grid.plain, grid.matched, grid.pressed) for n in results.of(arm)]
-
-
-def _first(network: TrainedNetwork) -> int:
-    """Row of the history at which a network has generalised; the last where it has not."""
-    reached = np.flatnonzero(network.column(OTHERS) >= GENERALISED)
-    return int(reached[0]) if len(reached) else len(network.column(OTHERS)) - 1
-
-
 def _rises(results: PublishedLeastAction) -> Verdict:
-    networks = _transformers(results)
+    networks = results.compared
     shares = [n.column("sum_share") for n in networks]
     memorised = [
         s[n.column("train_accuracy") >= 0.98][0] for n, s in zip(networks, shares, strict=True)
     ]
-    then = [s[_first(n)] for n, s in zip(networks, shares, strict=True)]
+    then = [s[n.generalised_row] for n, s in zip(networks, shares, strict=True)]
     return Verdict(
         max(memorised) < min(then),
         {
@@ -57,12 +43,12 @@ RISES = Claim(
 
 
 def _smooth(results: PublishedLeastAction) -> Verdict:
-    networks = _transformers(results)
+    networks = results.compared
     memorised, then = [], []
     for network in networks:
         share = network.column(SMOOTH)
         memorised.append(float(share[network.column("train_accuracy") >= 0.98][0]))
-        then.append(float(share[_first(network)]))
+        then.append(float(share[network.generalised_row]))
     return Verdict(
         min(then) < max(memorised),
         {

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import numpy as np
 from matplotlib.figure import Figure
 
 from hdlib.experiments.least_action.figures.drawn import Networks, histories
-from hdlib.experiments.least_action.results import LeastActionResults, TrainedNetwork
+from hdlib.experiments.least_action.results import LeastActionResults, mirrored_share
 from hdlib.figures import Curve, Panel, curves
 from hdlib.figures.axes import Scale
 from hdlib.training import MIRRORED, OTHERS
@@ -46,7 +45,7 @@ def accuracies_through_training(networks: Networks, *, xscale: Scale = "linear")
             found |= of_label or {}
         panels[arm] = Panel(
             found,
-            nulls={"share of test pairs that are mirrored": _mirrored_share(members[0])},
+            nulls={"share of test pairs that are mirrored": mirrored_share(members[0])},
             ylabel="accuracy",
             covers=(0, 1),
         )
@@ -74,7 +73,3 @@ def collapse(results: LeastActionResults, *, xscale: Scale = "linear") -> Figure
         ),
     }
     return curves(panels, columns=2, xscale=xscale)
-
-
-def _mirrored_share(network: TrainedNetwork) -> float:
-    return float(np.mean(network.config.task.mirrored.numpy()))
