@@ -178,7 +178,7 @@ def fiedler_row(couplings: NDArray[np.float64], laplacian: Laplacian, repeats: i
         seconds,
         baseline,
         baseline / seconds,
-        "≥ 5",
+        "≥ 8",
         abs(connectivity - values[1]) / values[1] if same else float("inf"),
     )
 
