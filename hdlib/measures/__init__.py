@@ -13,6 +13,7 @@ from hdlib.measures.fourier import (
     key_frequencies,
     logit_power,
 )
+from hdlib.measures.learning_coefficient import LearningCoefficient, learning_coefficient
 from hdlib.measures.norms import weight_norms
 from hdlib.measures.optimizer import adam_statistics
 from hdlib.measures.outliers import spacing_ratio, tail_scores, tail_spacings
@@ -39,6 +40,7 @@ __all__ = [
     "Concept",
     "FrequencyShares",
     "GapTest",
+    "LearningCoefficient",
     "Phases",
     "Progress",
     "RoutingUse",
@@ -60,6 +62,7 @@ __all__ = [
     "input_hessian_trace",
     "input_jacobian",
     "key_frequencies",
+    "learning_coefficient",
     "linear_probe",
     "logit_power",
     "multiplicative_grid",

@@ -42,7 +42,7 @@ class Batch:
         """How many samples there are, the length of the first tensor."""
         return next(len(tensor) for tensor in tensors_in(self) if tensor.ndim)
 
-    def __getitem__(self, rows: slice) -> Batch:
+    def __getitem__(self, rows: slice | Tensor) -> Batch:
         """Some of the samples; what is no tensor with an axis is kept whole."""
         return map_tensors(lambda tensor: tensor[rows] if tensor.ndim else tensor, self)
 
