@@ -156,26 +156,21 @@ def pair_purities(curvatures: FloatArray) -> FloatArray:
 
 def rotated_purities(
     curvatures: FloatArray, largest: int, *, draws: int, seed: int = 0
-) -> tuple[FloatArray, FloatArray]:
-    """Purities in random orthonormal bases of the span: what its directions have as such.
+) -> FloatArray:
+    """`neighbour_purities` of random orthonormal bases of the span: what it has in any basis.
 
     Args:
         curvatures: (F, m, m) of m orthonormal directions.
-        largest: dimension of the largest subspaces.
+        largest: number of neighbours in the largest clusters.
         draws: number of bases, drawn uniformly.
         seed: seed of the draws.
 
     Returns:
-        (draws, largest), of random subspaces of 1 … ``largest`` dimensions, NaN beyond m; and
-        (draws, m), of each vector of a basis.
+        (draws, largest, m), NaN where there are not so many.
     """
     generator = np.random.default_rng(seed)
-    m = curvatures.shape[1]
-    subspaces, vectors = np.full((draws, largest), np.nan), np.empty((draws, m))
-    for draw in range(draws):
+    m, found = curvatures.shape[1], []
+    for _ in range(draws):
         basis, _ = np.linalg.qr(generator.standard_normal((m, m)))
-        turned = basis.T @ curvatures @ basis
-        vectors[draw] = direction_shares(turned).max(1)
-        for size in range(1, min(largest, m) + 1):
-            subspaces[draw, size - 1] = span_purities(turned, np.arange(size)[None]).value[0]
-    return subspaces, vectors
+        found.append(neighbour_purities(basis.T @ curvatures @ basis, largest)[0])
+    return np.stack(found)

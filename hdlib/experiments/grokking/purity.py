@@ -27,9 +27,9 @@ SPAN = 60
 """Leading eigenvectors that are looked at: the span in which random directions are drawn."""
 LARGEST = 12
 """Neighbouring eigenvectors in the largest cluster that is looked at."""
-DRAWS = 200
-"""Random bases of the span."""
-RELABELLINGS = 5
+DRAWS = 19
+"""Random bases of the span: with the eigenvectors 20, so that a level of 0.05 is exact."""
+RELABELLINGS = 2
 """Random orders of the residues."""
 PIECE = 1_000
 """Pairs whose responses are held at a time."""
@@ -71,22 +71,19 @@ def purity_measures(
         ``shares`` (m, (p − 1)/2), of each frequency in the response to each eigenvector;
         ``moved`` (m,), mean over the pairs of the squared change of the logits; ``purity`` and
         ``frequency`` (12, m), of s = 1 … 12 neighbours from each rank, NaN and 0 beyond the last;
-        ``pair_purity`` (m, m), of any two; ``rotated`` (200, 12), of random subspaces of 1 … 12
-        dimensions, and ``rotated_vectors`` (200, m), of all vectors of each basis; ``relabelled``
-        (5, 12, m), as ``purity``, in other orders of the residues.
+        ``pair_purity`` (m, m), of any two; ``rotated`` (19, 12, m) and ``relabelled`` (2, 12, m), as
+        ``purity``, of random bases and in random orders of the residues.
     """
     generator = np.random.default_rng(0)
     orders = [generator.permutation(config.p) for _ in range(RELABELLINGS)]
     curvatures, *others = _curvatures(config, model.float(), vectors, orders)
     purity, frequency = neighbour_purities(curvatures, LARGEST)
-    rotated, rotated_vectors = rotated_purities(curvatures, LARGEST, draws=DRAWS)
     found = {
         "shares": direction_shares(curvatures),
         "moved": np.diagonal(curvatures.sum(0)),
         "purity": purity,
         "pair_purity": pair_purities(curvatures),
-        "rotated": rotated,
-        "rotated_vectors": rotated_vectors,
+        "rotated": rotated_purities(curvatures, LARGEST, draws=DRAWS),
         "relabelled": np.stack([neighbour_purities(other, LARGEST)[0] for other in others]),
     }
     return {name: values.astype(np.float32) for name, values in found.items()} | {
