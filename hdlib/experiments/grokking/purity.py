@@ -71,8 +71,8 @@ def purity_measures(
         ``shares`` (m, (p − 1)/2), of each frequency in the response to each eigenvector;
         ``moved`` (m,), mean over the pairs of the squared change of the logits; ``purity`` and
         ``frequency`` (12, m), of s = 1 … 12 neighbours from each rank, NaN and 0 beyond the last;
-        ``pair_purity`` (m, m), of any two; ``rotated`` (19, 12, m) and ``relabelled`` (2, 12, m), as
-        ``purity``, of random bases and in random orders of the residues.
+        ``pair_purity`` (m, m), of any two; ``rotated`` (19, 12, m) and ``relabelled`` (2, 12, m),
+        as ``purity``, of random bases and in random orders of the residues.
     """
     generator = np.random.default_rng(0)
     orders = [generator.permutation(config.p) for _ in range(RELABELLINGS)]
