@@ -11,15 +11,18 @@ from hdlib.measures.fourier import fourier_basis
 
 FloatArray = NDArray[np.float64]
 
+AT_ONCE = 8
+"""Directions that are differentiated along side by side; with more the tangents leave the cache."""
+
 
 def output_changes(
-    model: nn.Module, inputs: Tensor, directions: NDArray[np.float64]
-) -> NDArray[np.float64]:
+    model: nn.Module, inputs: Tensor, directions: NDArray[np.floating]
+) -> NDArray[np.floating]:
     """J v: the derivative of a network's outputs along directions in the space of its weights.
 
     A direction that lies in one part of the weights may move any part of the function, and one that
     is spread over all of them a single part; this is what it does. Computed by differentiating
-    u ↦ Jᵀu, which is linear, once more.
+    u ↦ Jᵀu, which is linear, once more, several directions at a time.
 
     Args:
         model: P trained parameters, in the precision that is wanted.
@@ -27,27 +30,34 @@ def output_changes(
         directions: (P, m).
 
     Returns:
-        (m, n, C) float64, C outputs for each input.
+        (m, n, C) in the precision of the model, C outputs for each input.
 
     Raises:
         ValueError: if the directions do not have P entries.
     """
     parameters = [parameter for parameter in model.parameters() if parameter.requires_grad]
-    size = sum(parameter.numel() for parameter in parameters)
-    if directions.ndim != 2 or len(directions) != size:
-        raise ValueError(f"directions must be ({size}, m), got {directions.shape}")
+    sizes = [parameter.numel() for parameter in parameters]
+    if directions.ndim != 2 or len(directions) != sum(sizes):
+        raise ValueError(f"directions must be ({sum(sizes)}, m), got {directions.shape}")
     outputs = model(inputs)
     probe = torch.zeros_like(outputs, requires_grad=True)
     slopes = torch.autograd.grad(
         outputs, parameters, probe, create_graph=True, materialize_grads=True
     )
-    flat = torch.cat([slope.flatten() for slope in slopes])
-    columns = torch.from_numpy(directions.T.copy()).to(flat)
-    changes = [torch.autograd.grad(flat, probe, v, retain_graph=True)[0] for v in columns]
-    return torch.stack(changes).double().cpu().numpy()
+    # The slopes of parameters without use are constants.
+    used = [i for i, slope in enumerate(slopes) if slope.requires_grad]
+    rows = torch.from_numpy(directions.T.copy()).to(outputs)
+    changes = []
+    for part in rows.split(AT_ONCE):
+        columns = part.split(sizes, 1)
+        along = [columns[i].view(-1, *parameters[i].shape) for i in used]
+        changes += torch.autograd.grad(
+            [slopes[i] for i in used], probe, along, retain_graph=True, is_grads_batched=True
+        )
+    return torch.cat(changes).cpu().numpy()
 
 
-def class_frequencies(changes: FloatArray, p: int) -> FloatArray:
+def class_frequencies(changes: NDArray[np.floating], p: int) -> FloatArray:
     """Share of each frequency in changes of the logits, as functions of the class.
 
     For each input a change of its logits is a function of the class c = 0 … p − 1; its energy at
@@ -66,7 +76,8 @@ def class_frequencies(changes: FloatArray, p: int) -> FloatArray:
     """
     if changes.ndim != 3 or changes.shape[2] < p:
         raise ValueError(f"changes must be (m, n, C) with C ≥ {p}, got {changes.shape}")
-    centred = changes[..., :p] - changes[..., :p].mean(2, keepdims=True)
+    kept = changes[..., :p].astype(np.float64)
+    centred = kept - kept.mean(2, keepdims=True)
     power = ((centred @ fourier_basis(p)[1:].T) ** 2).sum(1)
     energy = power[:, ::2] + power[:, 1::2]
     total = energy.sum(1, keepdims=True)

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from hdlib.experiments.grokking.config import GrokkingConfig
 from hdlib.experiments.grokking.measures import circuit_frequencies, circuit_measures
+from hdlib.experiments.grokking.purity import leading_pairs, purity_measures
 from hdlib.experiments.grokking.spectra import (
     ADAM_TOLERANCE,
     adam_measures,
@@ -18,7 +19,16 @@ from hdlib.experiments.grokking.spectra import (
     spectrum_measures,
 )
 from hdlib.models import ModularTransformer
-from hdlib.store import Agreement, Arrays, ArrayStage, Experiment, Run, Stage, agreement
+from hdlib.store import (
+    Agreement,
+    Arrays,
+    ArrayStage,
+    Experiment,
+    Run,
+    Stage,
+    agreement,
+    file_name,
+)
 from hdlib.training import (
     Batches,
     Log,
@@ -145,6 +155,26 @@ def _adam(run: GrokkingRun, step: int) -> Arrays:
     return adam_measures(run.config, model, second_moment, step=step)
 
 
+def _vectors(run: GrokkingRun, step: int) -> Arrays:
+    return leading_pairs(run.config, model_at(run, step).to(run.device))
+
+
+def _purity(run: GrokkingRun, step: int) -> Arrays:
+    found = run.arrays(VECTORS, step)
+    model = model_at(run, step).to(run.device)
+    measured = purity_measures(run.config, model, found["vectors"])
+    return {"eigenvalues": found["eigenvalues"]} | measured
+
+
+def _looked_at(run: GrokkingRun) -> list[int]:
+    """Checkpoints with a spectrum; the last where there is none."""
+    return SPECTRA.items(run) or TRAINING.checkpoints(run)[-1:]
+
+
+def _own_weights(run: GrokkingRun, step: int) -> list[tuple[Stage, str]]:
+    return [(TRAINING, checkpoint_name(step))]
+
+
 def _spectrum_agreement(stored: Arrays, recomputed: Arrays) -> list[Agreement]:
     """Eigenvalues that are certified in both; both are known to their residuals."""
     scale = np.abs(stored["eigenvalues"]).max()
@@ -196,7 +226,28 @@ FUNCTIONS = ArrayStage(
     agreement=agreement(responses=1e-3, random_responses=1e-3),
     at_once=AT_ONCE,
 )
+VECTORS = ArrayStage(
+    "grokking/vectors",
+    fields=("tol",),
+    needs=(TRAINING,),
+    items=_looked_at,
+    sources=_own_weights,
+    compute=_vectors,
+    agreement=agreement(eigenvalues=1e-5),
+    at_once=AT_ONCE,
+    kept=False,
+)
+PURITY = ArrayStage(
+    "grokking/purity",
+    fields=(),
+    needs=(VECTORS,),
+    items=_looked_at,
+    sources=lambda run, step: [(VECTORS, file_name(step)), (TRAINING, checkpoint_name(step))],
+    compute=_purity,
+    agreement=agreement(shares=1e-2, purity=1e-2),
+    at_once=AT_ONCE,
+)
 EXPERIMENT = Experiment(
-    GrokkingConfig, (TRAINING, MEASURES, SPECTRA, ADAM, FUNCTIONS), cost="about two hours"
+    GrokkingConfig, (TRAINING, MEASURES, SPECTRA, ADAM, FUNCTIONS, PURITY), cost="about two hours"
 )
 run = EXPERIMENT.run
