@@ -181,8 +181,8 @@ def lanczos(
     if missed.any() and not mark:
         worst = int((pairs.residuals * missed).argmax())
         raise ConvergenceError(
-            f"{missed.sum()} of {awaited.sum()} eigenpairs did not converge within {pairs.products:,} "
-            f"products: that of λ = {pairs.eigenvalues[worst]:.6g} has residual "
+            f"{missed.sum()} of {awaited.sum()} eigenpairs did not converge within "
+            f"{pairs.products:,} products: that of λ = {pairs.eigenvalues[worst]:.6g} has residual "
             f"{pairs.residuals[worst]:.2e}, allowed are "
             f"{tol * pairs.scale:.2e}"
         )
