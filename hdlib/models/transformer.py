@@ -39,6 +39,23 @@ class Tables(NamedTuple):
     after: Tensor
 
 
+class RowTables(NamedTuple):
+    """Scores of all tokens, and rows: values with the matrix after them multiplied in.
+
+    With j = a for a pair's first number, j = p + b for its second, and w the softmax over the
+    scores of both and of "=", which is 0, y = constant + Σⱼ Σₕ wⱼₕ rows[H j + h].
+
+    Attributes:
+        scores: (2p, H) of the first number, then of the second, less that of "=".
+        rows: (2p · H, m), values of each head, less that of "=", times its rows of the matrix.
+        constant: (m,), y of a pair that attends to "=" alone.
+    """
+
+    scores: Tensor
+    rows: Tensor
+    constant: Tensor
+
+
 class ModularTransformer(nn.Module):
     """One attention layer over [a, b, =], read at the last position; no layer norm.
 
@@ -141,6 +158,25 @@ class ModularTransformer(nn.Module):
             # One product over the pairs instead of two.
             base, after = x2 @ self.unembedding.T, self.output @ self.unembedding.T
         return Tables(scores_a, scores_b, score_last, values_a, values_b, common, base, after)
+
+    def row_tables(self) -> RowTables:
+        """What a pass over many pairs needs, with m = d, or C where the model is linear."""
+        heads, p = (self.n_heads, -1), self.p
+        last = self.embedding[p] + self.position[2]
+        # Of a number at a position, less "=", two parts that every product is taken with apart.
+        parts = torch.cat([self.embedding[:p], self.position[:2] - last])
+        query = (last @ self.query).view(heads) / (len(last) // self.n_heads) ** 0.5
+        scores = parts @ torch.einsum("dhe,he->dh", self.key.unflatten(1, heads), query)
+        after, constant = self.output, last
+        if self.linear:
+            after, constant = after @ self.unembedding.T, last @ self.unembedding.T
+        values = (parts @ self.value).unflatten(1, heads)
+        rows = torch.einsum("jhe,hem->jhm", values, after.unflatten(0, heads))
+        return RowTables(
+            (scores[p:, None] + scores[:p]).flatten(0, 1),
+            (rows[p:, None] + rows[:p]).flatten(0, 2),
+            constant + (last @ self.value) @ after,
+        )
 
     def forward(self, tokens: Tensor) -> Tensor:
         """Logits (n, C) at the last position of sequences [a, b, =].

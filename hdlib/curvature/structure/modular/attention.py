@@ -5,137 +5,98 @@ from __future__ import annotations
 from typing import NamedTuple
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
-from hdlib.curvature.structure.chain import Kept
-from hdlib.curvature.structure.modular.model import AttentionTables
+from hdlib.models.rows import WeightedRows
+from hdlib.models.transformer import RowTables
 
 
-class _Pairs(NamedTuple):
-    """Of n pairs: tokens, weights (n, H) and values (n, H, d/H) of both, and their gradients."""
+class _Kept(NamedTuple):
+    """What of all n pairs does not depend on the direction.
 
-    a: Tensor
-    b: Tensor
-    weight_a: Tensor
-    weight_b: Tensor
-    value_a: Tensor
-    value_b: Tensor
+    Attributes:
+        weights: (n, 2, H) weights w of both numbers.
+        slopes: (n, 2, H) derivatives d of the loss by each weight.
+        g: (n, m) derivatives of the loss by y.
+        rows: (R, m) rows T.
+    """
+
+    weights: Tensor
+    slopes: Tensor
     g: Tensor
-    weight_g_a: Tensor
-    weight_g_b: Tensor
+    rows: Tensor
 
 
 class Attention:
-    """z = value_last + Σₕ wₕ₀ values_a[a] + wₕ₁ values_b[b], w the softmax of three scores.
+    """y = c + Σₖ wₖ T[rₖ], w the softmax of a pair's scores s, the third of which is 0, by head.
+
+    With dₖ = ⟨g, T[rₖ]⟩ and d̄ = Σ wₖ dₖ the gradient by sₖ is wₖ (dₖ − d̄), that by a row of T is
+    Σ wₖ g over the pairs that have it, and that by c is Σ g. Along directions ṡ, Ṫ and ċ
+
+        ẇₖ = wₖ (ṡₖ − Σ wₖ ṡₖ),   ẏ = ċ + Σₖ ẇₖ T[rₖ] + wₖ Ṫ[rₖ],   ḋₖ = ⟨ġ, T[rₖ]⟩ + ⟨g, Ṫ[rₖ]⟩,
+
+    and the derivatives of these gradients follow by the product rule.
 
     Args:
-        tables: tables of the model, of which scores and values are used.
+        tables: float64 tables of the model.
+        tokens: (n, 3) int64 pairs.
     """
 
-    def __init__(self, tables: AttentionTables) -> None:
+    def __init__(self, tables: RowTables, tokens: Tensor) -> None:
         self.tables = tables
-        self.n_heads = tables.scores_a.shape[1]
+        self._size, heads = tables.scores.shape
+        self._tokens = tokens[:, :2] + tokens.new_tensor([0, self._size // 2])
+        index = heads * self._tokens[:, :, None] + torch.arange(heads, device=tokens.device)
+        index, size = index.flatten(1), len(tables.rows)
+        self._rows = WeightedRows(index, size)
+        # Both sums of a tangent at once: rows of Ṫ, and those of T below them.
+        self._both = WeightedRows(torch.cat([index, size + index], 1), 2 * size)
 
-    def along(self, tables: AttentionTables) -> None:
-        """Take directions of the tables, each with a leading axis k."""
-        self._k = len(tables.base)
-        self._scores_a, self._scores_b, self._values_a, self._values_b = (
-            table.transpose(0, 1).flatten(1)
-            for table in (tables.scores_a, tables.scores_b, tables.values_a, tables.values_b)
+    def forward(self) -> Tensor:
+        """Values y (n, m)."""
+        scores = self.tables.scores[self._tokens]
+        weights = torch.softmax(F.pad(scores, (0, 0, 0, 1)), 1)
+        self._weights = weights[:, :2].contiguous()
+        return self._rows.sums(self._weights.flatten(1), self.tables.rows) + self.tables.constant
+
+    def backward(self, g: Tensor, dtype: torch.dtype) -> RowTables:
+        """Gradients of the tables; tangents that follow have the type ``dtype``."""
+        weights = self._weights
+        slopes = self._rows.products(g, self.tables.rows).view_as(weights)
+        mean = (weights * slopes).sum(1, keepdim=True)
+        kept = (weights, slopes, g, self.tables.rows)
+        self._kept = _Kept(*(part.to(dtype) for part in kept))
+        return RowTables(
+            self._scattered(weights * (slopes - mean)),
+            self._rows.scattered(weights.flatten(1), g),
+            g.sum(0),
         )
-        self._score_last, self._value_last = tables.score_last, tables.value_last
-        self._sums = [
-            torch.zeros_like(table)
-            for table in (
-                self._scores_a,
-                self._scores_b,
-                self._score_last,
-                self._values_a,
-                self._values_b,
-                self._value_last,
-            )
-        ]
 
-    def derivative(self) -> list[Tensor]:
-        """Derivatives of the gradients of scores and values, in the order of `AttentionTables`."""
-        return [
-            total if total.shape[0] == self._k and index in (2, 5) else self._unfold(total)
-            for index, total in enumerate(self._sums)
-        ]
+    def tangent(self, along: RowTables) -> Tensor:
+        """ẏ (n, m)."""
+        weights, _, _, rows = self._kept
+        scores = along.scores[self._tokens]
+        self._along = along.rows
+        self._moved = weights * (scores - (weights * scores).sum(1, keepdim=True))
+        both = torch.cat([weights, self._moved], 1).flatten(1)
+        return self._both.sums(both, torch.cat([along.rows, rows])).add_(along.constant)
 
-    def _unfold(self, total: Tensor) -> Tensor:
-        return total.view(len(total), self._k, -1).transpose(0, 1)
-
-    def forward(self, a: Tensor, b: Tensor, saved: Kept) -> Tensor:
-        tables = self.tables
-        scores = torch.stack(
-            [tables.scores_a[a], tables.scores_b[b], tables.score_last.expand(len(a), -1)]
+    def tangent_backward(self, dg: Tensor) -> RowTables:
+        """Derivatives of the gradients of the tables."""
+        (weights, slopes, g, rows), moved = self._kept, self._moved
+        d_slopes = self._rows.products(dg, rows) + self._rows.products(g, self._along)
+        d_slopes = d_slopes.view_as(weights)
+        mean = (weights * slopes).sum(1, keepdim=True)
+        d_mean = (moved * slopes + weights * d_slopes).sum(1, keepdim=True)
+        return RowTables(
+            self._scattered(moved * (slopes - mean) + weights * (d_slopes - d_mean)),
+            self._rows.scattered(moved.flatten(1), g)
+            + self._rows.scattered(weights.flatten(1), dg),
+            dg.sum(0),
         )
-        weight_a, weight_b, _ = torch.softmax(scores, 0)
-        value_a, value_b = (
-            values.unflatten(1, (self.n_heads, -1))
-            for values in (tables.values_a[a], tables.values_b[b])
-        )
-        z = weight_a[..., None] * value_a + weight_b[..., None] * value_b
-        saved[self] = a, b, weight_a, weight_b, value_a, value_b
-        return tables.value_last + z.flatten(1)
 
-    def backward(self, g: Tensor, saved: Kept, total: AttentionTables) -> None:
-        """Add the gradients of scores and values to ``total``."""
-        a, b, weight_a, weight_b, value_a, value_b = saved[self]
-        g = g.unflatten(1, (self.n_heads, -1))
-        g_a, g_b = (g * value_a).sum(2), (g * value_b).sum(2)
-        kept = _Pairs(a, b, weight_a, weight_b, value_a, value_b, g, g_a, g_b)
-        saved[self] = kept
-        mean = weight_a * kept.weight_g_a + weight_b * kept.weight_g_b
-        total.scores_a.index_add_(0, a, weight_a * (kept.weight_g_a - mean))
-        total.scores_b.index_add_(0, b, weight_b * (kept.weight_g_b - mean))
-        total.score_last.sub_(((1 - weight_a - weight_b) * mean).sum(0))
-        total.values_a.index_add_(0, a, (weight_a[..., None] * g).flatten(1))
-        total.values_b.index_add_(0, b, (weight_b[..., None] * g).flatten(1))
-        total.value_last.add_(g.sum(0).flatten())
-
-    def tangent(self, saved: Kept) -> Tensor:
-        kept: _Pairs = saved[self]
-        n, heads = len(kept.a), (self._k, self.n_heads, -1)
-        score_a = self._scores_a[kept.a].view(n, *heads[:2])
-        score_b = self._scores_b[kept.b].view(n, *heads[:2])
-        weight_a, weight_b = kept.weight_a[:, None], kept.weight_b[:, None]
-        last = 1 - weight_a - weight_b
-        mean = weight_a * score_a + weight_b * score_b + last * self._score_last
-        self._weight_a, self._weight_b = weight_a * (score_a - mean), weight_b * (score_b - mean)
-        self._value_a = self._values_a[kept.a].view(n, *heads)
-        self._value_b = self._values_b[kept.b].view(n, *heads)
-        dz = self._value_a * weight_a[..., None]
-        dz.addcmul_(self._value_b, weight_b[..., None])
-        dz.addcmul_(self._weight_a[..., None], kept.value_a[:, None])
-        dz.addcmul_(self._weight_b[..., None], kept.value_b[:, None])
-        return dz.flatten(2).add_(self._value_last)
-
-    def tangent_backward(self, dg: Tensor, saved: Kept) -> None:
-        kept: _Pairs = saved[self]
-        n = len(kept.a)
-        dg = dg.view(n, self._k, self.n_heads, -1)
-        g = kept.g[:, None]
-        weight_a, weight_b = kept.weight_a[:, None], kept.weight_b[:, None]
-        weight_g_a, weight_g_b = kept.weight_g_a[:, None], kept.weight_g_b[:, None]
-        d_weight_g_a = (dg * kept.value_a[:, None]).addcmul_(self._value_a, g).sum(3)
-        d_weight_g_b = (dg * kept.value_b[:, None]).addcmul_(self._value_b, g).sum(3)
-        mean = weight_a * weight_g_a + weight_b * weight_g_b
-        d_mean = (
-            self._weight_a * weight_g_a
-            + self._weight_b * weight_g_b
-            + weight_a * d_weight_g_a
-            + weight_b * d_weight_g_b
-        )
-        score_a = self._weight_a * (weight_g_a - mean) + weight_a * (d_weight_g_a - d_mean)
-        score_b = self._weight_b * (weight_g_b - mean) + weight_b * (d_weight_g_b - d_mean)
-        last = (self._weight_a + self._weight_b) * mean - (1 - weight_a - weight_b) * d_mean
-        value_a = (dg * weight_a[..., None]).addcmul_(self._weight_a[..., None], g)
-        value_b = (dg * weight_b[..., None]).addcmul_(self._weight_b[..., None], g)
-        self._sums[0].index_add_(0, kept.a, score_a.flatten(1))
-        self._sums[1].index_add_(0, kept.b, score_b.flatten(1))
-        self._sums[2] += last.sum(0)
-        self._sums[3].index_add_(0, kept.a, value_a.flatten(1))
-        self._sums[4].index_add_(0, kept.b, value_b.flatten(1))
-        self._sums[5] += dg.sum(0).flatten(1)
+    def _scattered(self, scores: Tensor) -> Tensor:
+        """(2p, H), sums of what pairs have (n, 2, H) over those with each number."""
+        total = scores.new_zeros(self._size, scores.shape[2])
+        return total.index_add_(0, self._tokens.flatten(), scores.flatten(0, 1))
