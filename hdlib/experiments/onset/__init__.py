@@ -1,0 +1,1 @@
+"""When does curvature show a circuit: one-head transformers through generalisation."""

@@ -1,0 +1,116 @@
+"""From config to run: a network, its spectrum and its circuit at close checkpoints."""
+
+from __future__ import annotations
+
+from typing import TypeAlias
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from hdlib.experiments.grokking.measures import circuit_frequencies
+from hdlib.experiments.onset import measuring
+from hdlib.experiments.onset.config import OnsetConfig, OnsetGrid
+from hdlib.models import ModularTransformer
+from hdlib.store import Arrays, ArrayStage, Experiment, Run, Stage, agreement
+from hdlib.training import (
+    Batches,
+    Log,
+    Plan,
+    Schedule,
+    TrainingStage,
+    checkpoint_name,
+    coarse_to_fine,
+    cross_entropy_float64,
+    pair_evaluation,
+    supervised,
+)
+
+OnsetRun: TypeAlias = Run[OnsetConfig]
+
+
+def _schedule(config: OnsetConfig) -> Schedule:
+    return Schedule.of(config.n_steps, checkpoints=config.checkpoints)
+
+
+def _plan(config: OnsetConfig, device: torch.device) -> Plan:
+    model, task = config.model().to(device), config.task
+    optimizer = torch.optim.AdamW(
+        model.parameters(),
+        lr=config.lr,
+        betas=(0.9, config.beta2),
+        weight_decay=config.weight_decay,
+        fused=True,
+    )
+    log = pair_evaluation(cross_entropy_float64, task, lambda pairs: pairs.tokens(), device)
+    return Plan(
+        model,
+        optimizer,
+        Batches(task.train.tokens().to(device), task.train.targets.to(device)),
+        supervised(cross_entropy_float64),
+        [Log(log)],
+        seed=config.seed,
+        one_thread=True,
+    )
+
+
+TRAINING = TrainingStage(
+    "onset/training",
+    fields=("p", "train_fraction", "width", "n_heads", "lr", "weight_decay", "beta2", "seed"),
+    schedule=_schedule,
+    plan=_plan,
+    published=lambda run: [],
+    extendable=False,
+)
+
+
+def model_at(run: OnsetRun, step: int) -> ModularTransformer:
+    """The network at a checkpoint, on the CPU."""
+    model = run.config.model()
+    model.load_state_dict(TRAINING.weights(run, step))
+    return model
+
+
+def _weights(run: OnsetRun, step: int) -> list[tuple[Stage, str]]:
+    """Weights at a checkpoint, and those of the last, whose frequencies are looked at."""
+    last = TRAINING.checkpoints(run)[-1]
+    return [(TRAINING, checkpoint_name(at)) for at in dict.fromkeys((step, last))]
+
+
+def _frequencies(run: OnsetRun) -> NDArray[np.int64]:
+    return circuit_frequencies(model_at(run, TRAINING.checkpoints(run)[-1]))
+
+
+def _spectrum(run: OnsetRun, step: int) -> Arrays:
+    return measuring.spectrum(run.config, model_at(run, step).to(run.device), _frequencies(run))
+
+
+def _circuit(run: OnsetRun, step: int) -> Arrays:
+    return measuring.circuit(run.config, model_at(run, step).to(run.device), _frequencies(run))
+
+
+CIRCUIT = ArrayStage(
+    "onset/circuit",
+    fields=("n_steps",),
+    needs=(TRAINING,),
+    items=lambda run: run.config.checkpoints,
+    sources=_weights,
+    compute=_circuit,
+    agreement=agreement(logit_power=1e-5, restricted_by_frequency=1e-5),
+)
+SPECTRA = ArrayStage(
+    "onset/spectra",
+    fields=("n_steps", "eigenpairs", "tol"),
+    needs=(TRAINING,),
+    items=lambda run: coarse_to_fine(run.config.checkpoints),
+    sources=_weights,
+    compute=_spectrum,
+    agreement=agreement(eigenvalues=1e-4),
+)
+EXPERIMENT = Experiment(
+    OnsetConfig,
+    (TRAINING, CIRCUIT, SPECTRA),
+    cost="about five minutes",
+    grid=OnsetGrid,
+)
+run = EXPERIMENT.run
