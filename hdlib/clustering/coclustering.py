@@ -14,7 +14,7 @@ FAINT = 1e-12
 """Coupling of what has none, over the mean, so that the graph is connected."""
 
 
-class _Cut(NamedTuple):
+class _Division(NamedTuple):
     """A part of the rows and columns, and the side of the best cut that each of them is on."""
 
     rows: IntArray
@@ -61,11 +61,11 @@ def column_groups(table: FloatArray, most: int) -> IntArray:
     return np.array(groups, dtype=np.int64).reshape(-1, table.shape[1])
 
 
-def _best_cut(whole: FloatArray, rows: IntArray, columns: IntArray) -> _Cut:
+def _best_cut(whole: FloatArray, rows: IntArray, columns: IntArray) -> _Division:
     """The cut of least normalised cut along the Fiedler vector, with columns on both sides."""
     if len(rows) < 2 or len(columns) < 2:
-        nowhere = (np.zeros(len(part), dtype=bool) for part in (rows, columns))
-        return _Cut(rows, columns, *nowhere, -np.inf)
+        row_side, column_side = (np.zeros(len(part), dtype=bool) for part in (rows, columns))
+        return _Division(rows, columns, row_side, column_side, -np.inf)
     table = whole[np.ix_(rows, columns)]
     of_rows, of_columns = table.sum(1), table.sum(0)
     # The first pair of singular vectors is known, and taken out.
@@ -94,4 +94,4 @@ def _best_cut(whole: FloatArray, rows: IntArray, columns: IntArray) -> _Cut:
     )
     volume = 2 * whole.sum()
     gain = 2 * (lower * upper / volume - across[best]) / volume
-    return _Cut(rows, columns, row_side, column_side, float(gain))
+    return _Division(rows, columns, row_side, column_side, float(gain))

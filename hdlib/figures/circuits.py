@@ -8,6 +8,7 @@ import matplotlib.pyplot as plt
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.patches import Rectangle
 from numpy.typing import NDArray
 
 from hdlib.clustering import Circuits
@@ -108,7 +109,7 @@ def _boxes(ax: Axes, rows: NDArray[np.int64], columns: NDArray[np.int64]) -> Non
             (members[0] - 0.5, members[-1] + 0.5) for members in of_group
         )
         ax.add_patch(
-            plt.Rectangle(
+            Rectangle(
                 (left, top),
                 right - left,
                 bottom - top,
