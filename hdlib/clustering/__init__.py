@@ -1,6 +1,9 @@
 """How curvature groups."""
 
+from hdlib.clustering.agreement import CutAgreement, agreement
 from hdlib.clustering.bisection import fiedler_tree
+from hdlib.clustering.circuit_groups import Circuits
+from hdlib.clustering.circuits import circuits
 from hdlib.clustering.couplings import coupling_graph
 from hdlib.clustering.dendrogram import Dendrogram, Gap, dendrogram
 from hdlib.clustering.fiedler import algebraic_connectivity
@@ -11,14 +14,18 @@ from hdlib.clustering.recovery import recovery
 from hdlib.clustering.tracks import Cluster, Event, Tracks
 
 __all__ = [
+    "Circuits",
     "Cluster",
+    "CutAgreement",
     "Dendrogram",
     "Event",
     "FiedlerTree",
     "Gap",
     "Tracks",
+    "agreement",
     "algebraic_connectivity",
     "at_step",
+    "circuits",
     "coupling_graph",
     "dendrogram",
     "fiedler_tree",

@@ -7,6 +7,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from hdlib.curvature.responses import pushed
 from hdlib.measures.fourier import fourier_basis
 
 FloatArray = NDArray[np.float64]
@@ -21,8 +22,7 @@ def output_changes(
     """J v: the derivative of a network's outputs along directions in the space of its weights.
 
     A direction that lies in one part of the weights may move any part of the function, and one that
-    is spread over all of them a single part; this is what it does. Computed by differentiating
-    u ↦ Jᵀu, which is linear, once more, several directions at a time.
+    is spread over all of them a single part; this is what it does.
 
     Args:
         model: P trained parameters, in the precision that is wanted.
@@ -40,20 +40,15 @@ def output_changes(
     if directions.ndim != 2 or len(directions) != sum(sizes):
         raise ValueError(f"directions must be ({sum(sizes)}, m), got {directions.shape}")
     outputs = model(inputs)
-    probe = torch.zeros_like(outputs, requires_grad=True)
-    slopes = torch.autograd.grad(
-        outputs, parameters, probe, create_graph=True, materialize_grads=True
-    )
-    # The slopes of parameters without use are constants.
-    used = [i for i, slope in enumerate(slopes) if slope.requires_grad]
-    rows = torch.from_numpy(directions.T.copy()).to(outputs)
+    block = torch.from_numpy(directions.T.copy()).to(outputs)
+    sizes = [parameter.numel() for parameter in parameters]
     changes = []
-    for part in rows.split(AT_ONCE):
-        columns = part.split(sizes, 1)
-        along = [columns[i].view(-1, *parameters[i].shape) for i in used]
-        changes += torch.autograd.grad(
-            [slopes[i] for i in used], probe, along, retain_graph=True, is_grads_batched=True
-        )
+    for some in block.split(AT_ONCE):
+        shaped = [
+            part.reshape(len(some), *parameter.shape)
+            for part, parameter in zip(some.split(sizes, 1), parameters, strict=True)
+        ]
+        changes.append(pushed(outputs, parameters, shaped).detach())
     return torch.cat(changes).cpu().numpy()
 
 
