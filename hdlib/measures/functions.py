@@ -41,7 +41,6 @@ def output_changes(
         raise ValueError(f"directions must be ({sum(sizes)}, m), got {directions.shape}")
     outputs = model(inputs)
     block = torch.from_numpy(directions.T.copy()).to(outputs)
-    sizes = [parameter.numel() for parameter in parameters]
     changes = []
     for some in block.split(AT_ONCE):
         shaped = [
