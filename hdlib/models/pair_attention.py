@@ -108,7 +108,7 @@ class _Attention(torch.autograd.Function):
 
     @staticmethod
     @torch.autograd.function.once_differentiable
-    def backward(ctx: Any, g: Tensor) -> tuple[Tensor | None, ...]:
+    def backward(ctx: Any, g: Tensor) -> tuple[Tensor | None, ...]:  # pyright: ignore[reportIncompatibleMethodOverride]
         weights, rows = ctx.saved_tensors
         pairs: PairAttention = ctx.pairs
         return None, *pairs.gradient(g, weights, pairs.slopes(g, rows))

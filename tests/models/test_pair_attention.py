@@ -103,3 +103,12 @@ def test_what_is_no_pair():
         PairAttention(tokens, p=7, n_heads=2)
     with pytest.raises(ValueError, match=r"tokens have shape \(2, 2\), expected \(n, 3\)"):
         PairAttention(tokens[:, :2], p=7, n_heads=2)
+
+
+def test_a_second_derivative_is_refused():
+    """It would not be that of the pass: what is written out is the first."""
+    model, tokens, targets = case()
+    loss = cross_entropy_of_errors(model.logits(known(model, tokens)), targets)
+    (first,) = torch.autograd.grad(loss, [model.query], create_graph=True)
+    with pytest.raises(RuntimeError, match="differentiate twice"):
+        torch.autograd.grad(first.square().sum(), [model.query])
