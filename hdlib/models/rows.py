@@ -46,7 +46,7 @@ class WeightedRows:
 
     def scattered(self, weights: Tensor, g: Tensor) -> Tensor:
         """(R, m), Wᵀ g."""
-        weights = weights.flatten()[self._order]
+        weights = weights.flatten().index_select(0, self._order)
         if g.dtype == torch.float32:
             return F.embedding_bag(
                 self._samples, g, self._starts[:-1], mode="sum", per_sample_weights=weights

@@ -57,7 +57,8 @@ def leading_vectors(
 
     Certified to the config's tolerance.
     """
-    found = lanczos(_hessian(config, model), top=count, bottom=0, tol=config.tol)
+    search = _hessian(config, model, dtype=torch.float32)
+    found = lanczos(_hessian(config, model), search=search, top=count, bottom=0, tol=config.tol)
     return found.top(count)
 
 
