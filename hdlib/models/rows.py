@@ -8,6 +8,11 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+with warnings.catch_warnings():
+    # PyTorch says once that this format is new.
+    warnings.simplefilter("ignore", UserWarning)
+    torch.eye(1).to_sparse_csr()
+
 
 class WeightedRows:
     """Sums yᵢ = Σₖ wᵢₖ T[rᵢₖ] of k rows r for each of n samples, and the maps of their derivatives.
@@ -41,7 +46,7 @@ class WeightedRows:
 
     def scattered(self, weights: Tensor, g: Tensor) -> Tensor:
         """(R, m), Wᵀ g."""
-        weights = weights.flatten()[self._order]
+        weights = weights.flatten().index_select(0, self._order)
         if g.dtype == torch.float32:
             return F.embedding_bag(
                 self._samples, g, self._starts[:-1], mode="sum", per_sample_weights=weights
@@ -59,7 +64,4 @@ class WeightedRows:
 
 
 def _csr(starts: Tensor, columns: Tensor, values: Tensor, shape: tuple[int, ...]) -> Tensor:
-    with warnings.catch_warnings():
-        # PyTorch says once that this format is new.
-        warnings.filterwarnings("ignore", "Sparse CSR tensor support is in beta state")
-        return torch.sparse_csr_tensor(starts, columns, values, shape, check_invariants=False)
+    return torch.sparse_csr_tensor(starts, columns, values, shape, check_invariants=False)

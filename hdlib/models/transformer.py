@@ -9,6 +9,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from hdlib.models.pair_attention import PairAttention, RowTables
+
 Activation: TypeAlias = Literal["none", "relu"]
 
 
@@ -37,23 +39,6 @@ class Tables(NamedTuple):
     value_last: Tensor
     base: Tensor
     after: Tensor
-
-
-class RowTables(NamedTuple):
-    """Scores of all tokens, and rows: values with the matrix after them multiplied in.
-
-    With j = a for a pair's first number, j = p + b for its second, and w the softmax over the
-    scores of both and of "=", which is 0, y = constant + Σⱼ Σₕ wⱼₕ rows[H j + h].
-
-    Attributes:
-        scores: (2p, H) of the first number, then of the second, less that of "=".
-        rows: (2p · H, m), values of each head, less that of "=", times its rows of the matrix.
-        constant: (m,), y of a pair that attends to "=" alone.
-    """
-
-    scores: Tensor
-    rows: Tensor
-    constant: Tensor
 
 
 class ModularTransformer(nn.Module):
@@ -165,16 +150,16 @@ class ModularTransformer(nn.Module):
         last = self.embedding[p] + self.position[2]
         # Of a number at a position, less "=", two parts that every product is taken with apart.
         parts = torch.cat([self.embedding[:p], self.position[:2] - last])
-        query = (last @ self.query).view(heads) / (len(last) // self.n_heads) ** 0.5
-        scores = parts @ torch.einsum("dhe,he->dh", self.key.unflatten(1, heads), query)
+        query = (last @ self.query) / (len(last) // self.n_heads) ** 0.5
+        scores = parts @ (self.key * query).unflatten(1, heads).sum(2)
         after, constant = self.output, last
         if self.linear:
             after, constant = after @ self.unembedding.T, last @ self.unembedding.T
-        values = (parts @ self.value).unflatten(1, heads)
-        rows = torch.einsum("jhe,hem->jhm", values, after.unflatten(0, heads))
+        values = (parts @ self.value).unflatten(1, heads).transpose(0, 1)
+        rows = values @ after.unflatten(0, heads)
         return RowTables(
             (scores[p:, None] + scores[:p]).flatten(0, 1),
-            (rows[p:, None] + rows[:p]).flatten(0, 2),
+            (rows[:, p:, None] + rows[:, None, :p]).flatten(0, 2),
             constant + (last @ self.value) @ after,
         )
 
@@ -202,6 +187,14 @@ class ModularTransformer(nn.Module):
         return residual if self.linear else self.read_out(residual)
 
     factored_forward = forward  # what `tables` factor, for `hdlib.curvature`
+
+    def logits(self, pairs: PairAttention) -> Tensor:
+        """Logits (n, C) of pairs, as the forward pass gives them, to train on the same pairs often.
+
+        Much faster with their gradient than the forward pass; they can be differentiated once.
+        """
+        y = pairs(self.row_tables())
+        return y if self.linear else self.read_out(y)
 
     def attention(self, tokens: Tensor) -> Tensor:
         """How the last position attends to a, b and itself, (3, n, H); sums over the three are 1.

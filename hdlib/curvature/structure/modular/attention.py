@@ -5,19 +5,18 @@ from __future__ import annotations
 from typing import NamedTuple
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor
 
+from hdlib.models.pair_attention import PairAttention, RowTables, by_pair
 from hdlib.models.rows import WeightedRows
-from hdlib.models.transformer import RowTables
 
 
 class _Kept(NamedTuple):
     """What of all n pairs does not depend on the direction.
 
     Attributes:
-        weights: (n, 2, H) weights w of both numbers.
-        slopes: (n, 2, H) derivatives d of the loss by each weight.
+        weights: (2, n, H) weights w of both numbers.
+        slopes: (2, n, H) derivatives d of the loss by each weight.
         g: (n, m) derivatives of the loss by y.
         rows: (R, m) rows T.
     """
@@ -29,14 +28,14 @@ class _Kept(NamedTuple):
 
 
 class Attention:
-    """y = c + Σₖ wₖ T[rₖ], w the softmax of a pair's scores s, the third of which is 0, by head.
+    """y = c + Σₖ wₖ T[rₖ] of `PairAttention`, its gradient, and the derivatives of both.
 
-    With dₖ = ⟨g, T[rₖ]⟩ and d̄ = Σ wₖ dₖ the gradient by sₖ is wₖ (dₖ − d̄), that by a row of T is
-    Σ wₖ g over the pairs that have it, and that by c is Σ g. Along directions ṡ, Ṫ and ċ
+    Along directions ṡ, Ṫ and ċ of scores, rows and constant
 
         ẇₖ = wₖ (ṡₖ − Σ wₖ ṡₖ),   ẏ = ċ + Σₖ ẇₖ T[rₖ] + wₖ Ṫ[rₖ],   ḋₖ = ⟨ġ, T[rₖ]⟩ + ⟨g, Ṫ[rₖ]⟩,
 
-    and the derivatives of these gradients follow by the product rule.
+    and the derivatives of the gradients wₖ (dₖ − Σ wₖ dₖ) by scores and Σ wₖ g by rows follow by
+    the product rule.
 
     Args:
         tables: float64 tables of the model.
@@ -44,59 +43,42 @@ class Attention:
     """
 
     def __init__(self, tables: RowTables, tokens: Tensor) -> None:
-        self.tables = tables
-        self._size, heads = tables.scores.shape
-        self._tokens = tokens[:, :2] + tokens.new_tensor([0, self._size // 2])
-        index = heads * self._tokens[:, :, None] + torch.arange(heads, device=tokens.device)
-        index, size = index.flatten(1), len(tables.rows)
-        self._rows = WeightedRows(index, size)
+        self._tables = tables
+        numbers, heads = tables.scores.shape
+        self._pairs = PairAttention(tokens, p=numbers // 2, n_heads=heads)
         # Both sums of a tangent at once: rows of Ṫ, and those of T below them.
+        index, size = self._pairs.index, len(tables.rows)
         self._both = WeightedRows(torch.cat([index, size + index], 1), 2 * size)
 
     def forward(self) -> Tensor:
-        """Values y (n, m)."""
-        scores = self.tables.scores[self._tokens]
-        weights = torch.softmax(F.pad(scores, (0, 0, 0, 1)), 1)
-        self._weights = weights[:, :2].contiguous()
-        return self._rows.sums(self._weights.flatten(1), self.tables.rows) + self.tables.constant
+        """Outputs y (n, m)."""
+        self._weights = self._pairs.weights(self._tables.scores)
+        return self._pairs.outputs(self._weights, self._tables)
 
     def backward(self, g: Tensor, dtype: torch.dtype) -> RowTables:
         """Gradients of the tables; tangents that follow have the type ``dtype``."""
-        weights = self._weights
-        slopes = self._rows.products(g, self.tables.rows).view_as(weights)
-        mean = (weights * slopes).sum(1, keepdim=True)
-        kept = (weights, slopes, g, self.tables.rows)
-        self._kept = _Kept(*(part.to(dtype) for part in kept))
-        return RowTables(
-            self._scattered(weights * (slopes - mean)),
-            self._rows.scattered(weights.flatten(1), g),
-            g.sum(0),
-        )
+        weights, rows = self._weights, self._tables.rows
+        slopes = self._pairs.slopes(g, rows)
+        self._kept = _Kept(*(part.to(dtype) for part in (weights, slopes, g, rows)))
+        return self._pairs.gradient(g, weights, slopes)
 
     def tangent(self, along: RowTables) -> Tensor:
-        """ẏ (n, m)."""
+        """Derivatives ẏ (n, m)."""
         weights, _, _, rows = self._kept
-        scores = along.scores[self._tokens]
+        scores = self._pairs.gathered(along.scores)
         self._along = along.rows
-        self._moved = weights * (scores - (weights * scores).sum(1, keepdim=True))
-        both = torch.cat([weights, self._moved], 1).flatten(1)
+        self._moved = weights * (scores - (weights * scores).sum(0))
+        both = torch.cat([by_pair(weights), by_pair(self._moved)], 1)
         return self._both.sums(both, torch.cat([along.rows, rows])).add_(along.constant)
 
     def tangent_backward(self, dg: Tensor) -> RowTables:
         """Derivatives of the gradients of the tables."""
-        (weights, slopes, g, rows), moved = self._kept, self._moved
-        d_slopes = self._rows.products(dg, rows) + self._rows.products(g, self._along)
-        d_slopes = d_slopes.view_as(weights)
-        mean = (weights * slopes).sum(1, keepdim=True)
-        d_mean = (moved * slopes + weights * d_slopes).sum(1, keepdim=True)
+        (weights, slopes, g, rows), moved, pairs = self._kept, self._moved, self._pairs
+        d_slopes = pairs.slopes(dg, rows) + pairs.slopes(g, self._along)
+        mean = (weights * slopes).sum(0)
+        d_mean = (moved * slopes + weights * d_slopes).sum(0)
         return RowTables(
-            self._scattered(moved * (slopes - mean) + weights * (d_slopes - d_mean)),
-            self._rows.scattered(moved.flatten(1), g)
-            + self._rows.scattered(weights.flatten(1), dg),
+            pairs.scattered(moved * (slopes - mean) + weights * (d_slopes - d_mean)),
+            pairs.rows.scattered(by_pair(moved), g) + pairs.rows.scattered(by_pair(weights), dg),
             dg.sum(0),
         )
-
-    def _scattered(self, scores: Tensor) -> Tensor:
-        """(2p, H), sums of what pairs have (n, 2, H) over those with each number."""
-        total = scores.new_zeros(self._size, scores.shape[2])
-        return total.index_add_(0, self._tokens.flatten(), scores.flatten(0, 1))

@@ -8,7 +8,7 @@ from typing import Protocol, TypeGuard
 from torch import nn
 
 from hdlib.curvature.structure.altered import is_altered
-from hdlib.models.transformer import RowTables
+from hdlib.models.pair_attention import RowTables
 
 MLP = (nn.Linear, nn.ReLU, nn.Linear)
 
@@ -42,7 +42,7 @@ class FactoredModel(Protocol):
 
 
 def is_factored(model: nn.Module) -> TypeGuard[FactoredModel]:
-    """Whether a model computes (r + MLP(r)) Uᵀ, r = φ(y), y as in `RowTables`, or y where linear.
+    """Whether a model computes (r + MLP(r)) Uᵀ, r = φ(y), y of `PairAttention`, or y where linear.
 
     Its class says so of its own forward pass: ``factored_forward`` is that. A subclass may compute
     something else, and has to say so again; hooks and patches, another MLP and tied parameters are
@@ -52,9 +52,8 @@ def is_factored(model: nn.Module) -> TypeGuard[FactoredModel]:
     if vars(kind).get("factored_forward") is not kind.forward:
         return False
     tied = len(list(model.named_parameters(remove_duplicate=False))) > len(list(model.parameters()))
-    patched = {"tables", "row_tables", "read_out"} & vars(model).keys() or any(
-        map(is_altered, model.modules())
-    )
+    own = {"row_tables", "read_out"} & vars(model).keys()
+    patched = own or any(map(is_altered, model.modules()))
     return not tied and not patched and (model.mlp is None or _is_mlp(model.mlp))
 
 

@@ -20,7 +20,7 @@ from hdlib.curvature.structure.chain import (
 )
 from hdlib.curvature.structure.modular.attention import Attention
 from hdlib.curvature.structure.modular.model import FactoredModel
-from hdlib.models.transformer import RowTables
+from hdlib.models.pair_attention import RowTables
 
 PIECE = 1_280
 """Pairs in a piece of the products with matrices: their arrays stay in the processor's cache."""
