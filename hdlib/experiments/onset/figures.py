@@ -6,7 +6,7 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from hdlib.experiments.onset.results import FollowedNetwork, OnsetResults
-from hdlib.figures import Curve, Panel, curves, dots
+from hdlib.figures import Curve, Panel, curves
 from hdlib.training import OTHERS
 
 FREQUENCY = "frequency {}"
@@ -24,7 +24,10 @@ def timeline(network: FollowedNetwork) -> Figure:
     power, detached = network.power, network.detached()
     panels = {
         "pairs": Panel(
-            {"training pairs": network.column("train_accuracy"), "other pairs": network.column(OTHERS)},
+            {
+                "training pairs": network.column("train_accuracy"),
+                "other pairs": network.column(OTHERS),
+            },
             x=network.steps,
             ylabel="accuracy",
             covers=(0, 1),

@@ -22,6 +22,7 @@ from hdlib.training import (
     checkpoint_name,
     coarse_to_fine,
     cross_entropy_float64,
+    cross_entropy_of_errors,
     pair_evaluation,
     supervised,
 )
@@ -47,7 +48,7 @@ def _plan(config: OnsetConfig, device: torch.device) -> Plan:
         model,
         optimizer,
         Batches(task.train.tokens().to(device), task.train.targets.to(device)),
-        supervised(cross_entropy_float64),
+        supervised(cross_entropy_of_errors),
         [Log(log)],
         seed=config.seed,
         one_thread=True,
