@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from hdlib.clustering import Tracks, follow
 from hdlib.curvature import Spectrum
 from hdlib.experiments.grokking.config import GrokkingConfig
-from hdlib.experiments.grokking.recipe import OVERLAPS, PURITY
+from hdlib.experiments.grokking.recipe import DOSED, LOWEST, OVERLAPS, PURITY, SPECTRA
 from hdlib.experiments.grokking.spectra import LEADING
 from hdlib.store import Run
 
@@ -22,6 +22,9 @@ PURE = 0.5
 """An eigenvector is of one frequency where that has more than so much of its response."""
 RESOLUTION = 0.1
 """Clusters are parted where an eigenvalue is more than so much (of log λ) below the one before."""
+
+NEAR = 0.05
+"""Eigenvalues are copies of a closed form if they are it to within so much."""
 
 
 class LeadingTest(NamedTuple):
@@ -59,6 +62,45 @@ class Cluster(NamedTuple):
     purity: float
     frequency: int
     usual: float
+
+
+class Lowest(NamedTuple):
+    """The lowest eigenvalues of a checkpoint over the closed form −σ₁: 1 where they are that.
+
+    Attributes:
+        step: checkpoint.
+        sigma: σ₁.
+        ratios: (k,), found eigenvalues over −σ₁, the lowest first.
+        certified: number of the lowest that are certified.
+        minus: (d,), Ritz values over σ₁ in the span of the d directions of −σ₁, ascending.
+        plus: (d,), the same of +σ₁.
+        minus_residuals: (d,), their residuals over σ₁.
+        plus_residuals: (d,), the same of +σ₁.
+    """
+
+    step: int
+    sigma: float
+    ratios: Array
+    certified: int
+    minus: Array
+    plus: Array
+    minus_residuals: Array
+    plus_residuals: Array
+
+    @property
+    def below(self) -> int:
+        """How many eigenvalues lie more than 5% below −σ₁: they are of something else."""
+        return int((self.ratios > 1 + NEAR).sum())
+
+    @property
+    def copies(self) -> int:
+        """How many of the found eigenvalues are −σ₁ to within 5%."""
+        return int((np.abs(self.ratios - 1) <= NEAR).sum())
+
+    @property
+    def lowest_apart(self) -> float:
+        """Relative distance of the lowest eigenvalue from −σ₁."""
+        return float(abs(self.ratios[0] - 1))
 
 
 class PurityResults:
@@ -127,6 +169,27 @@ class PurityResults:
         found = pure[pure > 0]
         i, j = np.triu_indices(len(found), 1)
         return int(same.sum()), len(next_to), int((found[i] == found[j]).sum()), len(i)
+
+    def doses(self, step: int) -> dict[str, NDArray]:
+        """Purities and departures of moves of several lengths, as `dose_measures` has them."""
+        return self.run.arrays(DOSED, step)
+
+    @cached_property
+    def lowest(self) -> list[Lowest]:
+        """The closed form of the lowest eigenvalue, at checkpoints after the first update."""
+        found = []
+        for step in LOWEST.steps(self.run):
+            if step:
+                spectrum, form = self.run.arrays(SPECTRA, step), self.run.arrays(LOWEST, step)
+                bottom = spectrum["eigenvalues"][: len(spectrum["eigenvalues"]) // 2]
+                sure = np.logical_and.accumulate(spectrum["converged"][: len(bottom)])
+                sigma = float(form["sigma"][0])
+                over = (
+                    form[name] / sigma
+                    for name in ("minus", "plus", "minus_residuals", "plus_residuals")
+                )
+                found.append(Lowest(step, sigma, bottom / -sigma, int(sure.sum()), *over))
+        return found
 
     @cached_property
     def cosines(self) -> list[NDArray[np.float32]]:

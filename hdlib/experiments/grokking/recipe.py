@@ -309,7 +309,7 @@ LOWEST = ArrayStage(
 )
 EXPERIMENT = Experiment(
     GrokkingConfig,
-    (TRAINING, MEASURES, SPECTRA, ADAM, FUNCTIONS, PURITY, OVERLAPS, DOSED, LOWEST),
+    (TRAINING, MEASURES, SPECTRA, ADAM, FUNCTIONS),
     cost="about two hours",
 )
 run = EXPERIMENT.run
