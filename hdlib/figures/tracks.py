@@ -53,7 +53,7 @@ def cluster_tracks(
         tracks: clusters at T checkpoints, in units of the eigenvalues, which are positive.
         eigenvalues: (T, m), descending: the largest ones.
         groups: (T, m) integers, the group of each eigenvector; 0 for none.
-        names: group → label, at most eight, in the order of the legend.
+        names: group → label, at most eight, in the order of the legend; and of 0, if it has one.
         panels: title → `Panel` drawn beneath over the same steps; its curves have the colours of
             the groups with their labels, others are dark.
         ylabel: what the eigenvalues are.
@@ -65,6 +65,7 @@ def cluster_tracks(
     kinds = np.asarray(groups)
     if kinds.shape != values.shape:
         raise ValueError(f"groups must be {values.shape}, as eigenvalues, got {kinds.shape}")
+    names, no_group = {k: v for k, v in names.items() if k}, names.get(0, "of no group")
     if unknown := set(np.unique(kinds).tolist()) - {0, *names}:
         raise ValueError(f"groups {sorted(unknown)} have no names; there are {[*names]}")
     if len(names) > len(CATEGORIES) - 2:
@@ -102,7 +103,7 @@ def cluster_tracks(
         Line2D([], [], color=colour, ls="", marker="o", ms=6, label=label)
         for label, colour in labels.items()
     ]
-    handles.append(Line2D([], [], color=MUTED, ls="", marker="o", ms=3, label="of no group"))
+    handles.append(Line2D([], [], color=MUTED, ls="", marker="o", ms=3, label=no_group))
     handles.append(Patch(color=GRID, label="bulk"))
     for kind in kinds_seen:
         marker, label = EVENTS[kind]
@@ -132,7 +133,8 @@ def _draw_lines(
         for step, cluster in track.items():
             members = kinds[position[step], cluster.first - 1 : cluster.last]
             look = _look(cluster.size, members, colours)
-            ax.plot([step] * 2, [cluster.lower, cluster.upper], zorder=1, **look | {"lw": 5})
+            ends = [cluster.lower, cluster.upper]
+            ax.plot([step] * 2, ends, zorder=1, **look | {"lw": NARROWEST + PER_MEMBER})
         for (step, cluster), (after, following) in pairwise(track.items()):
             members = kinds[position[after], following.first - 1 : following.last]
             centres = [(c.lower * c.upper) ** 0.5 for c in (cluster, following)]
@@ -148,7 +150,7 @@ def _look(size: int, members: NDArray[np.int64], colours: Mapping[int, str]) -> 
         "color": colours.get(most, MUTED),
         "lw": min(NARROWEST + PER_MEMBER * (size - 1), WIDEST),
         "alpha": 0.3,
-        "solid_capstyle": "round",
+        "solid_capstyle": "butt",
     }
 
 

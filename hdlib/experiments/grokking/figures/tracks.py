@@ -42,7 +42,7 @@ def circuit_arrival(purities: PurityResults, results: GrokkingResults) -> Figure
         purities.tracks,
         purities.eigenvalues[:, :SHOWN],
         np.where(np.isin(groups, [*names]), groups, 0),
-        names=names,
+        names=names | {0: "no single one of these"},
         panels=panels,
         ylabel="λ / λmax",
     )
