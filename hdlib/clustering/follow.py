@@ -182,7 +182,7 @@ def _common(
             cut.ranks[len(cut.ranks) - count :]
             for cut, count in zip((before, after), cosines.shape, strict=True)
         ]
-    by_vector = np.intersect1d(*kept)
+    by_vector = np.intersect1d(kept[0], kept[1])
     rows, columns = (np.flatnonzero(np.isin(cut.ranks, by_vector)) for cut in (before, after))
     if cosines is None:
         cosines = _vectors(before.spectrum, rows).T @ _vectors(after.spectrum, columns)

@@ -83,7 +83,9 @@ def cluster_tracks(
     _draw_lines(ax, tracks, values, kinds, colours)
     for group, colour in {0: MUTED, **colours}.items():
         at, rank = np.nonzero(kinds == group)
-        size = {"ms": 2.2, "alpha": 0.6} if group == 0 else {"ms": 4.2, "mec": "white", "mew": 0.4}
+        size: dict[str, Any] = {"ms": 4.2, "mec": "white", "mew": 0.4}
+        if not group:
+            size = {"ms": 2.2, "alpha": 0.6}
         ax.plot(tracks.steps[at], values[at, rank], "o", color=colour, zorder=3, **size)
     kinds_seen = _draw_events(ax, tracks)
     log_axis(ax, "y", values)

@@ -302,7 +302,7 @@ def test_eigenvectors_are_no_part_of_what_is_published(run, tmp_path: Path):
 
 
 def test_overlaps_are_cosines_of_successive_eigenvectors(run):
-    first, step = OVERLAPS.items(run)[:2]
+    first, step = OVERLAPS.steps(run)[:2]
     run.ensure(OVERLAPS, file_name(step))
     cosines = run.arrays(OVERLAPS, step)["cosines"]
     before, after = (leading_vectors(SMALL, model_at(run, at), 3) for at in (first, step))

@@ -40,14 +40,17 @@ def drawn(**changes):
 def test_lines_are_as_wide_as_clusters_and_have_the_colour_of_their_group():
     ax, share, accuracy = drawn().axes
     lines = {
-        tuple(line.get_xdata()): line
+        tuple(x.tolist()): line
         for line in ax.lines
-        if len(line.get_xdata()) == 2 and line.get_ydata()[0] < 0.9
+        for x, y in [np.asarray(line.get_data())]
+        if len(x) == 2 and y[0] < 0.9
     }
     grown = lines[100, 200]
     assert grown.get_linewidth() == NARROWEST + PER_MEMBER
     assert to_hex(grown.get_color()).upper() == BLUE
-    np.testing.assert_allclose(grown.get_ydata(), [(0.38 * 0.4) ** 0.5, (0.48 * 0.5) ** 0.5])
+    np.testing.assert_allclose(
+        np.asarray(grown.get_data())[1], [(0.38 * 0.4) ** 0.5, (0.48 * 0.5) ** 0.5]
+    )
     assert (0, 100) not in lines  # before it was born
     assert to_hex(share.lines[0].get_color()).upper() == BLUE
     assert to_hex(accuracy.lines[0].get_color()) == INK
@@ -55,7 +58,7 @@ def test_lines_are_as_wide_as_clusters_and_have_the_colour_of_their_group():
 
 def test_eigenvectors_are_dots_in_the_colour_of_their_group():
     dots = {
-        to_hex(line.get_color()).upper(): sorted(zip(*line.get_data(), strict=True))
+        to_hex(line.get_color()).upper(): sorted(map(tuple, np.asarray(line.get_data()).T.tolist()))
         for line in drawn().axes[0].lines
         if line.get_marker() == "o"
     }
@@ -66,7 +69,7 @@ def test_eigenvectors_are_dots_in_the_colour_of_their_group():
 def test_births_are_marked():
     fig = drawn()
     marks = [line for line in fig.axes[0].lines if line.get_marker() == "^"]
-    assert [line.get_xdata()[0] for line in marks] == [100]
+    assert [np.asarray(line.get_data())[0].tolist() for line in marks] == [[100]]
     labels = [text.get_text() for text in fig.legends[0].texts]
     assert "born of the bulk" in labels
     assert "merged" not in labels

@@ -85,7 +85,7 @@ def _series(
     return np.stack(values), np.stack(frequencies), np.stack(departures)
 
 
-def _centred(logits: Array, p: int) -> Array:
+def _centred(logits: NDArray[np.floating], p: int) -> NDArray[np.floating]:
     """Logits of the residues less their mean, which softmax does not see."""
     kept = logits[..., :p]
     return kept - kept.mean(-1, keepdims=True)

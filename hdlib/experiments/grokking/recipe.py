@@ -189,7 +189,8 @@ def _before(run: GrokkingRun, step: int) -> int:
 
 def _looked_at(run: GrokkingRun) -> list[int]:
     """Checkpoints with a spectrum; the last where there is none."""
-    return SPECTRA.items(run) or TRAINING.checkpoints(run)[-1:]
+    steps = SPECTRA.steps(run)
+    return coarse_to_fine(steps) if steps else TRAINING.checkpoints(run)[-1:]
 
 
 def _own_weights(run: GrokkingRun, step: int) -> list[tuple[Stage, str]]:
