@@ -14,12 +14,14 @@ from hdlib.figures.panel import Curve, Panel
 from hdlib.figures.player import embed
 from hdlib.figures.sliders import dendrogram_slider, parameter_slider
 from hdlib.figures.spectrum import density, evolution
+from hdlib.figures.tracks import cluster_tracks
 from hdlib.figures.training import training_summary
 
 __all__ = [
     "Curve",
     "Panel",
     "cluster_count_map",
+    "cluster_tracks",
     "coupling_matrix",
     "curves",
     "dendrogram",

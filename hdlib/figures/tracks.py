@@ -136,7 +136,8 @@ def _draw_lines(
             members = kinds[position[step], cluster.first - 1 : cluster.last]
             look = _look(cluster.size, members, colours)
             ends = [cluster.lower, cluster.upper]
-            ax.plot([step] * 2, ends, zorder=1, **look | {"lw": NARROWEST + PER_MEMBER})
+            bar: dict[str, Any] = {**look, "lw": NARROWEST + PER_MEMBER}
+            ax.plot([step] * 2, ends, zorder=1, **bar)
         for (step, cluster), (after, following) in pairwise(track.items()):
             members = kinds[position[after], following.first - 1 : following.last]
             centres = [(c.lower * c.upper) ** 0.5 for c in (cluster, following)]

@@ -11,7 +11,7 @@ import pytest
 
 from hdlib.experiments.grokking import cluster_tables
 from hdlib.experiments.grokking.claims.purity import CLAIMS
-from hdlib.experiments.grokking.clusters import Cluster, Lowest, PurityResults
+from hdlib.experiments.grokking.clusters import Lowest, PurityResults, TightCluster
 from hdlib.experiments.grokking.config import GrokkingConfig
 from hdlib.training import OTHERS
 
@@ -102,7 +102,7 @@ def test_clusters_are_the_nodes_of_the_dendrogram():
     assert pairs == [*range(1, 59, 2)]
     # Two pairs are never parted by less than what parts their members.
     assert all(c.first % 2 == 1 and c.size % 2 == 0 for c in found)
-    assert found[1]._replace(usual=0.0) == Cluster(3, 2, 0.85, 2, 0.0)
+    assert found[1]._replace(usual=0.0) == TightCluster(3, 2, 0.85, 2, 0.0)
     assert 0.28 < found[1].usual < 0.3
     assert Planted(pure=True, tight=False).clusters(11_000)[0].first == 2
 

@@ -46,7 +46,7 @@ class LeadingTest(NamedTuple):
         return self.purity > self.rotated.max()
 
 
-class Cluster(NamedTuple):
+class TightCluster(NamedTuple):
     """A cluster of neighbouring eigenvalues, as it is at some resolution.
 
     Attributes:
@@ -132,7 +132,7 @@ class PurityResults:
         found = self.arrays(step)
         return np.where(found["purity"][0] > PURE, found["frequency"][0], 0).astype(np.int64)
 
-    def clusters(self, step: int) -> list[Cluster]:
+    def clusters(self, step: int) -> list[TightCluster]:
         """All clusters of 2 to 12 of the leading 60 eigenvalues, at any resolution of log λ.
 
         A run of neighbours is one where every gap within is smaller than the two at its ends: the
@@ -151,7 +151,7 @@ class PurityResults:
                         found[name][size - 1, first] for name in ("purity", "frequency")
                     )
                     clusters.append(
-                        Cluster(
+                        TightCluster(
                             first + 1, size, float(purity), int(frequency), float(usual[size - 1])
                         )
                     )

@@ -7,8 +7,7 @@ from matplotlib.figure import Figure
 
 from hdlib.experiments.grokking.clusters import PurityResults
 from hdlib.experiments.grokking.results import GrokkingResults
-from hdlib.figures import Curve, Panel
-from hdlib.figures.tracks import cluster_tracks
+from hdlib.figures import Curve, Panel, cluster_tracks
 from hdlib.training import OTHERS
 
 SHOWN = 30
