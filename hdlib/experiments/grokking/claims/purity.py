@@ -92,8 +92,8 @@ PURE_BEFORE = Claim(
     "knows the pairs that memory cannot answer.",
     evidence="From step {first:,} on, with at most {accuracy:.0%} of these pairs right, the mean "
     "purity of the first twelve is half as much again as that of any random basis: {purity:.2f} "
-    "against {most:.2f}. Half of the pairs are right at step {half:,}. The last checkpoint at which some "
-    "random basis is as pure is {not_yet:,}.",
+    "against {most:.2f}. Half of the pairs are right at step {half:,}. The last checkpoint at "
+    "which some random basis is as pure is {not_yet:,}.",
     decide=_pure_before,
     seeds=1,
     null="19 random bases of the span of the leading 60 eigenvectors",
