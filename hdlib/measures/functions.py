@@ -12,13 +12,13 @@ from hdlib.measures.fourier import fourier_basis
 
 FloatArray = NDArray[np.float64]
 
-TOGETHER = 4
-"""Directions at a time."""
+AT_ONCE = 8
+"""Directions that are differentiated along side by side; with more the tangents leave the cache."""
 
 
 def output_changes(
-    model: nn.Module, inputs: Tensor, directions: NDArray[np.float64]
-) -> NDArray[np.float64]:
+    model: nn.Module, inputs: Tensor, directions: NDArray[np.floating]
+) -> NDArray[np.floating]:
     """J v: the derivative of a network's outputs along directions in the space of its weights.
 
     A direction that lies in one part of the weights may move any part of the function, and one that
@@ -30,29 +30,28 @@ def output_changes(
         directions: (P, m).
 
     Returns:
-        (m, n, C) float64, C outputs for each input.
+        (m, n, C) in the precision of the model, C outputs for each input.
 
     Raises:
         ValueError: if the directions do not have P entries.
     """
     parameters = [parameter for parameter in model.parameters() if parameter.requires_grad]
-    size = sum(parameter.numel() for parameter in parameters)
-    if directions.ndim != 2 or len(directions) != size:
-        raise ValueError(f"directions must be ({size}, m), got {directions.shape}")
+    sizes = [parameter.numel() for parameter in parameters]
+    if directions.ndim != 2 or len(directions) != sum(sizes):
+        raise ValueError(f"directions must be ({sum(sizes)}, m), got {directions.shape}")
     outputs = model(inputs)
     block = torch.from_numpy(directions.T.copy()).to(outputs)
-    sizes = [parameter.numel() for parameter in parameters]
     changes = []
-    for some in block.split(TOGETHER):
+    for some in block.split(AT_ONCE):
         shaped = [
             part.reshape(len(some), *parameter.shape)
             for part, parameter in zip(some.split(sizes, 1), parameters, strict=True)
         ]
         changes.append(pushed(outputs, parameters, shaped).detach())
-    return torch.cat(changes).double().cpu().numpy()
+    return torch.cat(changes).cpu().numpy()
 
 
-def class_frequencies(changes: FloatArray, p: int) -> FloatArray:
+def class_frequencies(changes: NDArray[np.floating], p: int) -> FloatArray:
     """Share of each frequency in changes of the logits, as functions of the class.
 
     For each input a change of its logits is a function of the class c = 0 … p − 1; its energy at
@@ -71,7 +70,8 @@ def class_frequencies(changes: FloatArray, p: int) -> FloatArray:
     """
     if changes.ndim != 3 or changes.shape[2] < p:
         raise ValueError(f"changes must be (m, n, C) with C ≥ {p}, got {changes.shape}")
-    centred = changes[..., :p] - changes[..., :p].mean(2, keepdims=True)
+    kept = changes[..., :p].astype(np.float64)
+    centred = kept - kept.mean(2, keepdims=True)
     power = ((centred @ fourier_basis(p)[1:].T) ** 2).sum(1)
     energy = power[:, ::2] + power[:, 1::2]
     total = energy.sum(1, keepdims=True)

@@ -46,6 +46,8 @@ class ArrayStage(Stage):
         agreement: (stored, recomputed) ↦ how far they are apart.
         version: number that is raised when a correction changes the arrays.
         at_once: number of items that are computed side by side on the CPU.
+        kept: whether its files are part of a run. Those of a stage that is not kept, too large to
+            publish, are computed where another stage needs them, and can be removed afterwards.
     """
 
     def __init__(
@@ -60,6 +62,7 @@ class ArrayStage(Stage):
         sources: Callable[[Run[Any], Any], Sequence[tuple[Stage, str]]] | None = None,
         version: int = 1,
         at_once: int = 1,
+        kept: bool = True,
     ) -> None:
         self.name = name
         self.fields = fields
@@ -70,6 +73,7 @@ class ArrayStage(Stage):
         self._sources = sources or (lambda run, item: ())
         self._agreement = agreement
         self._at_once = at_once
+        self.kept = kept
 
     def steps(self, run: Run[Any]) -> list[int]:
         """Checkpoints among the items that the config asks for, ascending."""
@@ -80,9 +84,11 @@ class ArrayStage(Stage):
 
     def make(self, run: Run[Any], names: Sequence[str]) -> None:
         items = [item for item in self.items(run) if file_name(item) in names]
-        for item in items:
-            for stage, name in self._sources(run, item):
-                run.ensure(stage, name)
+        needed: dict[Stage, list[str]] = {}
+        for stage, name in self.sources(run, names):
+            needed.setdefault(stage, []).append(name)
+        for stage, wanted in needed.items():
+            run.ensure(stage, *wanted)
         stored = run.stored(self)
         found = side_by_side(
             partial(self._compute, run),
@@ -117,12 +123,22 @@ class ArrayStage(Stage):
         return [item for item in self.items(run) if run.stored(self).present(file_name(item))]
 
     def check(self, run: Run[Any], item: Item) -> list[Agreement]:
-        for stage, name in self._sources(run, item):
-            if not run.stored(stage).has(name):
-                raise CannotRecomputeError(f"{stage.name}/{name} is not kept")
+        self._require_sources(run, item)
         result = self._compute(run, item)
         recomputed = result.arrays if isinstance(result, Timed) else result
         return self._agreement(run.arrays(self, item), recomputed)
+
+    def _require_sources(self, run: Run[Any], item: Item) -> None:
+        """Make sure that what an item is computed from is there, or can be computed again."""
+        for stage, name in self._sources(run, item):
+            if run.stored(stage).has(name):
+                continue
+            if not isinstance(stage, ArrayStage) or stage.kept:
+                raise CannotRecomputeError(f"{stage.name}/{name} is not kept")
+            for other in stage.items(run):
+                if file_name(other) == name:
+                    stage._require_sources(run, other)
+            run.ensure(stage, name)
 
     def _holds(self, run: Run[Any], item: Item) -> bool:
         """Whether the file is there, and belongs to the files that it was computed from."""
@@ -135,9 +151,11 @@ class ArrayStage(Stage):
         )
 
     def _shas(self, run: Run[Any], item: Item) -> dict[str, str]:
-        """What is recorded of the files that an item is computed from."""
+        """What is recorded of the files that an item is computed from, and that are kept."""
         found = {}
         for stage, name in self._sources(run, item):
+            if isinstance(stage, ArrayStage) and not stage.kept:
+                continue
             if entry := run.stored(stage).entry(name):
                 found[f"{stage.name}/{name}"] = entry.sha256
         return found

@@ -10,7 +10,10 @@ import torch
 from numpy.typing import NDArray
 
 from hdlib.experiments.grokking.config import GrokkingConfig
+from hdlib.experiments.grokking.doses import dose_measures
+from hdlib.experiments.grokking.lowest import lowest_measures
 from hdlib.experiments.grokking.measures import circuit_frequencies, circuit_measures
+from hdlib.experiments.grokking.purity import leading_pairs, purity_measures
 from hdlib.experiments.grokking.spectra import (
     ADAM_TOLERANCE,
     adam_measures,
@@ -18,7 +21,16 @@ from hdlib.experiments.grokking.spectra import (
     spectrum_measures,
 )
 from hdlib.models import ModularTransformer
-from hdlib.store import Agreement, Arrays, ArrayStage, Experiment, Run, Stage, agreement
+from hdlib.store import (
+    Agreement,
+    Arrays,
+    ArrayStage,
+    Experiment,
+    Run,
+    Stage,
+    agreement,
+    file_name,
+)
 from hdlib.training import (
     Batches,
     Log,
@@ -145,6 +157,56 @@ def _adam(run: GrokkingRun, step: int) -> Arrays:
     return adam_measures(run.config, model, second_moment, step=step)
 
 
+def _vectors(run: GrokkingRun, step: int) -> Arrays:
+    return leading_pairs(run.config, model_at(run, step).to(run.device))
+
+
+def _purity(run: GrokkingRun, step: int) -> Arrays:
+    found = run.arrays(VECTORS, step)
+    model = model_at(run, step).to(run.device)
+    measured = purity_measures(run.config, model, found["vectors"])
+    return {"eigenvalues": found["eigenvalues"]} | measured
+
+
+def _doses(run: GrokkingRun, step: int) -> Arrays:
+    vectors = run.arrays(VECTORS, step)["vectors"]
+    return dose_measures(run.config, model_at(run, step).to(run.device), vectors)
+
+
+def _lowest(run: GrokkingRun, step: int) -> Arrays:
+    return lowest_measures(run.config, model_at(run, step).to(run.device))
+
+
+def _overlaps(run: GrokkingRun, step: int) -> Arrays:
+    before, after = (run.arrays(VECTORS, at)["vectors"] for at in (_before(run, step), step))
+    return {"cosines": before.T @ after}
+
+
+def _before(run: GrokkingRun, step: int) -> int:
+    """The checkpoint before one of those looked at."""
+    return max(at for at in _looked_at(run) if at < step)
+
+
+def _looked_at(run: GrokkingRun) -> list[int]:
+    """Checkpoints with a spectrum; the last where there is none."""
+    steps = SPECTRA.steps(run)
+    return coarse_to_fine(steps) if steps else TRAINING.checkpoints(run)[-1:]
+
+
+def _own_weights(run: GrokkingRun, step: int) -> list[tuple[Stage, str]]:
+    return [(TRAINING, checkpoint_name(step))]
+
+
+def _with_vectors(run: GrokkingRun, step: int) -> list[tuple[Stage, str]]:
+    return [(VECTORS, file_name(step)), *_own_weights(run, step)]
+
+
+def _overlap_agreement(stored: Arrays, recomputed: Arrays) -> list[Agreement]:
+    """Squared cosines: an eigenvector's sign means nothing."""
+    apart = np.abs(stored["cosines"] ** 2 - recomputed["cosines"] ** 2).max()
+    return [Agreement("squared cosines", float(apart), 1e-2)]
+
+
 def _spectrum_agreement(stored: Arrays, recomputed: Arrays) -> list[Agreement]:
     """Eigenvalues that are certified in both; both are known to their residuals."""
     scale = np.abs(stored["eigenvalues"]).max()
@@ -196,7 +258,59 @@ FUNCTIONS = ArrayStage(
     agreement=agreement(responses=1e-3, random_responses=1e-3),
     at_once=AT_ONCE,
 )
+VECTORS = ArrayStage(
+    "grokking/vectors",
+    fields=("tol",),
+    needs=(TRAINING,),
+    items=_looked_at,
+    sources=_own_weights,
+    compute=_vectors,
+    agreement=agreement(eigenvalues=1e-5),
+    at_once=AT_ONCE,
+    kept=False,
+)
+PURITY = ArrayStage(
+    "grokking/purity",
+    fields=(),
+    needs=(VECTORS,),
+    items=_looked_at,
+    sources=_with_vectors,
+    compute=_purity,
+    agreement=agreement(shares=1e-2, purity=1e-2),
+    at_once=AT_ONCE,
+)
+OVERLAPS = ArrayStage(
+    "grokking/overlaps",
+    fields=("n_steps", "spectra"),
+    needs=(VECTORS,),
+    items=lambda run: sorted(_looked_at(run))[1:],
+    sources=lambda run, step: [(VECTORS, file_name(at)) for at in (_before(run, step), step)],
+    compute=_overlaps,
+    agreement=_overlap_agreement,
+)
+DOSED = ArrayStage(
+    "grokking/doses",
+    fields=(),
+    needs=(VECTORS,),
+    items=lambda run: FUNCTIONS.items(run),
+    sources=_with_vectors,
+    compute=_doses,
+    agreement=agreement(eigenvectors_purity=1e-2, random_purity=1e-2),
+    at_once=AT_ONCE,
+)
+LOWEST = ArrayStage(
+    "grokking/lowest",
+    fields=(),
+    needs=(TRAINING,),
+    items=lambda run: FUNCTIONS.items(run),
+    sources=_own_weights,
+    compute=_lowest,
+    agreement=agreement(sigma=1e-5, minus=1e-3, plus=1e-3),
+    at_once=AT_ONCE,
+)
 EXPERIMENT = Experiment(
-    GrokkingConfig, (TRAINING, MEASURES, SPECTRA, ADAM, FUNCTIONS), cost="about two hours"
+    GrokkingConfig,
+    (TRAINING, MEASURES, SPECTRA, ADAM, FUNCTIONS),
+    cost="about two hours",
 )
 run = EXPERIMENT.run

@@ -40,8 +40,8 @@ def eigenpairs(config: GrokkingConfig, model: ModularTransformer) -> Spectrum:
     are Ritz pairs of products in double precision, and certified by them, or marked.
     """
     return lanczos(
-        _hessian(config, model),
-        search=_hessian(config, model, dtype=torch.float32),
+        hessian_operator(config, model),
+        search=hessian_operator(config, model, dtype=torch.float32),
         top=config.eigenpairs,
         bottom=config.eigenpairs,
         tol=config.tol,
@@ -57,7 +57,7 @@ def leading_vectors(
 
     Certified to the config's tolerance.
     """
-    found = lanczos(_hessian(config, model), top=count, bottom=0, tol=config.tol)
+    found = lanczos(hessian_operator(config, model), top=count, bottom=0, tol=config.tol)
     return found.top(count)
 
 
@@ -80,7 +80,7 @@ def spectrum_measures(
     pairs = eigenpairs(config, model)
     sure = pairs.certified
     known = torch.from_numpy(pairs.eigenvalues[sure]), torch.from_numpy(pairs.vectors[:, sure])
-    quick = _hessian(config, model, torch.float32)
+    quick = hessian_operator(config, model, torch.float32)
     rest = density(quick, probes=PROBES, steps=NODES, deflate=known)
     data = task.train.tokens().to(device), task.train.targets.to(device)
     slope = gradient(model, F.cross_entropy, data).cpu().numpy()
@@ -113,7 +113,9 @@ def adam_measures(
     """
     diagonal = adam_diagonal(second_moment, step=step, beta1=config.beta1, beta2=config.beta2)
     seen, search = (
-        PreconditionedOperator(_hessian(config, model, dtype), diagonal.to(model.embedding.device))
+        PreconditionedOperator(
+            hessian_operator(config, model, dtype), diagonal.to(model.embedding.device)
+        )
         for dtype in (torch.float64, torch.float32)
     )
     pairs = lanczos(seen, search=search, top=1, bottom=0, tol=ADAM_TOLERANCE)
@@ -160,8 +162,9 @@ def function_measures(
     }
 
 
-def _hessian(
+def hessian_operator(
     config: GrokkingConfig, model: ModularTransformer, dtype: torch.dtype = torch.float64
 ) -> HessianOperator:
+    """The Hessian of the mean cross-entropy over all training pairs, products in ``dtype``."""
     train = config.task.train
     return HessianOperator(model, F.cross_entropy, (train.tokens(), train.targets), dtype=dtype)

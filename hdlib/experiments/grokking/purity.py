@@ -1,0 +1,107 @@
+"""Which frequencies of the function eigenvectors move, alone and as clusters of neighbours."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from hdlib.curvature import lanczos
+from hdlib.experiments.grokking.config import GrokkingConfig
+from hdlib.experiments.grokking.spectra import hessian_operator
+from hdlib.measures.functions import output_changes
+from hdlib.measures.purity import (
+    direction_shares,
+    frequency_curvatures,
+    neighbour_purities,
+    pair_purities,
+    rotated_purities,
+)
+from hdlib.models import ModularTransformer
+
+Array = NDArray[np.float64]
+
+SPAN = 60
+"""Leading eigenvectors that are looked at: the span in which random directions are drawn."""
+LARGEST = 12
+"""Neighbouring eigenvectors in the largest cluster that is looked at."""
+DRAWS = 19
+"""Random bases of the span: with the eigenvectors 20, so that a level of 0.05 is exact."""
+RELABELLINGS = 2
+"""Random orders of the residues."""
+PIECE = 1_000
+"""Pairs whose responses are held at a time."""
+
+
+def leading_pairs(config: GrokkingConfig, model: ModularTransformer) -> dict[str, NDArray]:
+    """Leading eigenpairs over all training pairs, certified to the config's tolerance.
+
+    Returns:
+        ``eigenvalues`` (m,), descending, and ``vectors`` (P, m) float32; m is 60, or half of P.
+    """
+    found = lanczos(
+        hessian_operator(config, model),
+        search=hessian_operator(config, model, dtype=torch.float32),
+        top=min(SPAN, config.n_parameters // 2),
+        bottom=0,
+        tol=config.tol,
+    )
+    return {
+        "eigenvalues": found.eigenvalues[::-1].copy(),
+        "vectors": found.vectors[:, ::-1].astype(np.float32),
+    }
+
+
+def purity_measures(
+    config: GrokkingConfig, model: ModularTransformer, vectors: NDArray[np.float32]
+) -> dict[str, NDArray]:
+    """Frequencies of the class that eigenvectors and clusters of neighbours move, and two nulls.
+
+    Over all p² pairs, in single precision. The nulls: random bases of the span of the vectors, and
+    the same vectors with the residues, as classes, in random orders.
+
+    Args:
+        config: task.
+        model: network at a checkpoint; it comes back in single precision.
+        vectors: (P, m), leading eigenvectors, the largest eigenvalue's first.
+
+    Returns:
+        ``shares`` (m, (p − 1)/2), of each frequency in the response to each eigenvector;
+        ``moved`` (m,), mean over the pairs of the squared change of the logits; ``purity`` and
+        ``frequency`` (12, m), of s = 1 … 12 neighbours from each rank, NaN and 0 beyond the last;
+        ``pair_purity`` (m, m), of any two; ``rotated`` (19, 12, m) and ``relabelled`` (2, 12, m),
+        as ``purity``, of random bases and in random orders of the residues.
+    """
+    generator = np.random.default_rng(0)
+    orders = [generator.permutation(config.p) for _ in range(RELABELLINGS)]
+    curvatures, *others = _curvatures(config, model.float(), vectors, orders)
+    purity, frequency = neighbour_purities(curvatures, LARGEST)
+    found = {
+        "shares": direction_shares(curvatures),
+        "moved": np.diagonal(curvatures.sum(0)),
+        "purity": purity,
+        "pair_purity": pair_purities(curvatures),
+        "rotated": rotated_purities(curvatures, LARGEST, draws=DRAWS),
+        "relabelled": np.stack([neighbour_purities(other, LARGEST)[0] for other in others]),
+    }
+    return {name: values.astype(np.float32) for name, values in found.items()} | {
+        "frequency": frequency.astype(np.int16)
+    }
+
+
+def _curvatures(
+    config: GrokkingConfig,
+    model: ModularTransformer,
+    vectors: NDArray[np.float32],
+    orders: Sequence[NDArray[np.int64]],
+) -> Array:
+    """`frequency_curvatures` with the classes in their order, and in each of some others."""
+    tokens = config.task.grid.tokens().to(model.embedding.device)
+    total = np.zeros((1 + len(orders), config.p // 2, vectors.shape[1], vectors.shape[1]))
+    for piece in tokens.split(PIECE):
+        changes = output_changes(model, piece, vectors)
+        for at, order in enumerate([None, *orders]):
+            total[at] += frequency_curvatures(changes, config.p, order=order) * len(piece)
+    return total / len(tokens)
