@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Literal, NamedTuple, TypeAlias, get_args
 
 import numpy as np
 import torch
@@ -15,11 +15,14 @@ from hdlib.curvature.scaled import ScaledOperator, scaled_back
 from hdlib.curvature.spectrum import ConvergenceError, Spectrum
 from hdlib.curvature.symmetric import Matrix, SymmetricOperator, as_operator
 
+Until: TypeAlias = Literal["both", "top"]
+"""Ends at which all pairs have to converge before a search stops."""
+
 PRODUCTS = 16
 """Vectors at a time in the last products."""
-FIRST_CHECK, GROWTH = 2.5, 1.3
-"""Convergence is looked at when the space holds this many times the wanted pairs, and after every
-growth by this factor: a projected eigenproblem costs as much as hundreds of products."""
+FIRST_CHECK, GROWTH = 2.0, 1.05
+"""Convergence is looked at when the space holds this many times the pairs that it is waited for,
+and after every growth by this factor: a projected eigenproblem costs a few products."""
 SPACE, FLOOR = 12, 16 * BLOCK
 """The space may grow to this many times the wanted pairs, and to so many vectors, before it is
 restarted."""
@@ -51,6 +54,7 @@ def lanczos(
     max_products: int | None = None,
     seed: int = 0,
     mark: bool = False,
+    until: Until = "both",
 ) -> Spectrum:
     """The highest and lowest eigenpairs, by thick-restart block Lanczos.
 
@@ -65,6 +69,11 @@ def lanczos(
     operator close to it, in single precision for example, and the pairs are no less certain. Those
     that the search left at more than ten times the tolerance are spared this; their residuals are
     what the search knows.
+
+    Where only the top is waited for, the lower end comes as far as the search has got by then: a
+    pair whose residual is within tolerance is multiplied again as those of the top are, and so
+    certified; the others are marked. Their values are upper bounds, as every Ritz value at that
+    end is.
 
     An operator of type float32 is multiplied in float32, and all else is done in float64: the
     certificate then is one of float32 products, and says so. Where squares of the products would
@@ -89,6 +98,8 @@ def lanczos(
         seed: seed of the random vectors.
         mark: whether pairs that did not converge are returned, not ``certified``, in place of an
             error.
+        until: "both" where the pairs of both ends have to converge, "top" where those of the lower
+            end are returned, certified or marked, as they are when all of the top have converged.
 
     Raises:
         TypeError: for what is no matrix or operator.
@@ -115,6 +126,10 @@ def lanczos(
         raise ValueError(f"operators of one shape are needed, got {shapes}")
     if top < 0 or bottom < 0 or not 0 < wanted <= n:
         raise ValueError(f"top={top}, bottom={bottom}: together at least 1 and at most n = {n}")
+    if until not in get_args(Until):
+        raise ValueError(f"until={until!r}: allowed are {', '.join(map(repr, get_args(Until)))}")
+    if until == "top" and not top:
+        raise ValueError(f"until='top' with top={top}: there must be a pair to wait for")
     if not tol > 0:
         raise ValueError(f"tol={tol}: must be positive")
     if tol < LEAST_TOLERANCE[operator.dtype]:
@@ -142,9 +157,11 @@ def lanczos(
         operator.device,
     )
     krylov = Krylov(quick, space, seed, block=block, check=search is None)
-    found = _searched(krylov, start, bottom, top, tol, max_products)
+    awaited = torch.ones(wanted, dtype=torch.bool, device=operator.device)
+    awaited[:bottom] = until == "both"
+    found = _searched(krylov, start, bottom, top, tol, max_products, awaited)
     exact = quick if search is None else ScaledOperator(operator, like=quick)
-    found = _certified_where_near(exact, found, bottom, tol)
+    found = _certified_where_near(exact, found, bottom, tol, awaited)
     # What is certified may have moved past what is not.
     order = found.values.argsort(stable=True)
     values = scaled_back("eigenvalues", found.values[order].cpu().numpy(), exact.exponent)
@@ -160,12 +177,12 @@ def lanczos(
         products=found.products,
         dtype=_name(operator.dtype),
     )
-    failed = ~pairs.certified
-    if failed.any() and not mark:
-        worst = int(pairs.residuals.argmax())
+    missed = ~pairs.certified & awaited.cpu().numpy()
+    if missed.any() and not mark:
+        worst = int((pairs.residuals * missed).argmax())
         raise ConvergenceError(
-            f"{failed.sum()} of {wanted} eigenpairs did not converge within {pairs.products:,} "
-            f"products: that of λ = {pairs.eigenvalues[worst]:.6g} has residual "
+            f"{missed.sum()} of {awaited.sum()} eigenpairs did not converge within "
+            f"{pairs.products:,} products: that of λ = {pairs.eigenvalues[worst]:.6g} has residual "
             f"{pairs.residuals[worst]:.2e}, allowed are "
             f"{tol * pairs.scale:.2e}"
         )
@@ -182,18 +199,24 @@ class _Ritz(NamedTuple):
 
 
 def _searched(
-    krylov: Krylov, start: Tensor | None, bottom: int, top: int, tol: float, max_products: int
+    krylov: Krylov,
+    start: Tensor | None,
+    bottom: int,
+    top: int,
+    tol: float,
+    max_products: int,
+    awaited: Tensor,
 ) -> _Ritz:
     """Ritz pairs at both ends of a Krylov space that is grown, and restarted, until they converge.
 
-    Their residuals are estimates.
+    Those do that are waited for. Their residuals are estimates.
     """
     space, n = len(krylov.projected), krylov.operator.shape[0]
     if space == n:
         krylov.fill()
     else:
         krylov.begin(start)
-    check = int(FIRST_CHECK * (bottom + top))
+    check = int(FIRST_CHECK * awaited.sum())
     with progress("lanczos") as bar:
         while True:
             if krylov.size < n:
@@ -202,13 +225,13 @@ def _searched(
             size = krylov.size
             full = size + krylov.width > space
             spent = krylov.products >= max_products
-            if size < check and not full and not spent:
+            if size < max(check, len(awaited)) and not full and not spent:
                 continue
             values, coordinates = torch.linalg.eigh(krylov.projected[:size, :size], UPLO="U")
             ends = torch.cat([torch.arange(bottom), torch.arange(size - top, size)])
             ends = ends.to(values.device)
             residuals = krylov.residual_estimates(coordinates[:, ends])
-            converged = residuals.max() <= SAFETY * tol * values.abs().max()
+            converged = residuals[awaited].max() <= SAFETY * tol * values.abs().max()
             if converged or spent or size == n:
                 break
             check = int(size * GROWTH)
@@ -219,11 +242,16 @@ def _searched(
     return _Ritz(values[ends], vectors, residuals, krylov.products)
 
 
-def _certified_where_near(operator: ScaledOperator, found: _Ritz, bottom: int, tol: float) -> _Ritz:
-    """The pairs that are not far from converged, certified; the others as they are."""
+def _certified_where_near(
+    operator: ScaledOperator, found: _Ritz, bottom: int, tol: float, awaited: Tensor
+) -> _Ritz:
+    """The pairs that are not far from converged, certified; the others as they are.
+
+    Those that were not waited for have to be converged.
+    """
     values, vectors, residuals, products = found
     allowed = tol * values.abs().max()
-    near = residuals <= NEAR * allowed
+    near = residuals <= torch.where(awaited, NEAR, SAFETY) * allowed
     if near.any():
         low = int(near[:bottom].sum())
         sure = _certified(operator, vectors[:, near], low, allowed)

@@ -9,6 +9,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from hdlib.models.pair_attention import PairAttention, RowTables
+
 Activation: TypeAlias = Literal["none", "relu"]
 
 
@@ -142,6 +144,25 @@ class ModularTransformer(nn.Module):
             base, after = x2 @ self.unembedding.T, self.output @ self.unembedding.T
         return Tables(scores_a, scores_b, score_last, values_a, values_b, common, base, after)
 
+    def row_tables(self) -> RowTables:
+        """What a pass over many pairs needs, with m = d, or C where the model is linear."""
+        heads, p = (self.n_heads, -1), self.p
+        last = self.embedding[p] + self.position[2]
+        # Of a number at a position, less "=", two parts that every product is taken with apart.
+        parts = torch.cat([self.embedding[:p], self.position[:2] - last])
+        query = (last @ self.query) / (len(last) // self.n_heads) ** 0.5
+        scores = parts @ (self.key * query).unflatten(1, heads).sum(2)
+        after, constant = self.output, last
+        if self.linear:
+            after, constant = after @ self.unembedding.T, last @ self.unembedding.T
+        values = (parts @ self.value).unflatten(1, heads).transpose(0, 1)
+        rows = values @ after.unflatten(0, heads)
+        return RowTables(
+            (scores[p:, None] + scores[:p]).flatten(0, 1),
+            (rows[:, p:, None] + rows[:, None, :p]).flatten(0, 2),
+            constant + (last @ self.value) @ after,
+        )
+
     def forward(self, tokens: Tensor) -> Tensor:
         """Logits (n, C) at the last position of sequences [a, b, =].
 
@@ -166,6 +187,14 @@ class ModularTransformer(nn.Module):
         return residual if self.linear else self.read_out(residual)
 
     factored_forward = forward  # what `tables` factor, for `hdlib.curvature`
+
+    def logits(self, pairs: PairAttention) -> Tensor:
+        """Logits (n, C) of pairs, as the forward pass gives them, to train on the same pairs often.
+
+        Much faster with their gradient than the forward pass; they can be differentiated once.
+        """
+        y = pairs(self.row_tables())
+        return y if self.linear else self.read_out(y)
 
     def attention(self, tokens: Tensor) -> Tensor:
         """How the last position attends to a, b and itself, (3, n, H); sums over the three are 1.

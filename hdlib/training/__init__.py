@@ -4,7 +4,7 @@ from hdlib.training.decay import decay_groups
 from hdlib.training.evaluate import evaluate, evaluation, logits_of, supervised
 from hdlib.training.files import HISTORY, checkpoint_name, state_name
 from hdlib.training.loop import train
-from hdlib.training.losses import cross_entropy_float64
+from hdlib.training.losses import cross_entropy_float64, cross_entropy_of_errors
 from hdlib.training.pairs import MIRRORED, OTHERS, pair_evaluation, steps_to
 from hdlib.training.plan import Batches, Log, Plan, Resolution, Schedule, State
 from hdlib.training.regularisers import (
@@ -35,6 +35,7 @@ __all__ = [
     "checkpoint_steps",
     "coarse_to_fine",
     "cross_entropy_float64",
+    "cross_entropy_of_errors",
     "decay_groups",
     "evaluate",
     "evaluation",

@@ -76,7 +76,7 @@ def test_every_entry_of_the_hessian(options):
 
 
 def test_more_pairs_than_a_piece():
-    model, x, y = case(p=17, activation="relu", mlp_width=5)
+    model, x, y = case(p=41, activation="relu", mlp_width=5)
     assert 0 < len(x) % PIECE < len(x)
     assert error(model, x, y) < 1e-12
     some = torch.randperm(len(x), generator=torch.Generator().manual_seed(0))[: PIECE + 1]

@@ -217,6 +217,39 @@ def test_pairs_far_from_converged_are_marked_and_take_no_products_in_double_prec
     assert (pairs.residuals[1:-1] > 1e-5 * 100).all()
 
 
+@pytest.mark.parametrize("space", ["least", "default"])
+@pytest.mark.parametrize("search", [None, torch.float32])
+def test_only_the_top_is_waited_for(space, search):
+    """The lowest three stand apart and come along; those above them are crowded, and do not."""
+    top = np.geomspace(40, 400, 20)
+    operator = Planted(np.r_[-900, -800, -700, RNG.uniform(-1, 1, 3 * N), top])
+    room = least(50) if space == "least" else None
+    asked = {"top": 20, "bottom": 30, "tol": 1e-6, "space": room}
+    quick = None if search is None else Planted(operator.eigenvalues, search)
+    pairs = lanczos(operator, **asked, search=quick, until="top")
+    sure = pairs.certified
+    assert sure[30:].all()
+    assert sure[:3].all()
+    assert not sure[3:30].all()
+    ends = operator.ends(30, 20)
+    assert np.abs(pairs.eigenvalues - ends)[sure].max() <= 1e-6 * 900
+    # A Ritz value is an upper bound at this end, and each is near some eigenvalue.
+    assert (pairs.eigenvalues[:30] >= ends[:30] - 1e-9).all()
+    vectors = torch.from_numpy(pairs.vectors)
+    np.testing.assert_allclose(vectors.T @ vectors, np.eye(50), rtol=0, atol=1e-12)
+    found = (operator @ vectors - vectors * torch.from_numpy(pairs.eigenvalues)).norm(dim=0)
+    np.testing.assert_allclose(pairs.residuals, found, rtol=0, atol=1e-6 * 900)
+    both = lanczos(operator, **asked, search=quick, max_products=5_000)
+    assert both.certified.all()
+    assert both.products > 1.5 * pairs.products
+
+
+def test_a_top_that_is_waited_for_in_vain_is_an_error():
+    operator = Planted(np.r_[-50, RNG.uniform(-1, 1, N - 1)])
+    with pytest.raises(ConvergenceError, match="of 20 eigenpairs did not converge"):
+        lanczos(operator, top=20, bottom=5, tol=1e-9, max_products=60, until="top")
+
+
 def test_a_search_in_another_operator_is_found_out():
     """What is certified are pairs of the operator itself."""
     operator, search = Planted(SPECTRUM), Planted(SPECTRUM, seed=2)
@@ -289,6 +322,8 @@ EYE = torch.eye(300, dtype=torch.float64)
         (EYE, {"top": 0}, "top=0, bottom=0: together at least 1 and at most n = 300"),
         (EYE, {"top": 200, "bottom": 101}, "top=200, bottom=101: together at least 1 and at most"),
         (EYE, {"top": -1, "bottom": 3}, "top=-1, bottom=3: together"),
+        (EYE, {"until": "bottom"}, "until='bottom': allowed are 'both', 'top'"),
+        (EYE, {"top": 0, "bottom": 2, "until": "top"}, "until='top' with top=0: there must be"),
         (EYE, {"tol": 0.0}, r"tol=0\.0: must be positive"),
         (EYE, {"tol": float("nan")}, "tol=nan: must be positive"),
         (EYE, {"space": least(2) - 1}, f"space={least(2) - 1}: must be at least {least(2)} for 2"),

@@ -57,7 +57,10 @@ def leading_vectors(
 
     Certified to the config's tolerance.
     """
-    found = lanczos(hessian_operator(config, model), top=count, bottom=0, tol=config.tol)
+    search = hessian_operator(config, model, dtype=torch.float32)
+    found = lanczos(
+        hessian_operator(config, model), search=search, top=count, bottom=0, tol=config.tol
+    )
     return found.top(count)
 
 

@@ -3,40 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import NamedTuple, Protocol, TypeGuard
+from typing import Protocol, TypeGuard
 
-from torch import Tensor, nn
+from torch import nn
 
 from hdlib.curvature.structure.altered import is_altered
+from hdlib.models.pair_attention import RowTables
 
 MLP = (nn.Linear, nn.ReLU, nn.Linear)
-
-
-class AttentionTables(NamedTuple):
-    """Scores and values by token and position, and what follows: y = base + z · after.
-
-    A pair's z = value_last + Σₕ wₕ₀ values_a[a] + wₕ₁ values_b[b] in head h's columns, its weights
-    the softmax over the scores of a, b and the last position.
-
-    Attributes:
-        scores_a: (p, H) scores of the first token.
-        scores_b: (p, H) scores of the second token.
-        score_last: (H,) scores of "=".
-        values_a: (p, d) values of the first token, less ``value_last``.
-        values_b: (p, d) values of the second token, less ``value_last``.
-        value_last: (d,) value of "=".
-        base: (d,) input of the last position, or (C,) its logits where the model is linear.
-        after: (d, d) output matrix, or (d, C) followed by the unembedding where it is linear.
-    """
-
-    scores_a: Tensor
-    scores_b: Tensor
-    score_last: Tensor
-    values_a: Tensor
-    values_b: Tensor
-    value_last: Tensor
-    base: Tensor
-    after: Tensor
 
 
 class FactoredModel(Protocol):
@@ -60,15 +34,15 @@ class FactoredModel(Protocol):
     @property
     def linear(self) -> bool: ...
 
-    def tables(self) -> tuple[Tensor, ...]:
-        """The entries of `AttentionTables`."""
+    def row_tables(self) -> RowTables:
+        """What y is computed from, for any pairs."""
         ...
 
     def named_parameters(self) -> Iterator[tuple[str, nn.Parameter]]: ...
 
 
 def is_factored(model: nn.Module) -> TypeGuard[FactoredModel]:
-    """Whether a model computes (r + MLP(r)) Uᵀ, r = φ(y), from its tables, or y where it is linear.
+    """Whether a model computes (r + MLP(r)) Uᵀ, r = φ(y), y of `PairAttention`, or y where linear.
 
     Its class says so of its own forward pass: ``factored_forward`` is that. A subclass may compute
     something else, and has to say so again; hooks and patches, another MLP and tied parameters are
@@ -78,7 +52,8 @@ def is_factored(model: nn.Module) -> TypeGuard[FactoredModel]:
     if vars(kind).get("factored_forward") is not kind.forward:
         return False
     tied = len(list(model.named_parameters(remove_duplicate=False))) > len(list(model.parameters()))
-    patched = {"tables", "read_out"} & vars(model).keys() or any(map(is_altered, model.modules()))
+    own = {"row_tables", "read_out"} & vars(model).keys()
+    patched = own or any(map(is_altered, model.modules()))
     return not tied and not patched and (model.mlp is None or _is_mlp(model.mlp))
 
 

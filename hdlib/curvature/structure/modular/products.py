@@ -19,23 +19,24 @@ from hdlib.curvature.structure.chain import (
     SoftmaxLoss,
 )
 from hdlib.curvature.structure.modular.attention import Attention
-from hdlib.curvature.structure.modular.model import AttentionTables, FactoredModel
+from hdlib.curvature.structure.modular.model import FactoredModel
+from hdlib.models.pair_attention import RowTables
 
-PIECE = 256
-"""Pairs in a piece: with 8 directions its tangents stay in the processor's cache."""
+PIECE = 1_280
+"""Pairs in a piece of the products with matrices: their arrays stay in the processor's cache."""
 
 
 class FactoredProducts:
     """V ↦ HV for the mean cross-entropy of a factored transformer over n pairs.
 
-    The loss is a function F of the `AttentionTables` T(θ) and of the matrices after them, so with
+    The loss is a function F of the `RowTables` T(θ) and of the matrices after them, so with
     c = ∂F/∂T
 
         Hv = J_Tᵀ F″ (J_T v) + (Σᵢ cᵢ ∇²Tᵢ) v.
 
-    T has a few hundred rows: its part is left to automatic differentiation. F″ runs over all pairs;
-    it is the forward derivative of F's backward pass, written out in `chain` and `attention`, in
-    pieces that fit in the cache. What does not depend on the direction is computed once, in float64
+    T has a few hundred rows: its part is left to automatic differentiation. F″ runs over all pairs,
+    one direction after the other: it is the forward derivative of F's backward pass, written out in
+    `attention` and `chain`. What does not depend on the direction is computed once, in float64
     whatever the type of the tangents: in float32 p − y would be rounding.
 
     Args:
@@ -56,63 +57,71 @@ class FactoredProducts:
         self._loss = SoftmaxLoss(len(tokens))
         self._pieces: list[Kept] = []
         with torch.no_grad():
-            tables = AttentionTables(*model.tables())
-            self._attention = Attention(tables)
-            self._after = AffineLink(tables.after, tables.base)
-            self._chain, self._others = _layers(model, self._after)
-            self._gradient = AttentionTables(*map(torch.zeros_like, tables))
-            for piece, labels in zip(tokens.split(PIECE), targets.split(PIECE), strict=True):
+            self._attention = Attention(model.row_tables(), tokens)
+            self._chain, self._others = _layers(model)
+            slopes = []
+            pieces = self._attention.forward().split(PIECE)
+            for y, labels in zip(pieces, targets.split(PIECE), strict=True):
                 saved: Kept = {}
-                z = self._attention.forward(piece[:, 0], piece[:, 1], saved)
-                logits = self._chain.forward(z, saved)
-                g = self._chain.backward(self._loss.gradient(logits, labels, saved), saved)
-                self._attention.backward(g, saved, self._gradient)
-                g_after = saved[self._after][1]
-                self._gradient.after.addmm_(z.T, g_after)
-                self._gradient.base.add_(g_after.sum(0))
+                logits = self._chain.forward(y, saved)
+                slopes.append(
+                    self._chain.backward(self._loss.gradient(logits, labels, saved), saved)
+                )
                 self._pieces.append({key: _cast(kept, dtype) for key, kept in saved.items()})
-        for affine in [self._after, *(other.affine for other in self._others)]:
-            affine.to(dtype)
-        self._gradient = AttentionTables(*(table.to(dtype) for table in self._gradient))
+            gradient = self._attention.backward(torch.cat(slopes), dtype)
+        for other in self._others:
+            other.affine.to(dtype)
         self._model = _TablesOnly(copy.deepcopy(model)).to(dtype)
         self._parameters = {
             name: parameter.detach() for name, parameter in self._model.named_parameters()
         }
 
-        def tables_of(parameters: dict[str, Tensor]) -> AttentionTables:
+        def tables_of(parameters: dict[str, Tensor]) -> RowTables:
             return functional_call(self._model, parameters, ())
 
-        def pull(parameters: dict[str, Tensor], c: AttentionTables) -> dict[str, Tensor]:
+        def pull(parameters: dict[str, Tensor], c: RowTables) -> dict[str, Tensor]:
             return vjp(tables_of, parameters)[1](c)[0]
 
         self._pull = vjp(tables_of, self._parameters)[1]
         # ⟨J_Tᵀ c, v⟩ differentiated by θ and by c: (Σᵢ cᵢ ∇²Tᵢ) v, and J_T v.
-        self._along = vjp(pull, self._parameters, self._gradient)[1]
+        gradient = RowTables(*(table.to(dtype) for table in gradient))
+        self._along = vjp(pull, self._parameters, gradient)[1]
 
     @torch.no_grad()
     def __call__(self, block: Tensor) -> Tensor:
         """HV (P, b) of V (P, b)."""
         directions = self._split(block)
         products, tables = vmap(self._along)(directions)
-        self._attention.along(tables)
-        self._after.along(tables.after, tables.base)
-        for other in self._others:
-            bias = None if other.bias is None else directions[other.bias]
-            other.affine.along(directions[other.weight].transpose(1, 2), bias)
-        for saved in self._pieces:
-            df = self._chain.tangent(self._attention.tangent(saved), saved)
-            dg = self._chain.tangent_backward(self._loss.tangent(df, saved), saved)
-            self._attention.tangent_backward(dg, saved)
-        after, base = self._after.derivative()
-        moved = AttentionTables(*[*self._attention.derivative(), base, after])
-        for name, pulled in vmap(self._pull)(moved)[0].items():
+        moved = []
+        for column, along in enumerate(zip(*tables, strict=True)):
+            one = {name: v[column : column + 1] for name, v in directions.items()}
+            moved.append(self._second_derivative(RowTables(*along), one))
+        stacked = RowTables(*map(torch.stack, zip(*(tables for tables, _ in moved), strict=True)))
+        for name, pulled in vmap(self._pull)(stacked)[0].items():
             products[name] = products[name] + pulled
+        for name in moved[0][1]:
+            products[name] = products[name] + torch.cat([others[name] for _, others in moved])
+        return torch.cat([product.flatten(1) for product in products.values()], 1).T
+
+    def _second_derivative(
+        self, along: RowTables, direction: dict[str, Tensor]
+    ) -> tuple[RowTables, dict[str, Tensor]]:
+        """F″ times one direction: the tables' part, and that of the parameters after them."""
+        for other in self._others:
+            bias = None if other.bias is None else direction[other.bias]
+            other.affine.along(direction[other.weight].transpose(1, 2), bias)
+        dy = self._attention.tangent(along).split(PIECE)
+        dg = []
+        for piece, saved in zip(dy, self._pieces, strict=True):
+            df = self._chain.tangent(piece[:, None], saved)
+            dg.append(self._chain.tangent_backward(self._loss.tangent(df, saved), saved)[:, 0])
+        others: dict[str, Tensor] = {}
         for other in self._others:
             weight, bias = other.affine.derivative()
-            products[other.weight] = products[other.weight] + weight.transpose(1, 2)
+            others[other.weight] = weight.transpose(1, 2)
             if other.bias is not None:
-                products[other.bias] = products[other.bias] + bias
-        return torch.cat([product.flatten(1) for product in products.values()], 1).T
+                others[other.bias] = bias
+        return self._attention.tangent_backward(torch.cat(dg)), others
 
     def _split(self, block: Tensor) -> dict[str, Tensor]:
         pieces = block.T.split([parameter.numel() for parameter in self._parameters.values()], 1)
@@ -137,8 +146,8 @@ class _TablesOnly(nn.Module):
         super().__init__()
         self.model = model
 
-    def forward(self) -> AttentionTables:
-        return AttentionTables(*self.model.tables())
+    def forward(self) -> RowTables:
+        return self.model.row_tables()
 
 
 class _Parameters(NamedTuple):
@@ -149,9 +158,9 @@ class _Parameters(NamedTuple):
     bias: str | None
 
 
-def _layers(model: FactoredModel, after: AffineLink) -> tuple[Chain, list[_Parameters]]:
-    """The layers from z to the logits, and those that are parameters themselves."""
-    layers: list[Link] = [after]
+def _layers(model: FactoredModel) -> tuple[Chain, list[_Parameters]]:
+    """The layers from y to the logits, and those that are parameters themselves."""
+    layers: list[Link] = []
     others: list[_Parameters] = []
     if model.linear:
         return Chain(layers), others
