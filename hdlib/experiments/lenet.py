@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from functools import lru_cache, partial
+from dataclasses import replace
+from functools import lru_cache
 from math import ceil
 from typing import Annotated, Any, Literal
 
@@ -105,7 +106,7 @@ def _schedule(config: LeNetTraining) -> Schedule:
     )
 
 
-def _plan(config: LeNetTraining, device: torch.device, *, one_thread: bool = False) -> Plan:
+def _plan(config: LeNetTraining, device: torch.device) -> Plan:
     train, test = images(config.dataset, device, config.label_seed)
     with torch.random.fork_rng():
         torch.manual_seed(config.seed)
@@ -117,8 +118,18 @@ def _plan(config: LeNetTraining, device: torch.device, *, one_thread: bool = Fal
         supervised(F.cross_entropy),
         [Log(evaluation(F.cross_entropy, train, test))],
         seed=config.seed,
-        one_thread=one_thread,
     )
+
+
+def _labelled_plan(config: LabelledTraining, device: torch.device) -> Plan:
+    """The same in one thread, so that its sums do not depend on how many there are.
+
+    Its history is of as many training images, the first, as there are test images.
+    """
+    train, test = images(config.dataset, device, config.label_seed)
+    few = Split(*(part[: len(test.targets)] for part in train))
+    log = Log(evaluation(F.cross_entropy, few, test))
+    return replace(_plan(config, device), logs=[log], one_thread=True)
 
 
 FIELDS = ("dataset", "lr", "momentum", "batch_size", "width", "seed")
@@ -127,10 +138,10 @@ LABELLED_TRAINING = TrainingStage(
     "lenet/labels",
     fields=(*FIELDS, "shuffled_labels"),
     schedule=_schedule,
-    plan=partial(_plan, one_thread=True),
+    plan=_labelled_plan,
     extendable=False,
 )
-"""Of a `LabelledTraining`; in one thread, so that its sums do not depend on how many there are."""
+"""Of a `LabelledTraining`."""
 
 
 def _training(run: Run[Any]) -> TrainingStage:
