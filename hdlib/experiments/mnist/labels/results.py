@@ -41,6 +41,14 @@ class MnistLabelsResults:
         self.seeds = list(dict.fromkeys(seed for seed, _ in self.runs))
         self.steps = np.array(runs[0].config.checkpoints)
 
+    def at(self, step: int) -> int:
+        """Position of a checkpoint.
+
+        Raises:
+            ValueError: if ``step`` is not one.
+        """
+        return self.steps.tolist().index(step)
+
     def eigenvalues(self, network: Network, step: int, samples: int | None = None) -> Array:
         """The largest eigenvalues, ascending: of the run's own number of images by default."""
         run = self.runs[network]
