@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hdlib.experiments.fiedler.config import SECOND, FiedlerConfig
+from hdlib.experiments.fiedler.labels.results import FiedlerLabelsResults, published_labels
 from hdlib.experiments.fiedler.recipe import run
 from hdlib.experiments.fiedler.stored import StoredTrees
 from hdlib.experiments.fiedler.trees import CLUSTERS
@@ -197,6 +198,11 @@ class PublishedFiedler:
 
     default: FiedlerResults
     second: FiedlerResults
+
+    @property
+    def labels(self) -> FiedlerLabelsResults:
+        """Modules of H and its parts from several seeds, with true and with shuffled labels."""
+        return published_labels()
 
     @property
     def both(self) -> tuple[FiedlerResults, FiedlerResults]:
