@@ -84,8 +84,8 @@ def test_residual_decides_needs_one_rule_for_all():
         results.agreement[labels, "H", UNITS][0, step] = value
         assert not holds("residual-decides", results)
     results = Made()
-    results.ratios[TRUE][:] = 0.4
-    results.ratios[SHUFFLED][:] = 0.4
+    results.ratios[TRUE][:, 1] = 0.9
+    results.ratios[TRUE][0, 0] = 0.1
     assert not holds("residual-decides", results)
 
 

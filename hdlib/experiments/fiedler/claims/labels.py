@@ -44,13 +44,7 @@ def _residual_decides(found: PublishedFiedler) -> Verdict:
     )
     large, small = ratios > LARGE, ratios < SMALL
     return Verdict(
-        bool(
-            large.any()
-            and small.any()
-            and units[large].min() > 0.7
-            and units[small].max() < 0.3
-            and classes[large].max() < 0.1
-        ),
+        bool(units[large].min() > 0.7 and units[small].max() < 0.3 and classes[large].max() < 0.1),
         {
             "large": LARGE,
             "small": SMALL,
