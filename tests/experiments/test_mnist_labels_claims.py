@@ -17,6 +17,7 @@ from hdlib.experiments.mnist.labels.results import (
 )
 from hdlib.experiments.mnist.labels.tables import label_panels, labels_table
 from hdlib.experiments.mnist.results import PublishedMnist
+from hdlib.figures import curves
 
 DECIDE = {claim.name: claim.decide for claim in CLAIMS}
 STEPS = [0, 5, 10, 20, 30, 50, 70, 100, 200, 469]
@@ -73,9 +74,8 @@ def test_table_and_panels_show_what_is_there():
     assert "| 0 of 5 |" in lines[2]
     assert "| 5 of 5 |" in lines[2]
     panels = label_panels(results)
-    np.testing.assert_array_equal(
-        panels[SHUFFLED].curves["seed 44"].y, results.calibrated[SHUFFLED][2]
-    )
+    drawn = curves(panels).axes[1].lines
+    assert any(np.array_equal(line.get_ydata(), results.calibrated[SHUFFLED][2]) for line in drawn)
 
 
 @pytest.mark.parametrize("claim", CLAIMS, ids=lambda claim: claim.name)

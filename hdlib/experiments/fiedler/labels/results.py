@@ -48,9 +48,9 @@ class FiedlerLabelsResults:
         *_, units, classes = self.truths
         return units, classes
 
-    def modules(self, network: Network, step: int) -> dict[str, NDArray[np.int16]]:
+    def modules(self, network: Network, step: int) -> dict[str, NDArray[np.int64]]:
         """Part → (n,) module of each parameter."""
-        stored = self.runs[network].arrays(MODULES, step)["modules"]
+        stored = self.runs[network].arrays(MODULES, step)["modules"].astype(np.int64)
         return dict(zip(PARTS, stored, strict=True))
 
     def _agreement(self, stage: ArrayStage, steps: Array) -> Mapping[tuple[str, str, str], Array]:

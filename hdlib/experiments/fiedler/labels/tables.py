@@ -7,7 +7,7 @@ import numpy as np
 from hdlib.display import Markdown, extent, table
 from hdlib.experiments.fiedler.labels.recipe import PARTS
 from hdlib.experiments.fiedler.labels.results import LABELS, FiedlerLabelsResults
-from hdlib.figures import Curve, Panel
+from hdlib.figures import Panel
 
 
 def labels_table(results: FiedlerLabelsResults) -> Markdown:
@@ -52,10 +52,8 @@ def agreement_panels(results: FiedlerLabelsResults) -> dict[str, Panel]:
     """Agreement with units and classes through training, a curve a seed, for `curves`."""
     return {
         f"{part}: {labels}": Panel(
-            {
-                truth: [Curve(results.steps, row) for row in results.agreement[labels, part, truth]]
-                for truth in results.compared
-            },
+            {truth: results.agreement[labels, part, truth].T for truth in results.compared},
+            x=results.steps,
             ylabel="adjusted Rand index",
             covers=(0, 1),
         )

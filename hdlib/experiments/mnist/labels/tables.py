@@ -7,7 +7,7 @@ import numpy as np
 from hdlib.display import Markdown, table
 from hdlib.experiments.mnist.gaps import PREDICTED, SMALL_P
 from hdlib.experiments.mnist.labels.results import LABELS, MnistLabelsResults
-from hdlib.figures import Curve, Panel
+from hdlib.figures import Panel
 
 
 def labels_table(results: MnistLabelsResults) -> Markdown:
@@ -47,9 +47,10 @@ def label_panels(results: MnistLabelsResults) -> dict[str, Panel]:
     return {
         labels: Panel(
             {
-                f"seed {seed}": Curve(results.steps, values)
+                f"seed {seed}": values
                 for seed, values in zip(results.seeds, results.calibrated[labels], strict=True)
             },
+            x=results.steps,
             limits={f"p = {SMALL_P}": 1.0},
             ylabel=f"score at rank {PREDICTED} / threshold",
             yscale="log",
