@@ -10,7 +10,10 @@ import torch.nn.functional as F
 from hdlib.curvature import hessian
 from hdlib.experiments.lenet import LABELLED_TRAINING, hessian_data, images, model_at
 from hdlib.experiments.mnist.labels.config import MnistLabelsConfig, MnistLabelsGrid
-from hdlib.experiments.mnist.labels.recipe import EXPERIMENT, TOPS, MnistLabelsRun
+from hdlib.experiments.mnist.labels.readout import readout_curvature
+from hdlib.experiments.mnist.labels.recipe import EXPERIMENT, READOUT, TOPS, MnistLabelsRun
+from hdlib.models import LeNetTiny
+from hdlib.tasks import load_images
 
 FIELDS = {
     "dataset": "digits",
@@ -44,6 +47,27 @@ def test_the_largest_eigenvalues_are_those_of_the_hessian_for_the_labels_that_ar
         H = hessian(model_at(run, 120), F.cross_entropy, hessian_data(run, 50)).numpy()
         stored = run.arrays(TOPS, (120, 50))["eigenvalues"]
         np.testing.assert_allclose(stored, np.linalg.eigvalsh(H)[-101:], atol=1e-9 * stored[-1])
+
+
+def test_the_block_of_the_read_out_is_that_of_the_hessian(runs):
+    run = runs[True]
+    model, data = model_at(run, 120), hessian_data(run, 50)
+    names = ["linear.weight", "linear.bias"]
+    block = hessian(model, F.cross_entropy, data, parameters=names).numpy()
+    stored = run.arrays(READOUT, 120)
+    expected = np.linalg.eigvalsh(block)[::-1]
+    np.testing.assert_allclose(stored["block"], expected[:12], rtol=1e-6)
+    assert stored["outputs"][-1] == pytest.approx(0, abs=1e-12)
+
+
+def test_outputs_and_features_that_vary_apart_multiply():
+    model, inputs = LeNetTiny(1), load_images("digits").test.inputs[:40]
+    torch.nn.init.zeros_(model.linear.weight)
+    torch.nn.init.zeros_(model.linear.bias)
+    found = readout_curvature(model, inputs)
+    np.testing.assert_allclose(found["outputs"][:9], 0.1)
+    expected = np.sort(np.outer(found["outputs"], found["features"]).ravel())[::-1][:12]
+    np.testing.assert_allclose(found["block"], expected, rtol=1e-6)
 
 
 def test_shuffled_labels_begin_at_the_same_weights_and_learn_no_class(runs):

@@ -9,6 +9,7 @@ from hdlib.experiments.mnist.claims.labels import CLAIMS
 from hdlib.experiments.mnist.labels.config import MnistLabelsGrid
 from hdlib.experiments.mnist.labels.recipe import EXPERIMENT
 from hdlib.experiments.mnist.labels.results import (
+    LABELS,
     SHUFFLED,
     TRUE,
     MnistLabelsResults,
@@ -33,6 +34,8 @@ class Made(MnistLabelsResults):
         self.calibrated = {k: v + 4 * np.isin(STEPS, at) for k, at, v in rows}
         self.scores = {labels: 2 * values for labels, values in self.calibrated.items()}
         self.found = {labels: values > 2 for labels, values in self.calibrated.items()}
+        self.apart = {labels: np.full((5, len(STEPS)), 0.1) for labels in LABELS}
+        self.shared = {labels: np.full((5, len(STEPS)), 20.0) for labels in LABELS}
         accuracy = np.full((5, len(STEPS)), 0.1)
         self.accuracy = {TRUE: accuracy + 0.8, SHUFFLED: np.maximum(accuracy, learnt)}
 
@@ -47,6 +50,14 @@ def test_nine_without_classes_needs_the_gap_with_labels_that_cannot_be_learnt():
     assert holds("nine-without-classes", Made([50], [10]))
     assert not holds("nine-without-classes", Made([10, 50], [50]))
     assert not holds("nine-without-classes", Made([50], [10], learnt=0.5))
+
+
+def test_nine_outputs_needs_one_feature_that_is_shared():
+    assert holds("nine-outputs", Made([], []))
+    for name, value in (("apart", 0.5), ("shared", 2.0)):
+        results = Made([], [])
+        getattr(results, name)[SHUFFLED][3, 2] = value
+        assert not holds("nine-outputs", results)
 
 
 def test_nine_stays_with_classes_needs_a_difference():

@@ -13,7 +13,7 @@ from hdlib.experiments.grid import run_grid
 from hdlib.experiments.lenet import LABELLED_TRAINING
 from hdlib.experiments.mnist.gaps import PREDICTED, predicted, searched
 from hdlib.experiments.mnist.labels.config import MnistLabelsConfig, MnistLabelsGrid
-from hdlib.experiments.mnist.labels.recipe import EXPERIMENT, TOPS
+from hdlib.experiments.mnist.labels.recipe import EXPERIMENT, READOUT, TOPS
 from hdlib.measures import GapTest
 from hdlib.store import Run
 from hdlib.tasks import TRAIN_SIZE
@@ -112,6 +112,39 @@ class MnistLabelsResults:
             for network, gaps in self.searches.items()
         }
         return {labels: self._stacked(labels, values) > 0 for labels in LABELS}
+
+    def readout(self, name: str, labels: str) -> Array:
+        """(S, T, m) "block", "outputs" or "features" of `readout_curvature`, descending."""
+        return np.array(
+            [
+                [
+                    self.runs[seed, LABELS[labels]].arrays(READOUT, int(step))[name]
+                    for step in self.steps
+                ]
+                for seed in self.seeds
+            ]
+        )
+
+    @cached_property
+    def apart(self) -> dict[str, Array]:
+        """Labels → (S, T) how far the read-out's nine are from outputs times one feature.
+
+        Largest relative difference of the nine largest eigenvalues of its block, and those of
+        E[diag p − ppᵀ] times the largest of E[hhᵀ].
+        """
+        found = {}
+        for labels in LABELS:
+            nine = self.readout("outputs", labels)[..., :PREDICTED]
+            product = nine * self.readout("features", labels)[..., :1]
+            block = self.readout("block", labels)[..., :PREDICTED]
+            found[labels] = np.abs(product / block - 1).max(-1)
+        return found
+
+    @cached_property
+    def shared(self) -> dict[str, Array]:
+        """Labels → (S, T) largest eigenvalue of E[hhᵀ] over the second: one shared direction."""
+        found = {labels: self.readout("features", labels) for labels in LABELS}
+        return {labels: values[..., 0] / values[..., 1] for labels, values in found.items()}
 
     @cached_property
     def accuracy(self) -> dict[str, Array]:
