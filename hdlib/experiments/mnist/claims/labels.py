@@ -27,7 +27,7 @@ def _nine_without_classes(runs: PublishedMnist) -> Verdict:
     scores = {labels: values[:, first] for labels, values in results.scores.items()}
     accuracy = results.accuracy[SHUFFLED].max()
     return Verdict(
-        bool(standing.mean() >= MOST and found.mean() >= MOST / 2 and accuracy < CHANCE),
+        bool(standing.mean() >= MOST and found.mean() >= MOST and accuracy < CHANCE),
         {
             "classes": CLASSES,
             "step": FIRST,
@@ -39,6 +39,8 @@ def _nine_without_classes(runs: PublishedMnist) -> Verdict:
             "scores": extent(scores[SHUFFLED], ".1f"),
             "true": results.standing[TRUE][:, first].sum(),
             "true_scores": extent(scores[TRUE], ".1f"),
+            "higher": (scores[SHUFFLED] > scores[TRUE]).sum(),
+            "p": paired_p(scores[SHUFFLED] - scores[TRUE]),
             "accuracy": accuracy,
         },
     )
@@ -122,7 +124,8 @@ CLAIMS: tuple[Claim[PublishedMnist], ...] = (
         "that are trained on shuffled labels, and cannot learn any.",
         evidence="At step {step}, chosen on two seeds, it stands out in {standing} of {seeds} such "
         "networks, {fresh} of the {others} others among them, with scores of {scores}, and a "
-        "search finds it in {found}; with the labels of the data in {true}, with {true_scores}. "
+        "search finds it in {found}; with the labels of the data in {true}, with {true_scores}, "
+        "less than with shuffled ones in {higher} of {seeds} seeds (paired p = {p:.3f}). "
         "With shuffled ones no test accuracy is above {accuracy:.0%}.",
         decide=_nine_without_classes,
         seeds=5,
