@@ -62,8 +62,8 @@ def test_the_block_of_the_read_out_is_that_of_the_hessian(runs):
 
 def test_outputs_and_features_that_vary_apart_multiply():
     model, inputs = LeNetTiny(1), load_images("digits").test.inputs[:40]
-    torch.nn.init.zeros_(model.linear.weight)
-    torch.nn.init.zeros_(model.linear.bias)
+    for name in ("linear.weight", "linear.bias"):
+        torch.nn.init.zeros_(model.get_parameter(name))
     found = readout_curvature(model, inputs)
     np.testing.assert_allclose(found["outputs"][:9], 0.1)
     expected = np.sort(np.outer(found["outputs"], found["features"]).ravel())[::-1][:12]

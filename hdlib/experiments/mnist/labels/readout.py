@@ -24,17 +24,17 @@ def readout_curvature(model: LeNetTiny, inputs: Tensor) -> dict[str, NDArray[np.
     if one direction of the features has most of E[hhᵀ], then C − 1 eigenvalues stand out.
 
     Args:
-        model: network.
+        model: network; it becomes one of float64.
         inputs: (N, 1, 28, 28) images.
 
     Returns:
         Descending: "block", its `TOP` largest eigenvalues; "outputs", (C,), those of
         E[diag p − ppᵀ]; "features", (F + 1,), those of E[hhᵀ].
     """
-    *before, _ = model.children()
+    *before, last = model.double().children()
     with torch.no_grad():
-        read = torch.nn.Sequential(*before).double()(inputs.double())
-        p = (model.linear.double()(read)).softmax(1).numpy()
+        read = torch.nn.Sequential(*before)(inputs.double())
+        p = last(read).softmax(1).numpy()
         h = torch.nn.functional.pad(read, (0, 1), value=1.0).numpy()
     n, classes = p.shape
     size = h.shape[1]
@@ -47,7 +47,7 @@ def readout_curvature(model: LeNetTiny, inputs: Tensor) -> dict[str, NDArray[np.
             block[rows, columns], block[columns, rows] = part, part.T
     found = lanczos(block, top=TOP, bottom=0, tol=1e-8)
     return {
-        "block": found.eigenvalues[::-1].copy(),
-        "outputs": np.linalg.eigvalsh(np.diag(p.mean(0)) - p.T @ p / n)[::-1].copy(),
-        "features": np.linalg.eigvalsh(h.T @ h / n)[::-1].copy(),
+        "block": found.eigenvalues[::-1].astype(np.float64),
+        "outputs": np.linalg.eigvalsh(np.diag(p.mean(0)) - p.T @ p / n)[::-1].astype(np.float64),
+        "features": np.linalg.eigvalsh(h.T @ h / n)[::-1].astype(np.float64),
     }
