@@ -60,10 +60,12 @@ def test_nine_outputs_needs_one_feature_that_is_shared():
         assert not holds("nine-outputs", results)
 
 
-def test_nine_stays_with_classes_needs_a_difference():
-    assert holds("nine-stays-with-classes", Made([200], []))
-    assert not holds("nine-stays-with-classes", Made([200], [200]))
-    assert not holds("nine-stays-with-classes", Made([], []))
+def test_nine_stays_with_classes_needs_some_that_keep_it_without():
+    for kept, expected in (([], False), ([3], True), (range(5), False)):
+        results = Made([200], [])
+        for values in (results.calibrated[SHUFFLED], results.scores[SHUFFLED]):
+            values[list(kept), results.at(200)] += 20
+        assert holds("nine-stays-with-classes", results) == expected
 
 
 def test_nine_comes_and_goes_needs_both():

@@ -11,8 +11,8 @@ from hdlib.experiments.fiedler.labels.results import LABELS, SHUFFLED, TRUE
 from hdlib.experiments.fiedler.results import PublishedFiedler
 
 _KEYS = {"true": TRUE, "shuffled": SHUFFLED}
-CHANCE = 0.2
-"""Test accuracy below which no class is learnt: twice that of a constant answer."""
+CHANCE = 0.25
+"""Test accuracy below which no class is learnt; a constant answer has 0.1, and it fluctuates."""
 LARGE, SMALL = 0.7, 0.2
 """Σ|R| / Σ|G| from which H has the modules of R, and below which it has not."""
 

@@ -6,12 +6,12 @@ import numpy as np
 
 from hdlib.display import extent
 from hdlib.experiments.claim import Claim, Verdict
-from hdlib.experiments.mnist.gaps import CLASSES, FEATURELESS
+from hdlib.experiments.mnist.gaps import CLASSES, FEATURELESS, SMALL_P
 from hdlib.experiments.mnist.labels.results import SHUFFLED, TRUE, paired_p
 from hdlib.experiments.mnist.results import PublishedMnist
 
-CHANCE = 0.2
-"""Test accuracy below which no class is learnt: twice that of a constant answer."""
+CHANCE = 0.25
+"""Test accuracy below which no class is learnt; a constant answer has 0.1, and it fluctuates."""
 FIRST, LATER = 10, 200
 """A checkpoint of the first steps, and the last one before the end of the epoch."""
 LOOKED_AT = 2
@@ -75,8 +75,8 @@ def _nine_stays_with_classes(runs: PublishedMnist) -> Verdict:
     return Verdict(
         bool(
             standing[TRUE].mean() >= MOST
-            and standing[SHUFFLED].mean() <= 1 - MOST
-            and p <= 2 / 2 ** len(results.seeds)
+            and 0 < standing[SHUFFLED].sum() < standing[TRUE].sum() / 2
+            and p > SMALL_P
         ),
         {
             "step": LATER,
@@ -150,16 +150,17 @@ CLAIMS: tuple[Claim[PublishedMnist], ...] = (
     ),
     Claim(
         name="nine-stays-with-classes",
-        says="What the labels of the data do is keep the gap: at step {step} it is there with "
-        "them, and no more with shuffled ones.",
+        says="Nor does it say so if it stays: at step {step} it is there in most networks with the "
+        "labels of the data and in few with shuffled ones, but in some.",
         evidence="It stands out in {true} of {seeds} networks with the labels of the data (scores "
         "of {true_scores}), in {shuffled} with shuffled ones ({shuffled_scores}): in the one and "
         "not in the other in {fresh} of the {others} seeds on which the step was not chosen. "
-        "Paired by seed p = {p:.3f}, of which 1/32 is the least that five can show.",
+        "Paired by seed p = {p:.2f}: five seeds do not settle that the labels make a difference.",
         decide=_nine_stays_with_classes,
         seeds=5,
         null="shuffled labels of the same seed: all signs of the paired differences",
-        refuted_by="more seeds in which the gap stays with shuffled labels, or goes without them.",
+        refuted_by="more seeds with which the difference is certain, and none with shuffled labels "
+        "that keeps the gap.",
     ),
     Claim(
         name="nine-comes-and-goes",
