@@ -1,6 +1,6 @@
 """What is learned."""
 
-from hdlib.tasks.images import TRAIN_SIZE, Dataset, Images, Split, load_images
+from hdlib.tasks.images import TRAIN_SIZE, Dataset, Images, Split, load_images, shuffled_labels
 from hdlib.tasks.modular import ModularTask, Operation, Pairs, is_prime, modular_task
 from hdlib.tasks.planted import planted_hessian
 
@@ -16,4 +16,5 @@ __all__ = [
     "load_images",
     "modular_task",
     "planted_hessian",
+    "shuffled_labels",
 ]
