@@ -22,8 +22,8 @@ class PlantedNetwork(nn.Module):
     block for each. At α = 1 there is one trunk, and no unit belongs to any. With I inputs, H units
     and O outputs there are (I + 1) H + (H + 1) O parameters.
 
-    Initial weights are normal: W with standard deviation 1/√(2T), the number of residues that are
-    given at once, U with 1/√H; biases are 0.
+    Initial weights are normal: W with standard deviation ½/√(2T), where 2T is the number of residues
+    that are given at once, U with ½/√H; biases are 0.
 
     Args:
         inputs: inputs of each of the T circuits.
@@ -64,9 +64,9 @@ class PlantedNetwork(nn.Module):
             for sizes in (inputs, units, outputs)
         )
         n, h, o = sum(inputs), sum(units), sum(outputs)
-        self.input_weight = nn.Parameter(torch.randn(h, n) / (2 * len(inputs)) ** 0.5)
+        self.input_weight = nn.Parameter(torch.randn(h, n) / (8 * len(inputs)) ** 0.5)
         self.input_bias = nn.Parameter(torch.zeros(h))
-        self.output_weight = nn.Parameter(torch.randn(o, h) / h**0.5)
+        self.output_weight = nn.Parameter(torch.randn(o, h) / (4 * h) ** 0.5)
         self.output_bias = nn.Parameter(torch.zeros(o))
         crossed = torch.tensor([alpha, 1.0])
         same_in = self.unit_circuit[:, None] == self.input_circuit

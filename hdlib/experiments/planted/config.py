@@ -18,7 +18,7 @@ LARGEST_WIDTH = 200
 MOST_SAMPLES = 100_000
 MOST_STEPS = 1_000_000
 LARGEST_SEED = 2**31 - 1
-STEPS = (0, 50, 100, 200, 300, 500, 1_000, 2_000)
+STEPS = (0, 50, 100, 200, 300, 500, 700, 1_000)
 """Steps of which weights are kept, beside the last."""
 
 Alpha = Annotated[float, Field(ge=0)]
@@ -40,7 +40,7 @@ class PlantedSettings(Config):
 
     moduli: Annotated[tuple[Modulus, ...], Circuits] = (11, 13)
     """One circuit each: a + b mod 11 and c + d mod 13."""
-    widths: Annotated[tuple[Width, ...], Circuits] = (16, 16)
+    widths: Annotated[tuple[Width, ...], Circuits] = (12, 12)
     """Hidden units planted for each circuit."""
     heads: Annotated[tuple[Heads, ...], Circuits] = (1, 1)
     """Read-outs of each circuit, each with its own softmax: two where two tasks share it."""
@@ -55,7 +55,7 @@ class PlantedSettings(Config):
     """Circuits whose labels are permuted."""
     rho: Annotated[float, Field(gt=0)] = 1.0
     """Factor on the loss of the first circuit, in training and in the Hessian."""
-    n_steps: Annotated[int, Field(ge=1, le=MOST_STEPS)] = 4_000
+    n_steps: Annotated[int, Field(ge=1, le=MOST_STEPS)] = 2_000
     lr: Annotated[float, Field(gt=0)] = 5e-3
     l2: Annotated[float, Field(ge=0)] = 3e-4
     """Factor on the sum of squared weights in the loss; it is no part of the Hessian."""
@@ -204,16 +204,16 @@ class PlantedGrid(PlantedSettings, Grid):
 ONE_TRUNK = {"alphas": (1.0,), "followed": ()}
 GRIDS = {
     "main": PlantedGrid(),
-    "relu": PlantedGrid(unit="relu", alphas=(0.0, 0.1, 1.0), followed=()),
+    "relu": PlantedGrid(unit="relu", n_steps=4_000, alphas=(0.0, 0.1, 1.0), followed=()),
     "scaled": PlantedGrid(rho=10.0, alphas=(0.0,), followed=()),
     "both shuffled": PlantedGrid(shuffled=(0, 1), alphas=(1.0,), seeds=(0, 1, 2)),
     "one shuffled": PlantedGrid(shuffled=(0,), **ONE_TRUNK),
     "three": PlantedGrid(
-        moduli=(7, 11, 13), widths=(10, 12, 12), heads=(1, 1, 1), alphas=(0.0, 1.0), followed=()
+        moduli=(7, 11, 13), widths=(8, 8, 8), heads=(1, 1, 1), alphas=(0.0, 1.0), followed=()
     ),
-    "unequal": PlantedGrid(moduli=(5, 17), widths=(8, 24), alphas=(0.0, 1.0), followed=()),
+    "unequal": PlantedGrid(moduli=(5, 17), widths=(6, 18), alphas=(0.0, 1.0), followed=()),
     "shared": PlantedGrid(
-        moduli=(11, 7, 5), widths=(14, 10, 8), heads=(2, 1, 1), alphas=(0.0, 1.0), followed=()
+        moduli=(11, 7, 5), widths=(8, 8, 8), heads=(2, 1, 1), alphas=(0.0, 1.0), followed=()
     ),
     "all pairs": PlantedGrid(train_fraction=1.0, alphas=(0.0,), followed=()),
     "few waves": PlantedGrid(train_fraction=1.0, frequencies=3, alphas=(0.0,), followed=()),
