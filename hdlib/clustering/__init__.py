@@ -1,5 +1,6 @@
 """How curvature groups."""
 
+from hdlib.clustering.agreement import CutAgreement, agreement
 from hdlib.clustering.bisection import fiedler_tree
 from hdlib.clustering.couplings import coupling_graph
 from hdlib.clustering.dendrogram import Dendrogram, Gap, dendrogram
@@ -12,11 +13,13 @@ from hdlib.clustering.tracks import Cluster, Event, Tracks
 
 __all__ = [
     "Cluster",
+    "CutAgreement",
     "Dendrogram",
     "Event",
     "FiedlerTree",
     "Gap",
     "Tracks",
+    "agreement",
     "algebraic_connectivity",
     "at_step",
     "coupling_graph",

@@ -15,7 +15,7 @@ from hdlib.measures.fourier import (
 )
 from hdlib.measures.norms import weight_norms
 from hdlib.measures.optimizer import adam_statistics
-from hdlib.measures.outliers import spacing_ratio, tail_scores, tail_spacings
+from hdlib.measures.outliers import tail_scores, tail_spacings
 from hdlib.measures.probes import (
     balanced_accuracy,
     linear_probe,
@@ -25,6 +25,7 @@ from hdlib.measures.probes import (
 from hdlib.measures.progress import Phases, Progress, phases, progress, restricted_by_frequency
 from hdlib.measures.routing import RoutingUse, routing_columns, routing_use
 from hdlib.measures.sensitivity import input_hessian_trace, input_jacobian
+from hdlib.measures.spacings import Neighbours, laid_over, neighbours, spacing_ratio
 from hdlib.measures.spectral import SpectralSummary, spectral_summary
 from hdlib.measures.subspaces import squared_cosines, subspace_overlap
 from hdlib.measures.waves import (
@@ -39,6 +40,7 @@ __all__ = [
     "Concept",
     "FrequencyShares",
     "GapTest",
+    "Neighbours",
     "Phases",
     "Progress",
     "RoutingUse",
@@ -60,9 +62,11 @@ __all__ = [
     "input_hessian_trace",
     "input_jacobian",
     "key_frequencies",
+    "laid_over",
     "linear_probe",
     "logit_power",
     "multiplicative_grid",
+    "neighbours",
     "pair_power",
     "phases",
     "progress",

@@ -42,16 +42,3 @@ def tail_scores(eigenvalues: FloatArray, *, search: int = SEARCH) -> FloatArray:
     """
     spacings = tail_spacings(eigenvalues, search=search)
     return spacings / spacings.mean()
-
-
-def spacing_ratio(spacings: FloatArray) -> float:
-    """Mean ratio of neighbouring spacings, the smaller over the larger.
-
-    It tells whether eigenvalues repel: 2 log 2 − 1 = 0.386 where they are independent, 0.531 in
-    real symmetric random matrices (Atas et al. 2013, table I).
-
-    Args:
-        spacings: (..., K), K ≥ 2, positive, in the order of the spectrum.
-    """
-    left, right = spacings[..., :-1], spacings[..., 1:]
-    return float((np.minimum(left, right) / np.maximum(left, right)).mean())

@@ -1,11 +1,11 @@
-"""Spacings, scores and ratios of the top of a spectrum."""
+"""Spacings and scores of the top of a spectrum."""
 
 from __future__ import annotations
 
 import numpy as np
 import pytest
 
-from hdlib.measures import spacing_ratio, tail_scores, tail_spacings
+from hdlib.measures import tail_scores, tail_spacings
 
 
 @pytest.mark.parametrize("index", [0.5, 1.0, 2.0])
@@ -31,15 +31,3 @@ def test_only_positive_eigenvalues_count():
         tail_scores(np.array([-1.0, 0.0, 3.0]))
     with pytest.raises(ValueError, match="2 different positive eigenvalues"):
         tail_scores(np.array([3.0, 3.0]))
-
-
-def test_ratio_tells_repulsion_from_independence():
-    rng = np.random.default_rng(0)
-    assert spacing_ratio(rng.exponential(size=(50, 2_000))) == pytest.approx(
-        2 * np.log(2) - 1, abs=0.003
-    )
-    symmetric = rng.standard_normal((600, 600))
-    middle = np.linalg.eigvalsh(symmetric + symmetric.T)[100:500]
-    assert spacing_ratio(np.diff(np.asarray(middle, dtype=np.float64))) == pytest.approx(
-        0.531, abs=0.03
-    )
