@@ -57,7 +57,7 @@ class PlantedSettings(Config):
     """Factor on the loss of the first circuit, in training and in the Hessian."""
     n_steps: Annotated[int, Field(ge=1, le=MOST_STEPS)] = 2_000
     lr: Annotated[float, Field(gt=0)] = 5e-3
-    l2: Annotated[float, Field(ge=0)] = 3e-4
+    l2: Annotated[float, Field(ge=0)] = 1e-3
     """Factor on the sum of squared weights in the loss; it is no part of the Hessian."""
     log_every: Annotated[int, Field(ge=1)] = 50
     top: Annotated[int, Field(ge=4)] = 100

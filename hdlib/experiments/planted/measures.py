@@ -106,8 +106,13 @@ def eigenpairs(found: Curvatures, blocks: IntArray) -> tuple[FloatArray, FloatAr
 
 
 def shares(movement: list[FloatArray], vectors: FloatArray) -> FloatArray:
-    """Share of each circuit's outputs in what vectors move, (m, T); NaN where nothing moves."""
-    energy = np.stack([((matrix @ vectors) * vectors).sum(0) for matrix in movement], 1)
+    """Share of each circuit's outputs in what vectors move, (m, T); NaN where nothing moves.
+
+    Movement is counted in that of a random direction, for which all shares are 1/T.
+    """
+    energy = np.stack(
+        [((matrix @ vectors) * vectors).sum(0) / np.trace(matrix) for matrix in movement], 1
+    )
     total = energy.sum(1, keepdims=True)
     moves = total > STILL * total.max()
     return np.divide(energy, total, out=np.full_like(energy, np.nan), where=moves)
@@ -141,11 +146,18 @@ def joined_units(residual: FloatArray, owners: IntArray) -> int:
     return int(((residual != 0) & (owners[:, None] != owners)).sum()) // 2
 
 
-def unit_shares(found: Curvatures, owners: IntArray, units: int) -> FloatArray:
-    """Share of each circuit in the diagonal of Gauss–Newton, added up over a unit's parameters."""
-    own = owners >= 0
+def unit_shares(found: Curvatures, units: IntArray) -> FloatArray:
+    """Share of each circuit in the Gauss–Newton diagonal of what goes into a unit, (H, T).
+
+    It says whose loss feels the unit: its output weights to a circuit are not asked, as these have
+    curvature from that circuit by what they are.
+
+    Args:
+        found: curvatures.
+        units: (P′,) unit that each parameter is an input weight or the bias of; −1 for others.
+    """
     diagonals = [
-        np.bincount(owners[own], matrix.diagonal()[own], minlength=units)
+        np.bincount(units[units >= 0], matrix.diagonal()[units >= 0])
         for matrix in found.gauss_newton
     ]
     total = np.sum(diagonals, 0)
@@ -171,13 +183,14 @@ def measured(config: PlantedConfig, model: PlantedNetwork) -> dict[str, NDArray]
     values, vectors = eigenpairs(found, blocks)
     total = sum(found.gauss_newton)
     diagonals = np.stack([matrix.diagonal() for matrix in found.gauss_newton])
+    into = np.where(found.alive < model.input_weight.numel() + len(model.input_bias), owners, -1)
     own = np.where(diagonals.max(0) > 0, diagonals.argmax(0), -1)
     inside = [(vectors[planted == circuit] ** 2).sum(0) for circuit in range(circuits)]
     return {
         "eigenvalues": values,
         "function": shares(found.movement, vectors).astype(np.float16),
         "weights": np.stack(inside, 1).astype(np.float16),
-        "unit_shares": unit_shares(found, owners, len(model.unit_circuit)),
+        "unit_shares": unit_shares(found, into),
         "alive": found.alive.astype(np.int16),
         "owner": own.astype(np.int16),
         "gauss_newton_modules": modules(total, circuits).astype(np.int16),
