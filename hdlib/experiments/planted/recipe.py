@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from typing import TypeAlias
 
+from hdlib.experiments.planted.basis import rotated
 from hdlib.experiments.planted.config import PlantedConfig, PlantedGrid
 from hdlib.experiments.planted.measures import measured
+from hdlib.experiments.planted.statistics import eigenvalue_statistics, gap_statistics
 from hdlib.experiments.planted.training import TRAINING, model_at, spectrum_steps
-from hdlib.store import Arrays, ArrayStage, Experiment, Run, Stage, agreement
+from hdlib.store import Arrays, ArrayStage, Experiment, Run, Stage, agreement, file_name
 from hdlib.training import checkpoint_name
 
 PlantedRun: TypeAlias = Run[PlantedConfig]
@@ -21,6 +23,25 @@ def _spectrum(run: PlantedRun, step: int) -> Arrays:
     return measured(run.config, model_at(run, step))
 
 
+def _spectra(run: PlantedRun, step: int) -> list[tuple[Stage, str]]:
+    return [(SPECTRA, file_name(step))]
+
+
+def _statistics(run: PlantedRun, step: int) -> Arrays:
+    arrays = run.arrays(SPECTRA, step)
+    uncoupled = run.config.alpha == 0
+    return eigenvalue_statistics(arrays, uncoupled=uncoupled) | gap_statistics(arrays)
+
+
+def _basis_steps(run: PlantedRun) -> list[int]:
+    """The last, where the circuits are uncoupled and what is right is known."""
+    return [run.config.n_steps] if run.config.alpha == 0 else []
+
+
+def _basis(run: PlantedRun, step: int) -> Arrays:
+    return rotated(run.config, model_at(run, step))
+
+
 SPECTRA = ArrayStage(
     "planted/spectra",
     fields=(),
@@ -30,9 +51,27 @@ SPECTRA = ArrayStage(
     compute=_spectrum,
     agreement=agreement(eigenvalues=1e-8, unit_shares=1e-6, residual_size=1e-6),
 )
+STATISTICS = ArrayStage(
+    "planted/statistics",
+    fields=(),
+    needs=(SPECTRA,),
+    items=spectrum_steps,
+    sources=_spectra,
+    compute=_statistics,
+    agreement=agreement(best=1e-6, neighbours=1e-6, deciles=1e-6, gaps=1e-6),
+)
+BASIS = ArrayStage(
+    "planted/basis",
+    fields=(),
+    needs=(TRAINING,),
+    items=_basis_steps,
+    sources=_weights,
+    compute=_basis,
+    agreement=agreement(purity=0.05),
+)
 EXPERIMENT = Experiment(
     PlantedConfig,
-    (TRAINING, SPECTRA),
+    (TRAINING, SPECTRA, STATISTICS, BASIS),
     cost="about a minute",
     grid=PlantedGrid,
 )

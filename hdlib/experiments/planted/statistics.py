@@ -18,6 +18,8 @@ IntArray = NDArray[np.int64]
 ZERO = 1e-9
 """Eigenvalues below this, over the largest, are zero: a symmetry's."""
 TOP = 100
+LEADING = 400
+"""Positive eigenvalues whose spacings are looked at: weights between circuits have smaller ones."""
 DRAWS = 100
 CUTS = np.unique(np.geomspace(2, 500, 40).round().astype(int))
 """Numbers of clusters at which the index of the cut is kept."""
@@ -80,10 +82,12 @@ def eigenvalue_statistics(arrays: Arrays, *, uncoupled: bool) -> dict[str, NDArr
         ``best`` (3,), the adjusted Rand index of the best cut of all eigenvalues, of the top 100, and of
         the logarithms of the positive ones; ``null`` (3,), its 95% quantile with permuted labels;
         ``two`` (3,), the index with two clusters; ``curve``, the index of all at `CUTS`;
-        ``neighbours`` (4,): spacing ratio, P(different circuits), the same for the tightest 5%, and
-        P(a spacing at a change is the wider); ``deciles`` (10,); ``own_ratios`` (T,), the spacing
-        ratio of each circuit's own eigenvalues; ``mixing``, the rank correlation of an eigenvector's
-        purity with the distance of its nearest eigenvalue; and where circuits are uncoupled
+        ``neighbours`` (4,), of the logarithms of the 400 largest: spacing ratio, P(different
+        circuits), the same for the tightest 5%, and P(a spacing at a change is the wider);
+        ``deciles`` (10,), the second by tenths of the spacings; ``own_ratios`` (T,), the spacing
+        ratio of each circuit's own among them; ``sizes`` (T,), their numbers; ``purity``, the mean
+        of the largest share; ``mixing``, the rank correlation of that share with the distance of
+        the nearest eigenvalue; and where circuits are uncoupled
         ``scaled`` (6, 2, 2): for each factor, of λ and of log λ, the best index and that with two
         clusters.
     """
@@ -96,8 +100,10 @@ def eigenvalue_statistics(arrays: Arrays, *, uncoupled: bool) -> dict[str, NDArr
         _agreement(values[top], whose[top], DRAWS),
         _agreement(np.log(values[positive]), whose[positive], DRAWS),
     ]
-    beside = neighbours(values, whose)
-    own = [values[whose == circuit] for circuit in range(function.shape[1])]
+    leading = np.flatnonzero(positive)[-LEADING:]
+    logs, whose_log = np.log(values[leading]), whose[leading]
+    beside = neighbours(logs, whose_log)
+    own = [logs[whose_log == circuit] for circuit in range(function.shape[1])]
     result = {
         "best": np.array([each.best for each in found]),
         "null": np.array([each.quantile for each in found]),
@@ -106,7 +112,9 @@ def eigenvalue_statistics(arrays: Arrays, *, uncoupled: bool) -> dict[str, NDArr
         "neighbours": np.array([beside.ratio, beside.different, beside.tightest, beside.wider]),
         "deciles": beside.by_decile,
         "own_ratios": np.array([_ratio(each) for each in own]),
-        "mixing": np.array(_mixing(values, function)),
+        "sizes": np.array([len(each) for each in own]),
+        "purity": np.array(function[leading].max(1).mean()),
+        "mixing": np.array(_mixing(logs, function[leading])),
     }
     if uncoupled:
         result["scaled"] = np.array([_scaled(values, whose, rho) for rho in RHOS])
@@ -136,9 +144,9 @@ def _ratio(values: FloatArray) -> float:
     return spacing_ratio(np.diff(values)) if len(values) > 2 else np.nan
 
 
-def _mixing(values: FloatArray, function: FloatArray) -> float:
-    """Rank correlation of an eigenvector's largest share with its nearest relative distance."""
-    spacing = np.diff(values)
+def _mixing(logs: FloatArray, function: FloatArray) -> float:
+    """Rank correlation of an eigenvector's largest share with its nearest distance in log λ."""
+    spacing = np.diff(logs)
     nearest = np.minimum(np.append(spacing, np.inf), np.append(np.inf, spacing))
-    ranks = [x.argsort().argsort() for x in (function.max(1), nearest / np.abs(values))]
+    ranks = [each.argsort().argsort() for each in (function.max(1), nearest)]
     return float(np.corrcoef(ranks)[0, 1])
