@@ -5,10 +5,12 @@ from types import ModuleType
 
 from hdlib.checkpoints import trajectory
 from hdlib.clustering import (
+    Circuits,
     Dendrogram,
     FiedlerTree,
     Gap,
     algebraic_connectivity,
+    circuits,
     dendrogram,
     fiedler_tree,
     permuted_within_blocks,
@@ -44,6 +46,7 @@ from hdlib.curvature import (
 from hdlib.trajectory import Trajectory
 
 __all__ = [
+    "Circuits",
     "ConvergenceError",
     "CurvatureOperator",
     "Dendrogram",
@@ -60,6 +63,7 @@ __all__ = [
     "TraceEstimate",
     "Trajectory",
     "algebraic_connectivity",
+    "circuits",
     "dendrogram",
     "density",
     "fiedler_tree",

@@ -2,6 +2,8 @@
 
 from hdlib.clustering.agreement import CutAgreement, agreement
 from hdlib.clustering.bisection import fiedler_tree
+from hdlib.clustering.circuit_groups import Circuits
+from hdlib.clustering.circuits import circuits
 from hdlib.clustering.couplings import coupling_graph
 from hdlib.clustering.dendrogram import Dendrogram, Gap, dendrogram
 from hdlib.clustering.fiedler import algebraic_connectivity
@@ -12,6 +14,7 @@ from hdlib.clustering.recovery import recovery
 from hdlib.clustering.tracks import Cluster, Event, Tracks
 
 __all__ = [
+    "Circuits",
     "Cluster",
     "CutAgreement",
     "Dendrogram",
@@ -22,6 +25,7 @@ __all__ = [
     "agreement",
     "algebraic_connectivity",
     "at_step",
+    "circuits",
     "coupling_graph",
     "dendrogram",
     "fiedler_tree",

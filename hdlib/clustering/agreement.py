@@ -52,8 +52,9 @@ class CutAgreement:
 
     def __repr__(self) -> str:
         return (
-            f"CutAgreement: adjusted Rand index at most {self.best:.3f}, with {self.best_clusters:,} "
-            f"clusters (95% of permuted labels: below {self.quantile:.3f}; p = {self.p:.3g})"
+            f"CutAgreement: adjusted Rand index at most {self.best:.3f}, with "
+            f"{self.best_clusters:,} clusters (95% of permuted labels: below {self.quantile:.3f}; "
+            f"p = {self.p:.3g})"
         )
 
 
