@@ -62,7 +62,7 @@ class PlantedSettings(Config):
     log_every: Annotated[int, Field(ge=1)] = 50
     top: Annotated[int, Field(ge=4)] = 100
     """Leading eigenvectors that are grouped by the outputs that they move."""
-    rotations: Annotated[int, Field(ge=20)] = 100
+    rotations: Annotated[int, Field(ge=20)] = 40
     """Random rotations of their span, the null of the groups."""
     device: Literal["auto", "cpu", "cuda"] = "cpu"
 

@@ -6,6 +6,7 @@ from typing import TypeAlias
 
 from hdlib.experiments.planted.basis import rotated
 from hdlib.experiments.planted.config import PlantedConfig, PlantedGrid
+from hdlib.experiments.planted.grouping import grouped
 from hdlib.experiments.planted.measures import measured
 from hdlib.experiments.planted.statistics import eigenvalue_statistics, gap_statistics
 from hdlib.experiments.planted.training import TRAINING, model_at, spectrum_steps
@@ -31,6 +32,15 @@ def _statistics(run: PlantedRun, step: int) -> Arrays:
     arrays = run.arrays(SPECTRA, step)
     uncoupled = run.config.alpha == 0
     return eigenvalue_statistics(arrays, uncoupled=uncoupled) | gap_statistics(arrays)
+
+
+def circuit_steps(run: PlantedRun) -> list[int]:
+    """Checkpoints at which eigenvectors are grouped: all of a network that is followed, or the last."""
+    return run.config.checkpoints if run.config.followed else [run.config.n_steps]
+
+
+def _circuits(run: PlantedRun, step: int) -> Arrays:
+    return grouped(run.config, model_at(run, step))
 
 
 def _basis_steps(run: PlantedRun) -> list[int]:
@@ -69,9 +79,18 @@ BASIS = ArrayStage(
     compute=_basis,
     agreement=agreement(purity=0.05),
 )
+CIRCUITS = ArrayStage(
+    "planted/circuits",
+    fields=("top", "rotations"),
+    needs=(TRAINING,),
+    items=circuit_steps,
+    sources=_weights,
+    compute=_circuits,
+    agreement=agreement(excess=0.02, rotated=0.05),
+)
 EXPERIMENT = Experiment(
     PlantedConfig,
-    (TRAINING, SPECTRA, STATISTICS, BASIS),
+    (TRAINING, SPECTRA, STATISTICS, BASIS, CIRCUITS),
     cost="about a minute",
     grid=PlantedGrid,
 )
