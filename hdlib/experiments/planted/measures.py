@@ -33,14 +33,11 @@ class Curvatures(NamedTuple):
     Attributes:
         gauss_newton: (P′, P′) of each circuit's loss, with its factor.
         residual: (P′, P′) of all losses together.
-        movement: (P′, P′) for each circuit, the mean of JᵀJ over its outputs, each softmax's
-            logits less their mean: vᵀMv says how far v moves them.
         alive: (P′,) indices of these parameters.
     """
 
     gauss_newton: list[FloatArray]
     residual: FloatArray
-    movement: list[FloatArray]
     alive: IntArray
 
     @property
@@ -54,30 +51,37 @@ def curvatures(config: PlantedConfig, model: PlantedNetwork) -> Curvatures:
     task = config.task
     at = point_at(model, config.encode(task.train))
     alive = at.factors != 0
-    circuits = range(len(config.moduli))
-    weights = [config.rho, *[1.0] * (len(circuits) - 1)]
-    gauss_newton: list[Tensor] = [torch.zeros(()) for _ in circuits]
-    movement: list[Tensor] = [torch.zeros(()) for _ in circuits]
+    weights = [config.rho, *[1.0] * (len(config.moduli) - 1)]
+    gauss_newton: list[Tensor] = [torch.zeros(()) for _ in config.moduli]
     residual = torch.zeros(())
     for part, circuit in zip(config.outputs, config.head_circuits, strict=True):
         gradient, curvature = softmax_derivatives(
             at.outputs[:, part], task.train.targets[:, circuit]
         )
-        centred = torch.eye(gradient.shape[1], dtype=torch.float64) - 1 / gradient.shape[1]
         weight = weights[circuit]
-        gauss_newton[circuit] = gauss_newton[circuit] + _alive(
-            weight * gauss_newton_part(at, curvature, part), alive
-        )
-        movement[circuit] = movement[circuit] + _alive(
-            gauss_newton_part(at, centred[None], part), alive
-        )
+        own = _alive(weight * gauss_newton_part(at, curvature, part), alive)
+        gauss_newton[circuit] = gauss_newton[circuit] + own
         residual = residual + _alive(weight * residual_part(at, gradient, part), alive)
     return Curvatures(
         [matrix.numpy() for matrix in gauss_newton],
         residual.numpy(),
-        [matrix.numpy() for matrix in movement],
         alive.nonzero()[:, 0].numpy(),
     )
+
+
+def movements(config: PlantedConfig, model: PlantedNetwork) -> list[FloatArray]:
+    """For each circuit the mean of JᵀJ over its outputs, each softmax's logits less their mean.
+
+    vᵀMv says how far v moves them; (P′, P′) as in `curvatures`.
+    """
+    at = point_at(model, config.encode(config.task.train))
+    found: list[Tensor] = [torch.zeros(()) for _ in config.moduli]
+    for part, circuit in zip(config.outputs, config.head_circuits, strict=True):
+        size = part.stop - part.start
+        centred = torch.eye(size, dtype=torch.float64) - 1 / size
+        own = _alive(gauss_newton_part(at, centred[None], part), at.factors != 0)
+        found[circuit] = found[circuit] + own
+    return [matrix.numpy() for matrix in found]
 
 
 def _alive(matrix: Tensor, alive: Tensor) -> Tensor:
@@ -188,7 +192,7 @@ def measured(config: PlantedConfig, model: PlantedNetwork) -> dict[str, NDArray]
     inside = [(vectors[planted == circuit] ** 2).sum(0) for circuit in range(circuits)]
     return {
         "eigenvalues": values,
-        "function": shares(found.movement, vectors).astype(np.float16),
+        "function": shares(movements(config, model), vectors).astype(np.float16),
         "weights": np.stack(inside, 1).astype(np.float16),
         "unit_shares": unit_shares(found, into),
         "alive": found.alive.astype(np.int16),

@@ -1,0 +1,171 @@
+"""The chapter's figures, of its results."""
+
+from __future__ import annotations
+
+import matplotlib.pyplot as plt
+import numpy as np
+from matplotlib.figure import Figure
+from numpy.typing import NDArray
+
+from hdlib.experiments.planted.predictions import predicted
+from hdlib.experiments.planted.results import PlantedResults, When
+from hdlib.experiments.planted.statistics import CUTS, RHOS
+from hdlib.figures import Curve, Panel, curves
+from hdlib.figures.style import CATEGORIES, MUTED, WIDTH, style
+
+Array = NDArray[np.float64]
+
+DECILES = np.arange(1.0, 11.0)
+SHOWN = 60
+"""Eigenvalues in the figure of sorted ones."""
+
+
+@style()
+def rugs(results: PlantedResults, seed: int, *, when: When = "end") -> Figure:
+    """Positive eigenvalues of uncoupled circuits, a row each, the first one's loss times ρ."""
+    spectra = [values[values > 0] for values in results.own_spectra(0.0, seed, when)[:-1]]
+    rows = len(RHOS)
+    fig, axes = plt.subplots(rows, 1, figsize=(WIDTH, 0.62 * rows + 0.9), sharex=True)
+    for ax, rho in zip(axes, RHOS, strict=True):
+        for circuit, values in enumerate(spectra):
+            scaled = values * (rho if circuit == 0 else 1)
+            ax.vlines(scaled, circuit, circuit + 0.9, color=CATEGORIES[circuit], lw=0.35)
+        ax.set(xscale="log", yticks=[], ylim=(0, len(spectra)))
+        ax.set_title(f"ρ = {rho:g}", fontsize=9)
+        ax.spines["left"].set_visible(False)
+    axes[-1].set_xlabel("eigenvalue λ")
+    lines = [
+        plt.Line2D([], [], color=CATEGORIES[c], label=_task(results, c))
+        for c in range(len(spectra))
+    ]
+    fig.legend(handles=lines, loc="outside upper left", ncols=len(lines))
+    return fig
+
+
+def agreement_of_cuts(results: PlantedResults) -> Figure:
+    """Adjusted Rand index of every cut of the eigenvalues, and of what vectors say, uncoupled."""
+    panels = {}
+    for when, words in (("untrained", "before training"), ("end", "at the end")):
+        vectors = {"Fiedler modules of Gauss–Newton": results.modules("gauss_newton", 0.0, when)}
+        if when == "end":
+            vectors["outputs that eigenvectors move"] = results.outputs(0.0, when)
+        level = {
+            label: np.tile(values, (len(CUTS), 1)) for label, values in vectors.items()
+        }
+        panels[words] = Panel(
+            {"clusters of eigenvalues": results.statistic("curve", 0.0, when).T} | level,
+            x=CUTS,
+            nulls={
+                "best cut of permuted labels, 95%": float(
+                    results.statistic("null", 0.0, when)[:, 0].max()
+                )
+            },
+            ylabel="adjusted Rand index",
+            covers=(-0.05, 1.05),
+        )
+    return curves(panels, columns=2, xlabel="number of clusters", xscale="log", sharey=True)
+
+
+def strangers(results: PlantedResults) -> Figure:
+    """P(neighbours belong to different circuits) by tenths of their spacing, uncoupled."""
+    panels = {}
+    for when, words in (
+        ("untrained", "before training"), ("memorised", "memorised"), ("end", "at the end"),
+    ):  # fmt: skip
+        sizes = results.statistic("sizes", 0.0, when)[0].tolist()
+        panels[words] = Panel(
+            {"networks": results.statistic("deciles", 0.0, when).T},
+            x=DECILES,
+            nulls={
+                "two random matrices (GOE)": predicted(tuple(sizes), None).by_decile,
+                "two Wishart matrices": predicted(tuple(sizes), 2.0).by_decile,
+                "labels without order": float(results.statistic("neighbours", 0.0, when)[:, 1].mean()),
+            },
+            ylabel="P(different circuits)",
+            covers=(0.0, 1.0),
+        )
+    return curves(
+        panels, columns=3, xlabel="tenth of the spacings, tightest first", xscale="linear", sharey=True
+    )
+
+
+def through_training(results: PlantedResults, shuffled: PlantedResults | None) -> Figure:
+    """One shared trunk: what sees its circuits form, at each checkpoint."""
+    steps = results.followed_steps(1.0)
+    measures = {
+        "purity of units": results.unit_purity,
+        "Fiedler modules of Gauss–Newton": lambda a, s: results.modules("gauss_newton", a, s),
+        "outputs that eigenvectors move": results.outputs,
+        "clusters of eigenvalues (best cut)": lambda a, s: results.statistic("best", a, s)[:, 0],
+        "accuracy, training pairs": lambda a, s: results.logged("train", a, s),
+        "accuracy, new company": lambda a, s: results.logged("company", a, s),
+    }
+    others = {} if shuffled is None else {
+        "purity of units": shuffled.unit_purity,
+        "Fiedler modules of Gauss–Newton": lambda a, s: shuffled.modules("gauss_newton", a, s),
+        "outputs that eigenvectors move": shuffled.outputs,
+        "clusters of eigenvalues (best cut)": lambda a, s: shuffled.statistic("best", a, s)[:, 0],
+        "accuracy, training pairs": lambda a, s: shuffled.logged("train", a, s),
+        "accuracy, new company": lambda a, s: shuffled.logged("company", a, s),
+    }  # fmt: skip
+    panels = {}
+    for title, of in measures.items():
+        nulls = {}
+        if title in others and shuffled is not None:
+            common = shuffled.followed_steps(1.0)
+            values = np.array([others[title](1.0, step) for step in common])
+            nulls = {"shuffled labels": [Curve(common, column) for column in values.T]}
+        panels[title] = Panel(
+            {"true labels": np.array([of(1.0, step) for step in steps])},
+            x=steps,
+            nulls=nulls,
+            covers=(0.0, 1.0),
+        )
+    return curves(panels, columns=3)
+
+
+@style()
+def sorted_eigenvalues(results: PlantedResults, alpha: float, seed: int) -> Figure:
+    """The leading eigenvalues, all together and sorted by the circuit whose outputs they move."""
+    *own, together = results.own_spectra(alpha, seed, "end")
+    fig, axes = plt.subplots(1, 2, figsize=(WIDTH, 3.6), sharey=True)
+    top = np.sort(together)[::-1][:SHOWN]
+    axes[0].plot(np.arange(1, len(top) + 1), top, ".", color=MUTED, ms=5)
+    axes[0].set_title("all")
+    least = top[-1]
+    for circuit, values in enumerate(own):
+        kept = np.sort(values)[::-1]
+        kept = kept[kept >= least]
+        axes[1].plot(
+            np.arange(1, len(kept) + 1), kept, ".",
+            color=CATEGORIES[circuit], ms=5, label=_task(results, circuit),
+        )  # fmt: skip
+    axes[1].set_title("sorted by the outputs that they move")
+    for ax in axes:
+        ax.set(yscale="log", xlabel="rank")
+        ax.grid(axis="both")
+    axes[0].set_ylabel("eigenvalue λ")
+    fig.legend(*axes[1].get_legend_handles_labels(), loc="outside upper left", ncols=len(own))
+    return fig
+
+
+def ratios(results: PlantedResults) -> Figure:
+    """Mean spacing ratio against α, before training and at the end; uncoupled at the left."""
+    alphas = results.alphas
+    lines = {
+        words: np.array([results.statistic("neighbours", alpha, when)[:, 0] for alpha in alphas])
+        for when, words in (("untrained", "before training"), ("end", "at the end"))
+    }
+    sizes = tuple(results.statistic("sizes", alphas[0], "end")[0].tolist())
+    nulls = {
+        "one random matrix": predicted((sum(sizes),), None).ratio,
+        "one for each circuit": predicted(sizes, None).ratio,
+    }
+    panel = Panel(lines, x=np.arange(len(alphas), dtype=float), nulls=nulls, ylabel="spacing ratio r",
+        marks=[(i, float(lines["at the end"][i].min()) - 0.012, f"α = {a:g}") for i, a in enumerate(alphas)])  # fmt: skip
+    return curves(panel, xlabel="α, one of the grid's after the other", xscale="linear")
+
+
+def _task(results: PlantedResults, circuit: int) -> str:
+    first, second = "abcdefghijkl"[2 * circuit : 2 * circuit + 2]
+    return f"{first} + {second} mod {results.grid.moduli[circuit]}"
