@@ -8,6 +8,7 @@ from hdlib.experiments.fiedler.recipe import EXPERIMENT as FIEDLER
 from hdlib.experiments.grokking.recipe import EXPERIMENT as GROKKING
 from hdlib.experiments.least_action.recipe import EXPERIMENT as LEAST_ACTION
 from hdlib.experiments.mnist.recipe import EXPERIMENT as MNIST
+from hdlib.experiments.planted.recipe import EXPERIMENT as PLANTED
 from hdlib.store import Registry
 
-REGISTRY = Registry([MNIST, GROKKING, FIEDLER, DEPTH, EMERGENCE, LEAST_ACTION])
+REGISTRY = Registry([MNIST, GROKKING, FIEDLER, DEPTH, EMERGENCE, LEAST_ACTION, PLANTED])

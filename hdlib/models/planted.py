@@ -104,6 +104,4 @@ class PlantedNetwork(nn.Module):
         """(P,) int64 hidden unit that each parameter belongs to; −1 for the output biases."""
         units = torch.arange(len(self.unit_circuit))
         n, o = len(self.input_circuit), len(self.output_circuit)
-        return torch.cat(
-            [units.repeat_interleave(n), units, units.repeat(o), torch.full((o,), -1)]
-        )
+        return torch.cat([units.repeat_interleave(n), units, units.repeat(o), torch.full((o,), -1)])

@@ -49,9 +49,7 @@ def agreement_of_cuts(results: PlantedResults) -> Figure:
         vectors = {"Fiedler modules of Gauss–Newton": results.modules("gauss_newton", 0.0, when)}
         if when == "end":
             vectors["outputs that eigenvectors move"] = results.outputs(0.0, when)
-        level = {
-            label: np.tile(values, (len(CUTS), 1)) for label, values in vectors.items()
-        }
+        level = {label: np.tile(values, (len(CUTS), 1)) for label, values in vectors.items()}
         panels[words] = Panel(
             {"clusters of eigenvalues": results.statistic("curve", 0.0, when).T} | level,
             x=CUTS,
@@ -79,13 +77,19 @@ def strangers(results: PlantedResults) -> Figure:
             nulls={
                 "two random matrices (GOE)": predicted(tuple(sizes), None).by_decile,
                 "two Wishart matrices": predicted(tuple(sizes), 2.0).by_decile,
-                "labels without order": float(results.statistic("neighbours", 0.0, when)[:, 1].mean()),
+                "labels without order": float(
+                    results.statistic("neighbours", 0.0, when)[:, 1].mean()
+                ),
             },
             ylabel="P(different circuits)",
             covers=(0.0, 1.0),
         )
     return curves(
-        panels, columns=3, xlabel="tenth of the spacings, tightest first", xscale="linear", sharey=True
+        panels,
+        columns=3,
+        xlabel="tenth of the spacings, tightest first",
+        xscale="linear",
+        sharey=True,
     )
 
 

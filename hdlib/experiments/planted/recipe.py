@@ -8,7 +8,7 @@ from hdlib.experiments.planted.basis import rotated
 from hdlib.experiments.planted.config import PlantedConfig, PlantedGrid
 from hdlib.experiments.planted.grouping import grouped
 from hdlib.experiments.planted.measures import measured
-from hdlib.experiments.planted.statistics import eigenvalue_statistics, gap_statistics
+from hdlib.experiments.planted.statistics import eigenvalue_statistics
 from hdlib.experiments.planted.training import TRAINING, model_at, spectrum_steps
 from hdlib.store import Arrays, ArrayStage, Experiment, Run, Stage, agreement, file_name
 from hdlib.training import checkpoint_name
@@ -30,8 +30,7 @@ def _spectra(run: PlantedRun, step: int) -> list[tuple[Stage, str]]:
 
 def _statistics(run: PlantedRun, step: int) -> Arrays:
     arrays = run.arrays(SPECTRA, step)
-    uncoupled = run.config.alpha == 0
-    return eigenvalue_statistics(arrays, uncoupled=uncoupled) | gap_statistics(arrays)
+    return eigenvalue_statistics(arrays, uncoupled=run.config.alpha == 0)
 
 
 def circuit_steps(run: PlantedRun) -> list[int]:
@@ -68,7 +67,7 @@ STATISTICS = ArrayStage(
     items=spectrum_steps,
     sources=_spectra,
     compute=_statistics,
-    agreement=agreement(best=1e-6, neighbours=1e-6, deciles=1e-6, gaps=1e-6),
+    agreement=agreement(best=1e-6, neighbours=1e-6, deciles=1e-6),
 )
 BASIS = ArrayStage(
     "planted/basis",

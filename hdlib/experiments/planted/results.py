@@ -52,7 +52,7 @@ class PlantedResults:
         return self.runs[alpha, seed].arrays(SPECTRA, self.step(alpha, seed, when))
 
     def statistic(self, name: str, alpha: float, when: When) -> Array:
-        """One of `statistics.eigenvalue_statistics` or `gap_statistics`, (S, …)."""
+        """One of `statistics.eigenvalue_statistics`, (S, …)."""
         return np.array(
             [
                 self.runs[alpha, seed].arrays(STATISTICS, self.step(alpha, seed, when))[name]
@@ -161,7 +161,7 @@ def _found_and_tested(
     ranks = np.array(RANKS)
     scores = np.mean([tail_scores(values)[ranks - 1] for values in finding], axis=0)
     rank = int(ranks[scores.argmax()])
-    return rank, [own_gap(values, [rank]) for values in testing]
+    return rank, [own_gap(values, rank) for values in testing]
 
 
 def rand_index(truth: ArrayLike, found: ArrayLike) -> float:

@@ -25,8 +25,8 @@ CUTS = np.unique(np.geomspace(2, 500, 40).round().astype(int))
 """Numbers of clusters at which the index of the cut is kept."""
 RHOS = (1.0, 10.0, 100.0, 1e3, 1e4, 1e6)
 """Factors on the first circuit's loss, laid on afterwards where circuits are uncoupled."""
-RANKS = range(5, 41)
-"""Ranks that are searched for a circuit's gap."""
+RANKS = range(5, 61)
+"""Ranks that are searched for a gap: those of all circuits together are among them."""
 SETTINGS = ((1.0, 400, 0.0), (1.0, 400, 1.0), (1.0, 400, 2.0), (0.6, 200, 0.0), (1.5, 400, 0.0))
 """Tail index, samples and spread of the weights of the featureless spectra."""
 
@@ -47,28 +47,9 @@ def labelled(arrays: Arrays) -> tuple[FloatArray, FloatArray]:
     return values[known], function[known]
 
 
-def own_gap(values: FloatArray, ranks: range | list[int] = RANKS) -> GapTest:
-    """The widest gap of a spectrum among some ranks."""
-    return gap_test(values, nulls(), ranks=list(ranks))
-
-
-def gap_statistics(arrays: Arrays) -> dict[str, NDArray]:
-    """The gap of each circuit's own spectrum, and of all eigenvalues, (T + 1, 4).
-
-    In the columns: rank, score, the highest threshold of the nulls, and p, the search over ranks
-    included.
-    """
-    values, function = labelled(arrays)
-    whose = function.argmax(1)
-    spectra = [values[whose == c] for c in range(function.shape[1])]
-    rows = []
-    for spectrum in [*spectra, values]:
-        if (spectrum > 0).sum() <= RANKS[-1]:
-            rows.append((np.nan,) * 4)
-            continue
-        found = own_gap(spectrum)
-        rows.append((found.rank, found.score, found.threshold[1], found.p))
-    return {"gaps": np.array(rows, dtype=np.float64)}
+def own_gap(values: FloatArray, rank: int) -> GapTest:
+    """The gap below one rank, predicted or found elsewhere, against featureless spectra."""
+    return gap_test(values, nulls(), ranks=[rank])
 
 
 def eigenvalue_statistics(arrays: Arrays, *, uncoupled: bool) -> dict[str, NDArray]:

@@ -68,9 +68,7 @@ def _plan(config: PlantedConfig, device: torch.device) -> Plan:
     )
 
 
-def _evaluation(
-    config: PlantedConfig, device: torch.device
-) -> Callable[[State], dict[str, float]]:
+def _evaluation(config: PlantedConfig, device: torch.device) -> Callable[[State], dict[str, float]]:
     """Loss and accuracy of each circuit on training samples, accuracy in new company, unseen."""
     sets = {
         name: (config.encode(sums).to(device), sums.targets.to(device))
@@ -139,7 +137,9 @@ def memorised_step(run: Run[PlantedConfig]) -> int | None:
     """The first checkpoint at which all circuits know their training samples; None for none."""
     history = TRAINING.history(run)
     for step, *accuracies in zip(
-        history["step"], *(history[f"train_{c}"] for c in range(len(run.config.moduli))), strict=True
+        history["step"],
+        *(history[f"train_{c}"] for c in range(len(run.config.moduli))),
+        strict=True,
     ):
         if step in run.config.checkpoints and min(accuracies) >= MEMORISED:
             return int(step)
