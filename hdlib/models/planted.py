@@ -22,8 +22,8 @@ class PlantedNetwork(nn.Module):
     block for each. At α = 1 there is one trunk, and no unit belongs to any. With I inputs, H units
     and O outputs there are (I + 1) H + (H + 1) O parameters.
 
-    Initial weights are normal: W with standard deviation ½/√(2T), where 2T is the number of residues
-    that are given at once, U with ½/√H; biases are 0.
+    Initial weights are normal: W with standard deviation ½/√(2T), where 2T is the number of
+    residues that are given at once, U with ½/√H; biases are 0.
 
     Args:
         inputs: inputs of each of the T circuits.

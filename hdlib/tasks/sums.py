@@ -106,14 +106,11 @@ def sums_task(
             if len(chosen):
                 drawn = generator.permutation(np.resize(chosen, samples))
                 kind.append(np.stack([*np.divmod(drawn, p), labels[drawn]]))
-    train, company, unseen = (_sums(kind, moduli) for kind in kinds)
-    assert train is not None and company is not None
-    return SumsTask(train, company, unseen)
+    train, company, *rest = (_sums(kind, moduli) for kind in kinds if len(kind) == len(moduli))
+    return SumsTask(train, company, *rest or [None])
 
 
-def _sums(drawn: Sequence[NDArray[np.int64]], moduli: Sequence[int]) -> Sums | None:
-    if len(drawn) < len(moduli):
-        return None
+def _sums(drawn: Sequence[NDArray[np.int64]], moduli: Sequence[int]) -> Sums:
     columns = torch.from_numpy(np.stack(drawn))
     residues = columns[:, :2].flatten(0, 1).T.contiguous()
     return Sums(residues, columns[:, 2].T.contiguous(), tuple(moduli))

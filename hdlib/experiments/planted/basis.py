@@ -22,8 +22,8 @@ def random_basis(size: int, seed: int) -> FloatArray:
 def module_purity(parts: IntArray, basis: FloatArray, planted: IntArray) -> float:
     """How far each module lies in the parameters of one circuit: mean over the modules' axes.
 
-    A module is the span of some axes of a basis; its share in a circuit is the mean squared length of
-    these axes within the circuit's parameters. 1 where each module is of one circuit, and for two
+    A module is the span of some axes of a basis; its share in a circuit is the mean squared length
+    of these axes within the circuit's parameters. 1 where each module is of one circuit, for two
     equal circuits ½ where it is of none.
 
     Args:

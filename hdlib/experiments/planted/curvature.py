@@ -1,10 +1,10 @@
 """The curvature of each circuit's loss, in closed form: hundreds of Hessians in minutes.
 
-With z = Wx + b, φ the units' function, J_n the Jacobian of the outputs and g_n, S_n gradient and
-Hessian of a loss by the outputs of sample n, the Gauss–Newton part is the mean of J_nᵀ S_n J_n. With
-x and φ(z) each continued by a 1 for the biases, its blocks are contractions of H² or O · H numbers a
-sample with xxᵀ, x and nothing. The residual couples an input weight with the output weights of its
-unit (φ′) and with the other input weights of it (φ″), and no two units.
+With z = Wx + b, φ the units' function, Jₙ the Jacobian of the outputs and gₙ, Sₙ gradient and
+Hessian of a loss by the outputs of sample n, the Gauss–Newton part is the mean of JₙᵀSₙJₙ. With x
+and φ(z) each continued by a 1 for the biases, its blocks are contractions of H² or O · H numbers a
+sample with xxᵀ, x and nothing. The residual couples an input weight with the output weights of
+its unit (φ′) and with the other input weights of it (φ″), and no two units.
 """
 
 from __future__ import annotations

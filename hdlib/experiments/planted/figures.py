@@ -165,8 +165,14 @@ def ratios(results: PlantedResults) -> Figure:
         "one random matrix": predicted((sum(sizes),), None).ratio,
         "one for each circuit": predicted(sizes, None).ratio,
     }
-    panel = Panel(lines, x=np.arange(len(alphas), dtype=float), nulls=nulls, ylabel="spacing ratio r",
-        marks=[(i, float(lines["at the end"][i].min()) - 0.012, f"α = {a:g}") for i, a in enumerate(alphas)])  # fmt: skip
+    lowest = lines["at the end"].min(1) - 0.012
+    panel = Panel(
+        lines,
+        x=np.arange(len(alphas), dtype=float),
+        nulls=nulls,
+        ylabel="spacing ratio r",
+        marks=[(i, lowest[i], f"α = {alpha:g}") for i, alpha in enumerate(alphas)],
+    )
     return curves(panel, xlabel="α, one of the grid's after the other", xscale="linear")
 
 

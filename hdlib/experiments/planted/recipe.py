@@ -1,4 +1,4 @@
-"""From config to run: a network with planted circuits, and the whole spectrum at its checkpoints."""
+"""From config to run: a network with planted circuits, and its whole spectrum through training."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def _statistics(run: PlantedRun, step: int) -> Arrays:
 
 
 def circuit_steps(run: PlantedRun) -> list[int]:
-    """Checkpoints at which eigenvectors are grouped: all of a network that is followed, or the last."""
+    """Checkpoints at which eigenvectors are grouped: all, where they are followed, or the last."""
     return run.config.checkpoints if run.config.followed else [run.config.n_steps]
 
 

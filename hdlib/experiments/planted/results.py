@@ -152,7 +152,10 @@ class PlantedResults:
         """
         finding = [self.own_spectra(alpha, seed, when) for seed in FINDING]
         testing = [self.own_spectra(alpha, seed, when) for seed in TESTING]
-        return [_found_and_tested(f, t) for f, t in zip(zip(*finding), zip(*testing), strict=True)]
+        return [
+            _found_and_tested(f, t)
+            for f, t in zip(zip(*finding, strict=True), zip(*testing, strict=True), strict=True)
+        ]
 
 
 def _found_and_tested(

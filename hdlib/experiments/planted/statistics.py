@@ -53,15 +53,15 @@ def own_gap(values: FloatArray, rank: int) -> GapTest:
 
 
 def eigenvalue_statistics(arrays: Arrays, *, uncoupled: bool) -> dict[str, NDArray]:
-    """How clusters and spacings of the eigenvalues go with circuits, each vector's the one it moves.
+    """How clusters and spacings of eigenvalues go with circuits, each vector's that it moves most.
 
     Args:
         arrays: those of a checkpoint, as `measures.measured` has them.
         uncoupled: whether the circuits are, so that the loss of one can be multiplied afterwards.
 
     Returns:
-        ``best`` (3,), the adjusted Rand index of the best cut of all eigenvalues, of the top 100, and of
-        the logarithms of the positive ones; ``null`` (3,), its 95% quantile with permuted labels;
+        ``best`` (3,), the adjusted Rand index of the best cut of all eigenvalues, of the top 100,
+        and of the logarithms of the positive ones; ``null`` (3,), its 95% quantile with permuted labels;
         ``two`` (3,), the index with two clusters; ``curve``, the index of all at `CUTS`;
         ``neighbours`` (4,), of the logarithms of the 400 largest: spacing ratio, P(different
         circuits), the same for the tightest 5%, and P(a spacing at a change is the wider);

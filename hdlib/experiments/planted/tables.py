@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-
 from hdlib.display import Markdown, extent, table
 from hdlib.experiments.planted.config import GRIDS
 from hdlib.experiments.planted.published import PublishedPlanted
@@ -128,7 +127,7 @@ def cost_table(results: PlantedResults) -> Markdown:
         "planted/spectra": f"{files['planted/spectra']} Hessians with all eigenpairs",
         "planted/statistics": "clusters and spacings of these",
         "planted/basis": f"{files['planted/basis']} in a random basis",
-        "planted/circuits": f"{files['planted/circuits']} groupings of {results.grid.top} eigenvectors",
+        "planted/circuits": f"{files['planted/circuits']} groups of {results.grid.top} vectors",
     }
     rows = [(words[name], f"{seconds[name] / 60:.1f} min") for name in words]
     return table(("computed", "wall time"), rows)

@@ -165,8 +165,8 @@ CLAIMS = (
         "No cut of the eigenvalues, at any resolution, finds two circuits that share nothing.",
         "Adjusted Rand index of the best of all cuts with α = 0: {main} with quadratic units, "
         "{relu} with ReLU, {others} in networks that know all pairs; with two clusters {two}. "
-        "Permuted labels, searched in the same way, stay below {null} in 95% of the draws. {spectra} "
-        "spectra.",
+        "Permuted labels, searched in the same way, stay below {null} in 95% of the draws. "
+        "{spectra} spectra.",
         _no_circuits,
         seeds=5,
         null="labels permuted over the eigenvalues, with the same search",
@@ -175,12 +175,12 @@ CLAIMS = (
     ),
     Claim(
         "gaps-part-scales",
-        "Scale parts them: multiply one of the losses, and the eigenvalues fall apart, by a lot and "
-        "in log λ only; and a difference that training has seen is gone at its end.",
+        "Scale parts them: multiply one of the losses, and the eigenvalues fall apart, by a lot "
+        "and in log λ only; and a difference that training has seen is gone at its end.",
         "Best cut of log λ with ρ = 10: {ten}, with 10⁶: {most}. The widest gap of log λ is the "
         "boundary (index above 0.8 with two clusters) in {pairs} of the spectra; of λ itself "
-        "never (at most {plain}). Ten times the loss from the start: best cut {before} before training and {trained} "
-        "after it.",
+        "never (at most {plain}). Ten times the loss from the start: best cut {before} before "
+        "training and {trained} after it.",
         _scales,
         seeds=5,
         null="the same spectra with ρ = 1",
@@ -189,18 +189,18 @@ CLAIMS = (
     ),
     Claim(
         "strangers-are-close",
-        "Close together lie strangers: of neighbouring eigenvalues with the smallest spacings, more "
-        "belong to two circuits than of others, since those of one circuit repel each other.",
-        "Of the tightest 5% of spacings of log λ, these are between two circuits: {untrained} before "
-        "training, {memorised} where they have memorised, {end} at the end, of all spacings {all}; {every} in "
-        "{spectra} spectra of all kinds. A spacing between circuits is the wider one with "
-        "probability {wider}. Two random matrices laid over one another, nothing fitted, have "
-        "{goe:.0%} and {goe_wider:.2f} (GOE), {wishart:.0%} and {wishart_wider:.2f} (Wishart).",
+        "Close together lie strangers: of neighbouring eigenvalues with the smallest spacings, "
+        "more belong to two circuits than of others, since those of one circuit repel each other.",
+        "Of the tightest 5% of spacings of log λ, these are between two circuits: {untrained} "
+        "before training, {memorised} where they have memorised, {end} at the end, of all "
+        "spacings {all}; {every} in {spectra} spectra of all kinds. A spacing between circuits is "
+        "the wider one with probability {wider}. Two random matrices laid over one another, "
+        "nothing fitted, have {goe:.0%} and {goe_wider:.2f} (GOE), {wishart:.0%} and "
+        "{wishart_wider:.2f} (Wishart).",
         _strangers,
         seeds=5,
         null="all spacings of the same spectra; superposed random matrices as the prediction",
-        refuted_by="two uncoupled circuits of one scale whose tightest neighbours are mostly of one "
-        "circuit.",
+        refuted_by="two uncoupled circuits of one scale whose tightest neighbours are mostly of one.",
     ),
     Claim(
         "ratio-sees-wiring",
@@ -218,9 +218,9 @@ CLAIMS = (
         "zeros-are-symmetries",
         "The tightest cluster of all is no circuit but symmetries, counted before anything was "
         "computed.",
-        "Zeros of the Hessian: {uncoupled} expected at α = 0 and {coupled} at others, two for each "
-        "unit and task it reads, and what softmaxes do not see; exactly so many in {same} of {spectra} spectra, at "
-        "most {most} more in the others.",
+        "Zeros of the Hessian: {uncoupled} expected at α = 0 and {coupled} at others, two for "
+        "each unit and task it reads, and what softmaxes do not see; exactly so many in {same} of "
+        "{spectra} spectra, at most {most} more in the others.",
         _zeros,
         seeds=5,
         null="none: the count is exact",

@@ -1,4 +1,4 @@
-"""Claims about gaps: sort by function first, then read them, on seeds that did not find the rank."""
+"""Claims about gaps: sort by function, then read them, on seeds that did not find the rank."""
 
 from __future__ import annotations
 
@@ -100,10 +100,11 @@ def _ps(gaps: Sequence[GapTest]) -> str:
 CLAIMS = (
     Claim(
         "sort-then-read",
-        "Sorted by the outputs that they move, each uncoupled circuit’s eigenvalues have a gap of their own, at "
-        "one rank in all seeds.",
-        "The ranks, {ranks}, were looked for in seeds {finding} and tested alone in seeds {testing}: scores "
-        "{scores}, p at most {p:.3f}. With one trunk ranks found likewise: {trunk}.",
+        "Sorted by the outputs that they move, each uncoupled circuit’s eigenvalues have a gap of "
+        "their own, at one rank in all seeds.",
+        "The ranks, {ranks}, were looked for in seeds {finding} and tested alone in seeds "
+        "{testing}: scores {scores}, p at most {p:.3f}. With one trunk ranks found likewise: "
+        "{trunk}.",
         _sorted_gaps,
         seeds=5,
         null="simulated spectra without a gap, at a rank that was fixed on other seeds",
@@ -111,8 +112,8 @@ CLAIMS = (
     ),
     Claim(
         "the-union-counts-both",
-        "Laid together, two circuits of one scale have a gap as well: below as many eigenvalues as both "
-        "have above theirs. It counts them and does not part them.",
+        "Laid together, two circuits of one scale have a gap as well: below as many eigenvalues "
+        "as both have above theirs. It counts them and does not part them.",
         "Rank {rank} = {sum}; p {p} in the seeds that did not find it. The best cut of the top 100 "
         "has an adjusted Rand index of {best}.",
         _together,
@@ -125,9 +126,10 @@ CLAIMS = (
         "not-two-a-frequency",
         "The rank is not twice the number of frequencies: where a network has fewer of them than "
         "its softmax has dimensions, there is no gap below two for each.",
-        "Networks that know all pairs ({accuracy:.0%} right), K = 3 and 2 waves for each residue: p ≤ 0.05 at rank 2K in {twice} of {networks} "
-        "circuits (least p {least:.2f}), at C − 1 in {softmax}. With all frequencies 2K = C − 1; there is a gap at that "
-        "rank before training in {untrained} of {before} circuits, and at the end in {all} of {of} tests.",
+        "Networks that know all pairs ({accuracy:.0%} right), K = 3 and 2 waves for each residue: "
+        "p ≤ 0.05 at rank 2K in {twice} of {networks} circuits (least p {least:.2f}), at C − 1 in "
+        "{softmax}. With all frequencies 2K = C − 1; there is a gap at that rank before training "
+        "in {untrained} of {before} circuits, and at the end in {all} of {of} tests.",
         _frequencies,
         seeds=3,
         null="simulated spectra without a gap, each predicted rank by itself",

@@ -33,7 +33,7 @@ def _form(found: PublishedPlanted) -> Verdict:
 
 
 def first_seen(results: PlantedResults, level: float = SEEN) -> list[float]:
-    """First checkpoint at which the groups of outputs are the circuits, seed by seed; ∞ for none."""
+    """First checkpoint at which the groups of outputs are the circuits, (S,); ∞ for none."""
     steps = results.followed_steps(1.0)
     found = np.array([results.outputs(1.0, step) for step in steps]).T
     return [
@@ -82,8 +82,8 @@ CLAIMS = (
         "In one shared trunk two circuits form, and vectors show it: units come to serve one task, "
         "and leading eigenvectors to move the outputs of one; clusters of eigenvalues do not get "
         "better.",
-        "Before training → at the end: purity of units {purity}, modules of Gauss–Newton {modules}, groups "
-        "of outputs {outputs}, best cut of eigenvalues {best}.",
+        "Before training → at the end: purity of units {purity}, modules of Gauss–Newton "
+        "{modules}, groups of outputs {outputs}, best cut of eigenvalues {best}.",
         _form,
         seeds=5,
         null="the untrained networks; random rotations of the eigenvectors’ span",
@@ -91,10 +91,10 @@ CLAIMS = (
     ),
     Claim(
         "seen-before-it-can-be-tested",
-        "Curvature on training data shows the circuits no later than accuracy on new company does, and "
-        "mostly before it.",
-        "First checkpoint with an index of the outputs above {level:g}, seed by seed: {seen}; with 99% of "
-        "the pairs right in new company: {known}.",
+        "Curvature on training data shows the circuits no later than accuracy on new company "
+        "does, and mostly before it.",
+        "First checkpoint with an index of the outputs above {level:g}, seed by seed: {seen}; "
+        "with 99% of the pairs right in new company: {known}.",
         _early,
         seeds=5,
         null="none: the order of two events at nine checkpoints",
@@ -102,11 +102,11 @@ CLAIMS = (
     ),
     Claim(
         "random-labels-part-as-well",
-        "What parts in the trunk are tasks, not algorithms: with shuffled labels, which can only be "
-        "memorised, units specialise as well, a little later.",
-        "Purity of units at the end: true labels {main}, both tasks shuffled {both}, one {one}; modules of the shuffled "
-        "{modules}; they are right in new company for {company}. At step 500: {true:.2f} with true labels, {random:.2f} with both "
-        "shuffled.",
+        "What parts in the trunk are tasks, not algorithms: with shuffled labels, which can only "
+        "be memorised, units specialise as well, a little later.",
+        "Purity of units at the end: true labels {main}, both tasks shuffled {both}, one {one}; "
+        "modules of the shuffled {modules}; they are right in new company for {company}. At step "
+        "500: {true:.2f} with true labels, {random:.2f} with both shuffled.",
         _shuffled,
         seeds=3,
         null="labels permuted over each task’s pairs",

@@ -48,7 +48,7 @@ def _unequal(found: PublishedPlanted) -> Verdict:
 
 
 def heads_apart(results: PlantedResults, alpha: float) -> list[float]:
-    """Index of the groups with the heads, each task's reading of a shared circuit by itself, (S,)."""
+    """Index of the groups with the heads, each reading of a shared circuit by itself, (S,)."""
     labels = np.concatenate(
         [np.full(part.stop - part.start, h) for h, part in enumerate(results.grid.outputs)]
     )
@@ -79,20 +79,23 @@ def _shared(found: PublishedPlanted) -> Verdict:
 CLAIMS = (
     Claim(
         "three-circuits",
-        "Three circuits are like two: once they have learned, no cut of the eigenvalues finds them, and vectors do.",
-        "α = 0: groups of outputs {outputs}, modules {modules}, best cut of the eigenvalues {best} over all checkpoints; the "
-        "tightest neighbours are of different circuits for {tight}, all for {all}; r = {ratio}. One trunk: outputs {trunk}, "
-        "modules {trunk_modules}.",
+        "Three circuits are like two: once they have learned, no cut of the eigenvalues finds "
+        "them, and vectors do.",
+        "α = 0: groups of outputs {outputs}, modules {modules}, best cut of the eigenvalues "
+        "{best} over all checkpoints; the tightest neighbours are of different circuits for "
+        "{tight}, all for {all}; r = {ratio}. One trunk: outputs {trunk}, modules "
+        "{trunk_modules}.",
         _three,
         seeds=3,
         null="labels permuted over the eigenvalues; random rotations",
-        refuted_by="a seed of memorised, uncoupled networks with a cut above 0.1, or groups below 0.95.",
+        refuted_by="a memorised, uncoupled network with a cut above 0.1, or groups below 0.95.",
     ),
     Claim(
         "unequal-sizes-are-scales",
-        "Circuits of unequal size have unequal scales, and these cuts do see, before training more than after.",
-        "Moduli 5 and 17, 6 and 18 units, α = 0: best cut {before} before training, {end} at the end; modules {modules}, groups "
-        "of outputs {outputs}; with one trunk {trunk}.",
+        "Circuits of unequal size have unequal scales, and these cuts do see, before training "
+        "more than after.",
+        "Moduli 5 and 17, 6 and 18 units, α = 0: best cut {before} before training, {end} at the "
+        "end; modules {modules}, groups of outputs {outputs}; with one trunk {trunk}.",
         _unequal,
         seeds=3,
         null="circuits of nearly one size",
@@ -100,11 +103,11 @@ CLAIMS = (
     ),
     Claim(
         "a-shared-part-is-one-circuit",
-        "What two tasks share is a circuit of its own: outputs are grouped by what computes them, not by "
-        "the task that reads them.",
-        "Two tasks read the same sum and one of their own each. α = 0: index of the groups of outputs with the three "
-        "circuits {outputs}, with the four read-outs {heads}; modules {modules}. One trunk: {trunk} and {trunk_heads}; "
-        "modules {trunk_modules}.",
+        "What two tasks share is a circuit of its own: outputs are grouped by what computes them, "
+        "not by the task that reads them.",
+        "Two tasks read the same sum and one of their own each. α = 0: index of the groups of "
+        "outputs with the three circuits {outputs}, with the four read-outs {heads}; modules "
+        "{modules}. One trunk: {trunk} and {trunk_heads}; modules {trunk_modules}.",
         _shared,
         seeds=3,
         null="each task’s read-outs by themselves",

@@ -72,12 +72,13 @@ def _basis(found: PublishedPlanted) -> Verdict:
 CLAIMS = (
     Claim(
         "vectors-part-circuits",
-        "What eigenvalues do not know, the same matrix knows by its vectors: the Fiedler modules of "
-        "Gauss–Newton, and the outputs that leading eigenvectors move, are the circuits.",
+        "What eigenvalues do not know, the same matrix knows by its vectors: the Fiedler modules "
+        "of Gauss–Newton, and the outputs that leading eigenvectors move, are the circuits.",
         "Adjusted Rand index for α < 1: modules {modules} at all checkpoints, groups of outputs "
-        "{outputs} at the end. With one trunk at the end: modules {trunk_modules}, outputs {trunk}. The groups beat "
-        "random rotations of the same span and permuted outputs everywhere (p at most {p:.3f}); their number was "
-        "not told. ReLU at α = 0 and 0.1: {relu}.",
+        "{outputs} at the end. With one trunk at the end: modules {trunk_modules}, outputs "
+        "{trunk}. The groups beat random rotations of the same span and permuted outputs "
+        "everywhere (p at most {p:.3f}); their number was not told. ReLU at α = 0 and 0.1: "
+        "{relu}.",
         _vectors,
         seeds=5,
         null="random rotations of the eigenvectors’ span; permuted outputs",
@@ -85,11 +86,12 @@ CLAIMS = (
     ),
     Claim(
         "residual-parts-units",
-        "The residual couples no two units, ever: it knows units and no tasks, and where it is large "
-        "the Fiedler modules of the whole Hessian are worse than those of Gauss–Newton.",
-        "Pairs of units that it couples: none in {spectra} spectra. Its entries are {least:.2f} to {most:.2f} times those of "
-        "Gauss–Newton, most before training; there the Hessian’s two modules have an index of "
-        "{hessian}, those of Gauss–Newton {gauss_newton}, for α between 0 and 1.",
+        "The residual couples no two units, ever: it knows units and no tasks, and where it is "
+        "large the Fiedler modules of the whole Hessian are worse than those of Gauss–Newton.",
+        "Pairs of units that it couples: none in {spectra} spectra. Its entries are {least:.2f} "
+        "to {most:.2f} times those of Gauss–Newton, most before training; there the Hessian’s two "
+        "modules have an index of {hessian}, those of Gauss–Newton {gauss_newton}, for α between "
+        "0 and 1.",
         _parts,
         seeds=5,
         null="the modules of Gauss–Newton at the same weights",
@@ -99,8 +101,9 @@ CLAIMS = (
         "modules-belong-to-the-basis",
         "Modules belong to the basis: of the same Gauss–Newton matrix in a random orthogonal one, "
         "with the same eigenvalues, they say nothing of the circuits.",
-        "Share of a module that lies in the parameters of one of two circuits: {own} in the basis of the "
-        "parameters, {turned} in a random one. What eigenvectors do to the outputs does not depend on it.",
+        "Share of a module that lies in the parameters of one of two circuits: {own} in the basis "
+        "of the parameters, {turned} in a random one. What eigenvectors do to the outputs does "
+        "not depend on it.",
         _basis,
         seeds=5,
         null="the same matrix in the basis of the parameters",
