@@ -200,7 +200,7 @@ CLAIMS = (
         _strangers,
         seeds=5,
         null="all spacings of the same spectra; superposed random matrices as the prediction",
-        refuted_by="two uncoupled circuits of one scale whose tightest neighbours are mostly of one.",
+        refuted_by="two uncoupled circuits of one scale whose closest are mostly of one.",
     ),
     Claim(
         "ratio-sees-wiring",
