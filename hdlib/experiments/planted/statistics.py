@@ -61,8 +61,8 @@ def eigenvalue_statistics(arrays: Arrays, *, uncoupled: bool) -> dict[str, NDArr
 
     Returns:
         ``best`` (3,), the adjusted Rand index of the best cut of all eigenvalues, of the top 100,
-        and of the logarithms of the positive ones; ``null`` (3,), its 95% quantile with permuted labels;
-        ``two`` (3,), the index with two clusters; ``curve``, the index of all at `CUTS`;
+        and of the logarithms of the positive ones; ``null`` (3,), its 95% quantile with permuted
+        labels; ``two`` (3,), the index with two clusters; ``curve``, the index of all at `CUTS`;
         ``neighbours`` (4,), of the logarithms of the 400 largest: spacing ratio, P(different
         circuits), the same for the tightest 5%, and P(a spacing at a change is the wider);
         ``deciles`` (10,), the second by tenths of the spacings; ``own_ratios`` (T,), the spacing

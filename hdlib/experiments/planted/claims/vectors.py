@@ -95,7 +95,7 @@ CLAIMS = (
         _parts,
         seeds=5,
         null="the modules of Gauss–Newton at the same weights",
-        refuted_by="an untrained network with 0 < α < 1 in which the Hessian’s modules are as good.",
+        refuted_by="an untrained network with 0 < α < 1 whose Hessian has modules as good.",
     ),
     Claim(
         "modules-belong-to-the-basis",
