@@ -54,7 +54,8 @@ def test_shuffled_labels_are_a_function_of_the_pair_and_no_sum():
     assert torch.equal(task.train.targets[:, 1], true.train.targets[:, 1])
     labels: dict[tuple[int, int], int] = {}
     right = []
-    for sums in (task.train, task.company, task.unseen):
+    for sums in task:
+        assert sums is not None
         for (a, b), target in zip(
             sums.residues[:, :2].tolist(), sums.targets[:, 0].tolist(), strict=True
         ):

@@ -46,7 +46,7 @@ def rotated(config: PlantedConfig, model: PlantedNetwork) -> dict[str, NDArray]:
     """
     found = curvatures(config, model)
     planted = model.circuits().numpy()[found.alive]
-    matrix = sum(found.gauss_newton)
+    matrix = np.sum(found.gauss_newton, axis=0)
     turn = random_basis(len(matrix), config.seed)
     turned = turn.T @ matrix @ turn
     turned = (turned + turned.T) / 2

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import matplotlib.pyplot as plt
 import numpy as np
 from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
 from numpy.typing import NDArray
 
 from hdlib.experiments.planted.predictions import predicted
@@ -15,6 +18,20 @@ from hdlib.figures.style import CATEGORIES, MUTED, WIDTH, style
 
 Array = NDArray[np.float64]
 
+ENDS: dict[When, str] = {"untrained": "before training", "end": "at the end"}
+CHECKPOINTS: dict[When, str] = {
+    "untrained": "before training",
+    "memorised": "memorised",
+    "end": "at the end",
+}
+FOLLOWED: dict[str, Callable[[PlantedResults, When], Array]] = {
+    "purity of units": lambda found, step: found.unit_purity(1.0, step),
+    "outputs that eigenvectors move": lambda found, step: found.outputs(1.0, step),
+    "modules of Gauss–Newton": lambda found, step: found.modules("gauss_newton", 1.0, step),
+    "eigenvalues, best cut": lambda found, step: found.statistic("best", 1.0, step)[:, 0],
+    "accuracy, training pairs": lambda found, step: found.logged("train", 1.0, step),
+    "accuracy, new company": lambda found, step: found.logged("company", 1.0, step),
+}
 DECILES = np.arange(1.0, 11.0)
 SHOWN = 60
 """Eigenvalues in the figure of sorted ones."""
@@ -35,8 +52,7 @@ def rugs(results: PlantedResults, seed: int, *, when: When = "end") -> Figure:
         ax.spines["left"].set_visible(False)
     axes[-1].set_xlabel("eigenvalue λ")
     lines = [
-        plt.Line2D([], [], color=CATEGORIES[c], label=_task(results, c))
-        for c in range(len(spectra))
+        Line2D([], [], color=CATEGORIES[c], label=_task(results, c)) for c in range(len(spectra))
     ]
     fig.legend(handles=lines, loc="outside upper left", ncols=len(lines))
     return fig
@@ -45,7 +61,7 @@ def rugs(results: PlantedResults, seed: int, *, when: When = "end") -> Figure:
 def agreement_of_cuts(results: PlantedResults) -> Figure:
     """Adjusted Rand index of every cut of the eigenvalues, and of what vectors say, uncoupled."""
     panels = {}
-    for when, words in (("untrained", "before training"), ("end", "at the end")):
+    for when, words in ENDS.items():
         vectors = {"Fiedler modules of Gauss–Newton": results.modules("gauss_newton", 0.0, when)}
         if when == "end":
             vectors["outputs that eigenvectors move"] = results.outputs(0.0, when)
@@ -67,20 +83,16 @@ def agreement_of_cuts(results: PlantedResults) -> Figure:
 def strangers(results: PlantedResults) -> Figure:
     """P(neighbours belong to different circuits) by tenths of their spacing, uncoupled."""
     panels = {}
-    for when, words in (
-        ("untrained", "before training"), ("memorised", "memorised"), ("end", "at the end"),
-    ):  # fmt: skip
+    for when, words in CHECKPOINTS.items():
         sizes = results.statistic("sizes", 0.0, when)[0].tolist()
         panels[words] = Panel(
-            {"networks": results.statistic("deciles", 0.0, when).T},
-            x=DECILES,
-            nulls={
-                "two random matrices (GOE)": predicted(tuple(sizes), None).by_decile,
-                "two Wishart matrices": predicted(tuple(sizes), 2.0).by_decile,
-                "labels without order": float(
-                    results.statistic("neighbours", 0.0, when)[:, 1].mean()
-                ),
+            {
+                "networks": results.statistic("deciles", 0.0, when).T,
+                "random matrices, GOE": predicted(tuple(sizes), None).by_decile,
+                "Wishart": predicted(tuple(sizes), 2.0).by_decile,
             },
+            x=DECILES,
+            nulls={"all spacings": float(results.statistic("neighbours", 0.0, when)[:, 1].mean())},
             ylabel="P(different circuits)",
             covers=(0.0, 1.0),
         )
@@ -93,36 +105,16 @@ def strangers(results: PlantedResults) -> Figure:
     )
 
 
-def through_training(results: PlantedResults, shuffled: PlantedResults | None) -> Figure:
-    """One shared trunk: what sees its circuits form, at each checkpoint."""
-    steps = results.followed_steps(1.0)
-    measures = {
-        "purity of units": results.unit_purity,
-        "Fiedler modules of Gauss–Newton": lambda a, s: results.modules("gauss_newton", a, s),
-        "outputs that eigenvectors move": results.outputs,
-        "clusters of eigenvalues (best cut)": lambda a, s: results.statistic("best", a, s)[:, 0],
-        "accuracy, training pairs": lambda a, s: results.logged("train", a, s),
-        "accuracy, new company": lambda a, s: results.logged("company", a, s),
-    }
-    others = {} if shuffled is None else {
-        "purity of units": shuffled.unit_purity,
-        "Fiedler modules of Gauss–Newton": lambda a, s: shuffled.modules("gauss_newton", a, s),
-        "outputs that eigenvectors move": shuffled.outputs,
-        "clusters of eigenvalues (best cut)": lambda a, s: shuffled.statistic("best", a, s)[:, 0],
-        "accuracy, training pairs": lambda a, s: shuffled.logged("train", a, s),
-        "accuracy, new company": lambda a, s: shuffled.logged("company", a, s),
-    }  # fmt: skip
+def through_training(results: PlantedResults, shuffled: PlantedResults) -> Figure:
+    """One shared trunk: what sees its circuits form, at each checkpoint; dashed, shuffled labels."""
+    steps, others = results.followed_steps(1.0), shuffled.followed_steps(1.0)
     panels = {}
-    for title, of in measures.items():
-        nulls = {}
-        if title in others and shuffled is not None:
-            common = shuffled.followed_steps(1.0)
-            values = np.array([others[title](1.0, step) for step in common])
-            nulls = {"shuffled labels": [Curve(common, column) for column in values.T]}
+    for title, of in FOLLOWED.items():
+        null = np.array([of(shuffled, step) for step in others])
         panels[title] = Panel(
-            {"true labels": np.array([of(1.0, step) for step in steps])},
+            {"true labels": np.array([of(results, step) for step in steps])},
             x=steps,
-            nulls=nulls,
+            nulls={"shuffled labels": [Curve(others, column) for column in null.T]},
             covers=(0.0, 1.0),
         )
     return curves(panels, columns=3)
@@ -158,7 +150,7 @@ def ratios(results: PlantedResults) -> Figure:
     alphas = results.alphas
     lines = {
         words: np.array([results.statistic("neighbours", alpha, when)[:, 0] for alpha in alphas])
-        for when, words in (("untrained", "before training"), ("end", "at the end"))
+        for when, words in ENDS.items()
     }
     sizes = tuple(results.statistic("sizes", alphas[0], "end")[0].tolist())
     nulls = {

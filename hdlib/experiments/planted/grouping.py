@@ -16,7 +16,7 @@ from hdlib.models.planted import PlantedNetwork
 def centred_outputs(config: PlantedConfig) -> NDArray[np.float64]:
     """(O, O): each logit less the mean of its softmax, which no loss sees."""
     sizes = [part.stop - part.start for part in config.outputs]
-    return block_diag(*(np.eye(size) - 1 / size for size in sizes))
+    return np.asarray(block_diag(*(np.eye(size) - 1 / size for size in sizes)))
 
 
 def grouped(config: PlantedConfig, model: PlantedNetwork) -> dict[str, NDArray]:

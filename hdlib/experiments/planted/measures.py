@@ -43,7 +43,7 @@ class Curvatures(NamedTuple):
     @property
     def hessian(self) -> FloatArray:
         """Their sum, H."""
-        return sum(self.gauss_newton, self.residual)
+        return np.sum([*self.gauss_newton, self.residual], axis=0)
 
 
 def curvatures(config: PlantedConfig, model: PlantedNetwork) -> Curvatures:
@@ -185,7 +185,7 @@ def measured(config: PlantedConfig, model: PlantedNetwork) -> dict[str, NDArray]
     circuits = len(config.moduli)
     blocks = planted if config.alpha == 0 else np.zeros_like(planted)
     values, vectors = eigenpairs(found, blocks)
-    total = sum(found.gauss_newton)
+    total = np.sum(found.gauss_newton, axis=0)
     diagonals = np.stack([matrix.diagonal() for matrix in found.gauss_newton])
     into = np.where(found.alive < model.input_weight.numel() + len(model.input_bias), owners, -1)
     own = np.where(diagonals.max(0) > 0, diagonals.argmax(0), -1)

@@ -129,5 +129,6 @@ def _mixing(logs: FloatArray, function: FloatArray) -> float:
     """Rank correlation of an eigenvector's largest share with its nearest distance in log λ."""
     spacing = np.diff(logs)
     nearest = np.minimum(np.append(spacing, np.inf), np.append(np.inf, spacing))
-    ranks = [each.argsort().argsort() for each in (function.max(1), nearest)]
+    largest = function.max(axis=1)
+    ranks = [np.argsort(np.argsort(each)) for each in (largest, nearest)]
     return float(np.corrcoef(ranks)[0, 1])
