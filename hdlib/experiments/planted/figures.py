@@ -106,7 +106,7 @@ def strangers(results: PlantedResults) -> Figure:
 
 
 def through_training(results: PlantedResults, shuffled: PlantedResults) -> Figure:
-    """One shared trunk: what sees its circuits form, at each checkpoint; dashed, shuffled labels."""
+    """One shared trunk: what sees its circuits form, by checkpoint; dashed, shuffled labels."""
     steps, others = results.followed_steps(1.0), shuffled.followed_steps(1.0)
     panels = {}
     for title, of in FOLLOWED.items():

@@ -32,7 +32,7 @@ def grouped(config: PlantedConfig, model: PlantedNetwork) -> dict[str, NDArray]:
     hessian = torch.zeros(size, size, dtype=torch.float64)
     alive = torch.from_numpy(found.alive)
     hessian[alive[:, None], alive] = torch.from_numpy(found.hessian)
-    spectrum = hdlib.spectrum(hessian, top=config.top, bottom=0)
+    spectrum = hdlib.lanczos(hessian, top=config.top, bottom=0)
     data = config.encode(task.train), task.train.targets
     circuits = hdlib.circuits(
         spectrum,

@@ -130,5 +130,5 @@ def _mixing(logs: FloatArray, function: FloatArray) -> float:
     spacing = np.diff(logs)
     nearest = np.minimum(np.append(spacing, np.inf), np.append(np.inf, spacing))
     largest = function.max(axis=1)
-    ranks = [np.argsort(np.argsort(each)) for each in (largest, nearest)]
+    ranks = np.stack([largest, nearest]).argsort(axis=1).argsort(axis=1)
     return float(np.corrcoef(ranks)[0, 1])
