@@ -131,4 +131,4 @@ def _mixing(logs: FloatArray, function: FloatArray) -> float:
     nearest = np.minimum(np.append(spacing, np.inf), np.append(np.inf, spacing))
     largest = function.max(axis=1)
     ranks = np.stack([largest, nearest]).argsort(axis=1).argsort(axis=1)
-    return float(np.corrcoef(ranks)[0, 1])
+    return float(np.asarray(np.corrcoef(ranks))[0, 1])
