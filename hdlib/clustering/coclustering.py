@@ -7,13 +7,14 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from hdlib.clustering.fiedler import bipartition
-
 FloatArray = NDArray[np.float64]
 IntArray = NDArray[np.int64]
 
+FAINT = 1e-12
+"""Coupling of what has none, over the mean, so that the graph is connected."""
 
-class _Cut(NamedTuple):
+
+class _Division(NamedTuple):
     """A part of the rows and columns, and the side of the best cut that each of them is on."""
 
     rows: IntArray
@@ -32,13 +33,14 @@ def column_groups(table: FloatArray, most: int) -> IntArray:
     that is cut next whose cut adds most to the modularity of the graph.
 
     Args:
-        table: M, (m, F), not negative, no row or column zero.
+        table: M, (m, F), not negative, not all zero.
         most: largest number of groups, K ≤ F.
 
     Returns:
         (K − 1, F) int64, for k = 2 … K the groups 0 … k − 1; fewer rows where nothing is left to
         cut.
     """
+    table = table + FAINT * table.mean()
     rows, columns = (np.arange(size) for size in table.shape)
     parts, groups = [_best_cut(table, rows, columns)], []
     while len(parts) < most:
@@ -59,29 +61,37 @@ def column_groups(table: FloatArray, most: int) -> IntArray:
     return np.array(groups, dtype=np.int64).reshape(-1, table.shape[1])
 
 
-def _best_cut(whole: FloatArray, rows: IntArray, columns: IntArray) -> _Cut:
+def _best_cut(whole: FloatArray, rows: IntArray, columns: IntArray) -> _Division:
     """The cut of least normalised cut along the Fiedler vector, with columns on both sides."""
+    if len(rows) < 2 or len(columns) < 2:
+        row_side, column_side = (np.zeros(len(part), dtype=bool) for part in (rows, columns))
+        return _Division(rows, columns, row_side, column_side, -np.inf)
     table = whole[np.ix_(rows, columns)]
-    none = _Cut(rows, columns, np.zeros(len(rows), bool), np.zeros(len(columns), bool), -np.inf)
-    if len(rows) < 2 or len(columns) < 2 or not (table.sum(0) > 0).all():
-        return none
-    table, moved = table[table.sum(1) > 0], table.sum(1) > 0
-    degrees = table.sum(1), table.sum(0)
-    scaled = table / np.sqrt(np.outer(*degrees))
+    of_rows, of_columns = table.sum(1), table.sum(0)
     # The first pair of singular vectors is known, and taken out.
-    constant = [np.sqrt(degree / table.sum()) for degree in degrees]
-    left, _, right = np.linalg.svd(scaled - np.outer(*constant), full_matrices=False)
-    vector = np.concatenate([left[:, 0], right[0]]) / np.sqrt(np.concatenate(degrees))
-    m = len(table)
-    graph = np.zeros((len(vector), len(vector)))
-    graph[:m, m:], graph[m:, :m] = table, table.T
-    side, across, _ = bipartition(graph, vector, "ncut")
-    row_side = np.zeros(len(rows), dtype=bool)
-    row_side[moved] = side[:m]
-    if side[m:].all() or not side[m:].any() or side[:m].all() or not side[:m].any():
-        return none
+    scaled = table / np.sqrt(np.outer(of_rows, of_columns))
+    scaled -= np.sqrt(np.outer(of_rows, of_columns)) / table.sum()
+    left, _, right = np.linalg.svd(scaled, full_matrices=False)
+    f_rows, f_columns = left[:, 0] / np.sqrt(of_rows), right[0] / np.sqrt(of_columns)
+
+    by_row, by_column = np.argsort(f_rows), np.argsort(f_columns)
+    below = np.arange(1, len(columns))  # columns below each cut, and rows below it:
+    cuts = (f_columns[by_column][1:] + f_columns[by_column][:-1]) / 2
+    rows_below = np.searchsorted(f_rows[by_row], cuts)
+    inside = np.pad(table[np.ix_(by_row, by_column)].cumsum(0).cumsum(1), (1, 0))
+    both, volume = inside[rows_below, below], 2 * table.sum()
+    part = inside[rows_below, -1] + inside[-1, below]
+    across = part - 2 * both
+    best = int((across / part + across / (volume - part)).argmin())
+    row_side, column_side = (np.ones(len(each), dtype=bool) for each in (rows, columns))
+    row_side[by_row[: rows_below[best]]] = False
+    column_side[by_column[: below[best]]] = False
+
+    degrees = whole.sum(1)[rows], whole.sum(0)[columns]
+    lower, upper = (
+        degrees[0][row_side == side].sum() + degrees[1][column_side == side].sum()
+        for side in (False, True)
+    )
     volume = 2 * whole.sum()
-    own = whole.sum(1)[rows], whole.sum(0)[columns]
-    above = own[0][row_side].sum() + own[1][side[m:]].sum()
-    below = own[0].sum() + own[1].sum() - above
-    return _Cut(rows, columns, row_side, side[m:], 2 * (above * below / volume - across) / volume)
+    gain = 2 * (lower * upper / volume - across[best]) / volume
+    return _Division(rows, columns, row_side, column_side, float(gain))

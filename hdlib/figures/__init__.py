@@ -2,6 +2,7 @@
 
 from hdlib.figures.animation import dendrogram_animation
 from hdlib.figures.bars import histogram, shares
+from hdlib.figures.circuits import circuits
 from hdlib.figures.couplings import coupling_matrix
 from hdlib.figures.curves import curves
 from hdlib.figures.dendrogram import dendrogram, dendrogram_pair, parameter_dendrogram
@@ -19,6 +20,7 @@ from hdlib.figures.training import training_summary
 __all__ = [
     "Curve",
     "Panel",
+    "circuits",
     "cluster_count_map",
     "coupling_matrix",
     "curves",

@@ -7,9 +7,13 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from hdlib.curvature.responses import pushed
 from hdlib.measures.fourier import fourier_basis
 
 FloatArray = NDArray[np.float64]
+
+TOGETHER = 4
+"""Directions at a time."""
 
 
 def output_changes(
@@ -18,8 +22,7 @@ def output_changes(
     """J v: the derivative of a network's outputs along directions in the space of its weights.
 
     A direction that lies in one part of the weights may move any part of the function, and one that
-    is spread over all of them a single part; this is what it does. Computed by differentiating
-    u ↦ Jᵀu, which is linear, once more.
+    is spread over all of them a single part; this is what it does.
 
     Args:
         model: P trained parameters, in the precision that is wanted.
@@ -37,14 +40,16 @@ def output_changes(
     if directions.ndim != 2 or len(directions) != size:
         raise ValueError(f"directions must be ({size}, m), got {directions.shape}")
     outputs = model(inputs)
-    probe = torch.zeros_like(outputs, requires_grad=True)
-    slopes = torch.autograd.grad(
-        outputs, parameters, probe, create_graph=True, materialize_grads=True
-    )
-    flat = torch.cat([slope.flatten() for slope in slopes])
-    columns = torch.from_numpy(directions.T.copy()).to(flat)
-    changes = [torch.autograd.grad(flat, probe, v, retain_graph=True)[0] for v in columns]
-    return torch.stack(changes).double().cpu().numpy()
+    block = torch.from_numpy(directions.T.copy()).to(outputs)
+    sizes = [parameter.numel() for parameter in parameters]
+    changes = []
+    for some in block.split(TOGETHER):
+        shaped = [
+            part.reshape(len(some), *parameter.shape)
+            for part, parameter in zip(some.split(sizes, 1), parameters, strict=True)
+        ]
+        changes.append(pushed(outputs, parameters, shaped).detach())
+    return torch.cat(changes).double().cpu().numpy()
 
 
 def class_frequencies(changes: FloatArray, p: int) -> FloatArray:
