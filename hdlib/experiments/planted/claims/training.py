@@ -106,8 +106,8 @@ CLAIMS = (
     ),
     Claim(
         "random-labels-part-as-well",
-        "What parts in the trunk are tasks, not algorithms: with shuffled labels, which can only be "
-        "memorised, units specialise as well, and vectors show it later.",
+        "What parts in the trunk are tasks, not algorithms: with shuffled labels, which can only "
+        "be memorised, units specialise as well, and vectors show it later.",
         "Purity of units at the end: true labels {main}, both tasks shuffled {both}, one {one}; "
         "modules of the shuffled {modules}; with both shuffled {company} are right in new company. "
         "Groups of outputs are first the tasks at steps {true} with true labels, {random} with "
