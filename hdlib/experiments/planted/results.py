@@ -13,7 +13,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from hdlib.experiments.planted.config import PlantedConfig, PlantedGrid
 from hdlib.experiments.planted.recipe import BASIS, CIRCUITS, SPECTRA, STATISTICS, circuit_steps
-from hdlib.experiments.planted.statistics import RANKS, ZERO, labelled, own_gap
+from hdlib.experiments.planted.statistics import RANKS, ZERO, labelled, own_gap, searched_gap
 from hdlib.experiments.planted.training import TRAINING, memorised_step, spectrum_steps
 from hdlib.measures import GapTest, tail_scores
 from hdlib.store import Run
@@ -143,6 +143,13 @@ class PlantedResults:
         values, function = labelled(self.spectrum(alpha, seed, when))
         whose = function.argmax(1)
         return [*(values[whose == c] for c in range(function.shape[1])), values]
+
+    def searched_gaps(self, alpha: float, when: When) -> list[list[GapTest]]:
+        """The widest gap of each circuit and, last, of all eigenvalues, for each seed."""
+        return [
+            [searched_gap(values) for values in self.own_spectra(alpha, seed, when)]
+            for seed in self.grid.seeds
+        ]
 
     def tested_gaps(self, alpha: float, when: When) -> list[tuple[int, list[GapTest]]]:
         """For each circuit and for all: the rank with the widest gap, and how it fares elsewhere.

@@ -47,6 +47,11 @@ def labelled(arrays: Arrays) -> tuple[FloatArray, FloatArray]:
     return values[known], function[known]
 
 
+def searched_gap(values: FloatArray) -> GapTest:
+    """The widest gap of a spectrum among `RANKS`; featureless spectra are searched likewise."""
+    return gap_test(values, nulls(), ranks=RANKS)
+
+
 def own_gap(values: FloatArray, rank: int) -> GapTest:
     """The gap below one rank, predicted or found elsewhere, against featureless spectra."""
     return gap_test(values, nulls(), ranks=[rank])
