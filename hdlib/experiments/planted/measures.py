@@ -172,33 +172,27 @@ def measured(config: PlantedConfig, model: PlantedNetwork) -> dict[str, NDArray]
     """All that is kept of a checkpoint, of n = P′ eigenvalues, T circuits and H units.
 
     Returns:
-        ``eigenvalues`` (n,) ascending; ``function`` (n, T), share of each circuit in what an
-        eigenvector does to the outputs, and ``weights`` (n, T), share of it that lies in the
-        circuit's parameters, both float16; ``unit_shares`` (H, T); ``alive`` (P′,), ``owner``
-        (P′,), the circuit with most of the parameter's Gauss–Newton diagonal, and
-        ``gauss_newton_modules`` and ``hessian_modules`` (P′,), int16; ``joined_units``;
-        ``residual_size``, Σ|R| / Σ|G|.
+        ``eigenvalues`` (n,) ascending; ``function`` (n, T) float16, share of each circuit in what
+        an eigenvector does to the outputs; ``unit_shares`` (H, T); ``owner`` (P′,), the circuit
+        with most of the parameter's Gauss–Newton diagonal, and ``gauss_newton_modules`` and
+        ``hessian_modules`` (P′,), int8; ``joined_units``; ``residual_size``, Σ|R| / Σ|G|.
     """
     found = curvatures(config, model)
     planted = model.circuits().numpy()[found.alive]
     owners = model.owners().numpy()[found.alive]
-    circuits = len(config.moduli)
     blocks = planted if config.alpha == 0 else np.zeros_like(planted)
     values, vectors = eigenpairs(found, blocks)
     total = np.sum(found.gauss_newton, axis=0)
     diagonals = np.stack([matrix.diagonal() for matrix in found.gauss_newton])
     into = np.where(found.alive < model.input_weight.numel() + len(model.input_bias), owners, -1)
     own = np.where(diagonals.max(0) > 0, diagonals.argmax(0), -1)
-    inside = [(vectors[planted == circuit] ** 2).sum(0) for circuit in range(circuits)]
     return {
         "eigenvalues": values,
         "function": shares(movements(config, model), vectors).astype(np.float16),
-        "weights": np.stack(inside, 1).astype(np.float16),
         "unit_shares": unit_shares(found, into),
-        "alive": found.alive.astype(np.int16),
-        "owner": own.astype(np.int16),
-        "gauss_newton_modules": modules(total, circuits).astype(np.int16),
-        "hessian_modules": modules(total + found.residual, circuits).astype(np.int16),
+        "owner": own.astype(np.int8),
+        "gauss_newton_modules": modules(total, len(config.moduli)).astype(np.int8),
+        "hessian_modules": modules(found.hessian, len(config.moduli)).astype(np.int8),
         "joined_units": np.array(joined_units(found.residual, owners)),
         "residual_size": np.array(np.abs(found.residual).sum() / np.abs(total).sum()),
     }
