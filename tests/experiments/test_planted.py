@@ -118,7 +118,7 @@ def test_modules_are_the_first_cuts_of_the_tree(k: int):
     blocks = np.repeat(np.arange(k), 12)
     matrix = np.asarray(generator.standard_normal((12 * k, 12 * k)))
     matrix = (matrix + matrix.T) * np.where(blocks[:, None] == blocks, 1.0, 0.05)
-    found = modules(np.asarray(matrix, dtype=np.float64), k)
+    found = modules(np.array(matrix, np.float64), k)
     assert rand_index(found, fiedler_tree(matrix).cut(k)) == 1
     assert rand_index(found, blocks) == 1
 
