@@ -68,6 +68,15 @@ SMALL = {
         "probe_rows": 250,
         "strengths": [0.1],
     },
+    "planted": {
+        "widths": [6, 6],
+        "alphas": [0.0, 1.0],
+        "seeds": [0],
+        "samples": 200,
+        "n_steps": 200,
+        "top": 30,
+        "rotations": 20,
+    },
     "least-action": {
         "p": 7,
         "width": 8,
