@@ -99,6 +99,8 @@ SMALL = {
         "sweep_decays": [0.5, 1.0],
         "sweep_steps": 40,
         "validation_steps": 40,
+        "reported_p": 7,
+        "reported_steps": 40,
     },
 }
 
