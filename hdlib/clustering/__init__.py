@@ -9,7 +9,8 @@ from hdlib.clustering.dendrogram import Dendrogram, Gap, dendrogram
 from hdlib.clustering.fiedler import algebraic_connectivity
 from hdlib.clustering.fiedler_tree import FiedlerTree
 from hdlib.clustering.follow import at_step, follow
-from hdlib.clustering.null import permuted_within_blocks
+from hdlib.clustering.modules import Modules, fiedler_modules
+from hdlib.clustering.null import permuted_with_degrees, permuted_within_blocks
 from hdlib.clustering.recovery import recovery
 from hdlib.clustering.tracks import Cluster, Event, Tracks
 
@@ -21,6 +22,7 @@ __all__ = [
     "Event",
     "FiedlerTree",
     "Gap",
+    "Modules",
     "Tracks",
     "agreement",
     "algebraic_connectivity",
@@ -28,8 +30,10 @@ __all__ = [
     "circuits",
     "coupling_graph",
     "dendrogram",
+    "fiedler_modules",
     "fiedler_tree",
     "follow",
+    "permuted_with_degrees",
     "permuted_within_blocks",
     "recovery",
 ]

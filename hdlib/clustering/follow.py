@@ -24,6 +24,7 @@ def follow(
     eps: float | None = None,
     gaps: int | None = None,
     threshold: float = 0.5,
+    cosines: Sequence[NDArray[np.floating]] | None = None,
 ) -> Tracks:
     """Clusters of eigenvalues at each checkpoint, followed from one to the next.
 
@@ -55,11 +56,14 @@ def follow(
         gaps: in place of it, how many of the largest gaps to cut at each checkpoint; fewer where
             that would part gaps of one size.
         threshold: least share, at least 1/2 and below 1.
+        cosines: T − 1 matrices (v, w) of inner products of the vectors of the v highest eigenvalues
+            of a checkpoint and the w highest of the next, ascending; in place of vectors, which
+            need not be kept then.
 
     Raises:
         ConvergenceError: if pairs of a spectrum are not certified.
-        ValueError: unless one of ``eps`` and ``gaps`` is given, not negative, or for another
-            threshold.
+        ValueError: unless one of ``eps`` and ``gaps`` is given, not negative, for another
+            threshold, or for another number of matrices.
     """
     if (eps is None) == (gaps is None):
         raise ValueError("eps or gaps is needed, one of them: where to cut")
@@ -67,6 +71,9 @@ def follow(
         raise ValueError(f"gaps={gaps}: must not be negative")
     if not 0.5 <= threshold < 1:
         raise ValueError(f"threshold={threshold}: must be at least 0.5 and below 1")
+    if cosines is not None and len(cosines) != len(steps) - 1:
+        raise ValueError(f"cosines: {len(steps) - 1} are needed, got {len(cosines)}")
+    known = cosines or [None] * (len(steps) - 1)
     cuts = []
     for step, spectrum in zip(steps.tolist(), spectra, strict=True):
         with at_step(step):
@@ -74,8 +81,9 @@ def follow(
     tracks = [list(range(1, len(cuts[0].sizes)))]
     events: list[Event] = []
     begun = len(tracks[0])
-    for step, (before, after) in zip(steps[1:].tolist(), pairwise(cuts), strict=True):
-        links = _links(before, after, threshold)
+    successive = zip(steps[1:].tolist(), pairwise(cuts), known, strict=True)
+    for step, (before, after), overlap in successive:
+        links = _links(_common(before, after, overlap), before, after, threshold)
         # Two of one size are taken in the order of the eigenvalues, the largest first.
         heir = _largest(links, after.sizes_outside)
         ancestor = _largest(links.T, before.sizes_outside)
@@ -153,20 +161,33 @@ def _between_gaps(tree: Dendrogram, count: int) -> float:
     return largest[count].size if count < len(largest) else 0.0
 
 
-def _links(before: _Clusters, after: _Clusters, threshold: float) -> NDArray[np.bool_]:
+def _links(
+    common: FloatArray, before: _Clusters, after: _Clusters, threshold: float
+) -> NDArray[np.bool_]:
     """Which clusters outside the bulk are linked, (before, after)."""
-    common = _common(before, after)
     common = np.delete(np.delete(common, before.bulk, 0), after.bulk, 1)
     smaller = np.minimum.outer(before.sizes_outside, after.sizes_outside)
     return common > threshold * smaller
 
 
-def _common(before: _Clusters, after: _Clusters) -> FloatArray:
+def _common(
+    before: _Clusters, after: _Clusters, cosines: NDArray[np.floating] | None
+) -> FloatArray:
     """s(A, B), how many dimensions two clusters have in common, for all of them."""
     common = np.zeros((len(before.sizes), len(after.sizes)))
-    by_vector = np.intersect1d(before.ranks[before.spectrum.kept], after.ranks[after.spectrum.kept])
+    if cosines is None:
+        kept = [cut.ranks[cut.spectrum.kept] for cut in (before, after)]
+    else:
+        kept = [
+            cut.ranks[len(cut.ranks) - count :]
+            for cut, count in zip((before, after), cosines.shape, strict=True)
+        ]
+    by_vector = np.intersect1d(kept[0], kept[1])
     rows, columns = (np.flatnonzero(np.isin(cut.ranks, by_vector)) for cut in (before, after))
-    cosines = _vectors(before.spectrum, rows).T @ _vectors(after.spectrum, columns)
+    if cosines is None:
+        cosines = _vectors(before.spectrum, rows).T @ _vectors(after.spectrum, columns)
+    else:
+        cosines = cosines[-len(by_vector) :, -len(by_vector) :]
     np.add.at(common, np.ix_(before.label[rows], after.label[columns]), cosines**2)
     by_rank = np.setdiff1d(np.intersect1d(before.ranks, after.ranks), by_vector)
     pairs = (cut.label[np.isin(cut.ranks, by_rank)] for cut in (before, after))

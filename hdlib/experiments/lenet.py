@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from functools import lru_cache
 from math import ceil
 from typing import Annotated, Any, Literal
@@ -15,7 +16,7 @@ from hdlib.curvature import hessian
 from hdlib.experiments.room import require_matrices
 from hdlib.models import LeNetTiny
 from hdlib.store import Config, Run, Stage
-from hdlib.tasks import TRAIN_SIZE, Dataset, Images, Split, load_images
+from hdlib.tasks import TRAIN_SIZE, Dataset, Images, Split, load_images, shuffled_labels
 from hdlib.training import (
     Batches,
     Log,
@@ -71,6 +72,23 @@ class LeNetTraining(Config):
         """Steps at which weights are kept and Hessians computed."""
         return checkpoint_steps(self.n_epochs, self.steps_per_epoch)
 
+    @property
+    def label_seed(self) -> int | None:
+        """Of the permutation of the training labels; None for those of the data."""
+        return None
+
+
+class LabelledTraining(LeNetTraining):
+    """The same with the labels of the data, or with these permuted among the training images."""
+
+    shuffled_labels: bool = False
+    """Whether labels are permuted, once and from the seed: there are no classes to be learnt."""
+
+    @property
+    def label_seed(self) -> int | None:
+        """Of the permutation of the training labels; None for those of the data."""
+        return self.seed if self.shuffled_labels else None
+
 
 def log_spaced(steps: list[int], count: int) -> list[int]:
     """At most ``count`` of ascending steps, the nearest to evenly spaced ones in log(1 + step)."""
@@ -89,7 +107,7 @@ def _schedule(config: LeNetTraining) -> Schedule:
 
 
 def _plan(config: LeNetTraining, device: torch.device) -> Plan:
-    train, test = images(config.dataset, device)
+    train, test = images(config.dataset, device, config.label_seed)
     with torch.random.fork_rng():
         torch.manual_seed(config.seed)
         model = LeNetTiny(config.width).to(device)
@@ -103,23 +121,43 @@ def _plan(config: LeNetTraining, device: torch.device) -> Plan:
     )
 
 
-TRAINING = TrainingStage(
-    "lenet/training",
-    fields=("dataset", "lr", "momentum", "batch_size", "width", "seed"),
+def _labelled_plan(config: LabelledTraining, device: torch.device) -> Plan:
+    """The same in one thread, so that its sums do not depend on how many there are.
+
+    Its history is of as many training images, the first, as there are test images.
+    """
+    train, test = images(config.dataset, device, config.label_seed)
+    few = Split(*(part[: len(test.targets)] for part in train))
+    log = Log(evaluation(F.cross_entropy, few, test))
+    return replace(_plan(config, device), logs=[log], one_thread=True)
+
+
+FIELDS = ("dataset", "lr", "momentum", "batch_size", "width", "seed")
+TRAINING = TrainingStage("lenet/training", fields=FIELDS, schedule=_schedule, plan=_plan)
+LABELLED_TRAINING = TrainingStage(
+    "lenet/labels",
+    fields=(*FIELDS, "shuffled_labels"),
     schedule=_schedule,
-    plan=_plan,
+    plan=_labelled_plan,
+    extendable=False,
 )
+"""Of a `LabelledTraining`."""
+
+
+def _training(run: Run[Any]) -> TrainingStage:
+    (stage,) = (stage for stage in run.stages if isinstance(stage, TrainingStage))
+    return stage
 
 
 def weights_at(run: Run[Any], step: int) -> list[tuple[Stage, str]]:
     """The file of the weights at a checkpoint, as a source of other files."""
-    return [(TRAINING, checkpoint_name(step))]
+    return [(_training(run), checkpoint_name(step))]
 
 
 def model_at(run: Run[Any], step: int) -> LeNetTiny:
     """The network at a checkpoint, on the CPU."""
     model = LeNetTiny(run.config.width)
-    model.load_state_dict(TRAINING.weights(run, step))
+    model.load_state_dict(_training(run).weights(run, step))
     return model
 
 
@@ -129,9 +167,14 @@ def hessian_at(run: Run[Any], step: int, data: Split) -> torch.Tensor:
 
 
 @lru_cache(maxsize=1)
-def images(dataset: Dataset, device: torch.device) -> Images:
-    """Training and test images on a device; those asked for last are kept."""
+def images(dataset: Dataset, device: torch.device, label_seed: int | None = None) -> Images:
+    """Training and test images on a device; those asked for last are kept.
+
+    Training labels are permuted where there is a seed for it; the test images keep theirs.
+    """
     parts = load_images(dataset)
+    if label_seed is not None:
+        parts = Images(shuffled_labels(parts.train, seed=label_seed), parts.test)
     return Images(*(Split(part.inputs.to(device), part.targets.to(device)) for part in parts))
 
 
@@ -145,7 +188,7 @@ def hessian_data(run: Run[Any], samples: int) -> Split:
 
 def chosen(run: Run[Any], samples: np.ndarray) -> Split:
     """Training images of these indices, on the run's device."""
-    train = images(run.config.dataset, run.device).train
+    train = images(run.config.dataset, run.device, run.config.label_seed).train
     indices = torch.from_numpy(samples).to(run.device)
     return Split(train.inputs[indices], train.targets[indices])
 

@@ -15,6 +15,7 @@ from hdlib.figures.panel import Curve, Panel
 from hdlib.figures.player import embed
 from hdlib.figures.sliders import dendrogram_slider, parameter_slider
 from hdlib.figures.spectrum import density, evolution
+from hdlib.figures.tracks import cluster_tracks
 from hdlib.figures.training import training_summary
 
 __all__ = [
@@ -22,6 +23,7 @@ __all__ = [
     "Panel",
     "circuits",
     "cluster_count_map",
+    "cluster_tracks",
     "coupling_matrix",
     "curves",
     "dendrogram",

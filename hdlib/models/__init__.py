@@ -4,6 +4,7 @@ from hdlib.models.create import Architecture, ArithmeticNetwork, create_model
 from hdlib.models.grok_transformer import GrokTransformer, Initial, Mask
 from hdlib.models.lenet import LeNetTiny
 from hdlib.models.mlp import MLP, Encoding, encoded
+from hdlib.models.planted import PlantedNetwork, Unit
 from hdlib.models.prefixes import Prefixes, all_prefixes, distinct_prefixes
 from hdlib.models.routed import GeluMLP, OneHotEmbedding, RoutedNetwork
 from hdlib.models.routing import Gate, Routed, RoutingState, Trace
@@ -24,11 +25,13 @@ __all__ = [
     "ModularTransformer",
     "OneHotEmbedding",
     "PlainTransformer",
+    "PlantedNetwork",
     "Prefixes",
     "Routed",
     "RoutedNetwork",
     "RoutingState",
     "Trace",
+    "Unit",
     "all_prefixes",
     "create_model",
     "distinct_prefixes",

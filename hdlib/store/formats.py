@@ -15,6 +15,8 @@ from numpy.typing import NDArray
 from safetensors import SafetensorError
 from torch import Tensor
 
+TABLE = ".parquet"
+"""How names of tables end."""
 MOST_VALUES = 100_000_000
 """In a table; more are refused by what its header declares, before they are read."""
 
@@ -57,6 +59,14 @@ def read_tensors(content: bytes) -> dict[str, Tensor]:
 def read_arrays(content: bytes) -> dict[str, NDArray]:
     """Arrays of a safetensors file; raises as `read_tensors` does."""
     return {key: tensor.numpy() for key, tensor in read_tensors(content).items()}
+
+
+def table_length(content: bytes) -> int:
+    """Number of rows of a Parquet file; 0 where the bytes are no such file."""
+    try:
+        return pq.read_metadata(io.BytesIO(content)).num_rows
+    except (pa.ArrowException, OSError, ValueError):
+        return 0
 
 
 def read_table(content: bytes) -> dict[str, NDArray]:

@@ -37,8 +37,8 @@ def publish(run: Run[Any], *, root: Path = PUBLISHED) -> list[Path]:
             continue
         with folder.writing():
             for name in [*stage.published(run), *stored.names()]:
-                entry = stored.entry(name)
-                if name in folder.entries or entry is None:
+                entry, before = stored.entry(name), folder.entries.get(name)
+                if entry is None or (before and before.sha256 == entry.sha256):
                     continue
                 if name in kept:
                     folder.write(
@@ -48,7 +48,7 @@ def publish(run: Run[Any], *, root: Path = PUBLISHED) -> list[Path]:
                         environment=stored.environment_of(name) or environment(run.device),
                         timings=entry.timings,
                     )
-                else:
+                elif before is None:
                     folder.record_dropped(name, entry)
             # What was published before is part of what was computed elsewhere.
             elsewhere = sum(f.manifest.seconds for f in stored.folders if f.path != folder.path)

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from hdlib.store.folder import DamagedRunError, Folder, sha256_of
-from hdlib.store.formats import FormatError
+from hdlib.store.formats import TABLE, FormatError, table_length
 from hdlib.store.manifest import Entry, key_of
 
 T = TypeVar("T")
@@ -21,8 +21,10 @@ class ChangedError(ArithmeticError):
 class Stored:
     """Folders of one key below several roots, as one.
 
-    A file is read from the first folder that has it. A file that is missing is written into the
-    last, except where it comes out as an earlier folder has recorded it: then that is repaired.
+    A file is read from the first folder that has it; a table from the one where it is longest, as
+    the history of a training grows when the training goes on from what an earlier folder has. A
+    file that is missing is written into the last, except where it comes out as an earlier folder
+    has recorded it: then that is repaired.
 
     Args:
         roots: folders to look in, in order.
@@ -60,17 +62,24 @@ class Stored:
 
     def entry(self, name: str) -> Entry | None:
         """What is recorded of a file: where it is whole, else where it was recorded first."""
-        recorded = [folder for folder in self.folders if name in folder.entries]
+        recorded = self._recorded(name)
         whole = [folder for folder in recorded if folder.has(name)]
         return (whole or recorded)[0].entries[name] if recorded else None
 
+    def _recorded(self, name: str) -> list[Folder]:
+        """Folders that have recorded a file, in the order in which it is looked for."""
+        found = [folder for folder in self.folders if name in folder.entries]
+        if name.endswith(TABLE) and len({folder.entries[name].sha256 for folder in found}) > 1:
+            lengths = {f.path: table_length(f.read(name)) if f.has(name) else 0 for f in found}
+            found.sort(key=lambda folder: -lengths[folder.path])
+        return found
+
     def environment_of(self, name: str) -> Mapping[str, Any] | None:
         """On what a file was computed; None where that is not known any more."""
-        for folder in self.folders:
-            if name in folder.entries:
-                position = folder.entries[name].environment
-                known = folder.manifest.environments
-                return known[position] if position is not None and position < len(known) else None
+        for folder in self._recorded(name):
+            position = folder.entries[name].environment
+            known = folder.manifest.environments
+            return known[position] if position is not None and position < len(known) else None
         return None
 
     def is_own(self, name: str) -> bool:
@@ -88,7 +97,7 @@ class Stored:
         Raises:
             DamagedRunError: if it is nowhere as it was recorded.
         """
-        for folder in self.folders:
+        for folder in self._recorded(name):
             if folder.present(name):
                 try:
                     return folder.read(name)
@@ -129,7 +138,7 @@ class Stored:
 
     def where(self, name: str) -> Path:
         """Where a file is, was recorded, or would be written."""
-        recorded = [folder.path for folder in self.folders if name in folder.entries]
+        recorded = [folder.path for folder in self._recorded(name)]
         return (recorded or [self.home])[0] / name
 
     def write(

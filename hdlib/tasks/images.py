@@ -55,6 +55,20 @@ def load_images(dataset: Dataset) -> Images:
     raise ValueError(f"dataset is {dataset!r}; allowed are {', '.join(get_args(Dataset))}")
 
 
+def shuffled_labels(split: Split, *, seed: int) -> Split:
+    """The same images with their labels permuted among them: each class keeps its number.
+
+    What an image shows then says nothing of its label, so no class can be learnt, only images
+    learnt by heart (Zhang et al. 2017).
+
+    Args:
+        split: images and their classes.
+        seed: of the permutation.
+    """
+    order = np.random.default_rng((seed, 5)).permutation(len(split.targets))
+    return Split(split.inputs, split.targets[torch.from_numpy(order)])
+
+
 def _mnist(part: str) -> Split:
     images = read_idx(find_mnist_file(f"{part}-images-idx3-ubyte.gz"))
     labels = read_idx(find_mnist_file(f"{part}-labels-idx1-ubyte.gz"))

@@ -15,7 +15,7 @@ from nbformat.v4 import new_code_cell, new_notebook, new_output
 
 from hdlib.book.cells import cell_options, read_notebook
 from hdlib.book.site import page_paths, read_outline
-from hdlib.experiments.registry import REGISTRY
+from hdlib.experiments.registry import CHAPTERS as EXPERIMENTS
 
 from .conftest import PNG, ROOT, sound_chapter
 
@@ -141,12 +141,12 @@ def test_chapter(chapter, check):
     assert list(check(read_notebook(chapter))) == []
 
 
-@pytest.mark.parametrize("name", list(REGISTRY))
+@pytest.mark.parametrize("name", [each.name for each in EXPERIMENTS])
 def test_chapter_of_an_experiment_has_parameters(name):
     assert list(wrong_parameters(read_notebook(ROOT / "chapters" / f"{name}.ipynb"))) == []
 
 
-@pytest.mark.parametrize("name", list(REGISTRY))
+@pytest.mark.parametrize("name", [each.name for each in EXPERIMENTS])
 def test_the_ledger_has_every_claim_of_an_experiment(name):
     ledger = read_notebook(ROOT / "chapters" / "ledger.ipynb")
     texts = [out.data.get("text/markdown") for cell in ledger.cells for out in shown(cell)]

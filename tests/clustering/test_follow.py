@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+
 import numpy as np
 import pytest
 import torch
@@ -51,6 +53,18 @@ def crossing(vectors: bool) -> list[Spectrum]:
             spectra.append(planted(*values, basis=basis, vectors=vectors))
         basis = turned(basis, 0.3)
     return spectra
+
+
+def test_cosines_are_as_good_as_vectors():
+    spectra = crossing(vectors=True)
+    cosines = [a.vectors.T @ b.vectors for a, b in itertools.pairwise(spectra)]
+    bare = [found.with_vectors(0) for found in spectra]
+    steps = np.arange(len(spectra)) * 10
+    found = follow(steps, bare, eps=1.0, cosines=cosines)
+    assert (found.clusters, found.events) == (followed(*spectra).clusters, ())
+    assert follow(steps, bare, eps=1.0).clusters != found.clusters
+    with pytest.raises(ValueError, match="are needed, got 1"):
+        follow(steps, bare, eps=1.0, cosines=cosines[:1])
 
 
 def test_subspaces_that_change_ranks_are_followed_by_their_vectors():

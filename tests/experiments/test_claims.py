@@ -7,10 +7,10 @@ from types import ModuleType
 
 import pytest
 
-from hdlib.experiments.registry import REGISTRY
+from hdlib.experiments.registry import CHAPTERS
 
 
-@pytest.fixture(params=list(REGISTRY))
+@pytest.fixture(params=[each.name for each in CHAPTERS])
 def claims(request: pytest.FixtureRequest) -> ModuleType:
     return import_module(f"hdlib.experiments.{request.param.replace('-', '_')}.claims")
 

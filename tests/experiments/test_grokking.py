@@ -8,19 +8,26 @@ from typing import Any
 
 import numpy as np
 import pytest
+import torch
 import torch.nn.functional as F
 import tyro
 
 from hdlib.curvature import hessian
 from hdlib.experiments.grokking.config import GrokkingConfig
+from hdlib.experiments.grokking.lowest import attention_curvature
 from hdlib.experiments.grokking.measures import attention_shifts
 from hdlib.experiments.grokking.recipe import (
     ADAM,
+    DOSED,
     EXPERIMENT,
     FUNCTIONS,
+    LOWEST,
     MEASURES,
+    OVERLAPS,
+    PURITY,
     SPECTRA,
     TRAINING,
+    VECTORS,
     GrokkingRun,
     coarse_to_fine,
     model_at,
@@ -29,7 +36,8 @@ from hdlib.experiments.grokking.recipe import run as computed
 from hdlib.experiments.grokking.results import GrokkingResults
 from hdlib.experiments.grokking.spectra import LEADING, leading_vectors
 from hdlib.measures import frequency_power
-from hdlib.store import CannotRecomputeError, ConfigError, file_name
+from hdlib.measures.functions import class_frequencies, output_changes
+from hdlib.store import CannotRecomputeError, ConfigError, Run, file_name
 from hdlib.store.publish import publish
 from hdlib.store.verify import check_run
 from hdlib.training import checkpoint_name, grokking_steps, state_name
@@ -256,3 +264,83 @@ def test_leading_vectors_are_those_of_the_stored_spectrum(run):
     stored = run.arrays(SPECTRA, step)["eigenvalues"][::-1][:3]
     rest = np.linalg.norm(matrix @ vectors - vectors * stored, axis=0)
     assert rest.max() <= 3 * SMALL.tol * stored[0]
+
+
+def test_purities_are_those_of_the_responses(run):
+    """Of eigenvectors that are computed another way, and of the whole span."""
+    step = SMALL.n_steps
+    run.ensure(PURITY, file_name(step))
+    found = run.arrays(PURITY, step)
+    count = SMALL.n_parameters // 2 if SMALL.n_parameters < 120 else 60
+    assert found["shares"].shape == (count, 5)
+    assert found["relabelled"].shape == (2, 12, count)
+    vectors = leading_vectors(SMALL, model_at(run, step), LEADING)
+    changes = output_changes(model_at(run, step).double(), SMALL.task.grid.tokens(), vectors)
+    expected = class_frequencies(changes, 11)
+    np.testing.assert_allclose(found["shares"][:LEADING], expected, atol=2e-3)
+    np.testing.assert_allclose(found["purity"][0], found["shares"].max(1), rtol=1e-4)
+    np.testing.assert_allclose(np.diag(found["pair_purity"]), found["purity"][0], rtol=1e-4)
+    neighbours = np.diag(found["pair_purity"], 1)
+    np.testing.assert_allclose(found["purity"][1, :-1], neighbours, rtol=1e-3)
+    assert all(error <= allowed for _, error, allowed in PURITY.check(run, step))
+
+
+def test_eigenvectors_are_no_part_of_what_is_published(run, tmp_path: Path):
+    """Purities are whole without them, and bring them back where they are computed anew."""
+    step = SMALL.n_steps
+    run.ensure(PURITY, file_name(step))
+    stages = (*EXPERIMENT.stages, PURITY)
+    for item in PURITY.items(run):
+        run.ensure(PURITY, file_name(item))
+    publish(Run(SMALL, stages, run.roots), root=tmp_path)
+    published = Run(SMALL, stages, [tmp_path])
+    assert published.complete
+    assert not (tmp_path / VECTORS.name).exists()
+    assert all(error <= allowed for _, error, allowed in PURITY.check(published, step))
+    assert (tmp_path / VECTORS.name).exists()
+    assert published.complete
+
+
+def test_overlaps_are_cosines_of_successive_eigenvectors(run):
+    first, step = OVERLAPS.steps(run)[:2]
+    run.ensure(OVERLAPS, file_name(step))
+    cosines = run.arrays(OVERLAPS, step)["cosines"]
+    before, after = (leading_vectors(SMALL, model_at(run, at), 3) for at in (first, step))
+    np.testing.assert_allclose(np.abs(cosines[:3, :3]), np.abs(before.T @ after), atol=1e-3)
+
+
+def test_moves_tend_to_the_responses(run):
+    step = SMALL.n_steps
+    run.ensure(DOSED, file_name(step))
+    found = run.arrays(DOSED, step)
+    for kind in ("eigenvectors", "rotated", "random"):
+        assert found[f"{kind}_purity"].shape == (5, 4, LEADING)
+        assert found[f"{kind}_departure"].shape == (4, LEADING)
+    limit, least = found["random_purity"][:2, 0]
+    np.testing.assert_allclose(least, limit, atol=0.01)
+    # What is left out is of second order: the departure grows with the dose, here 33-fold.
+    small, _, _, large = np.median(found["random_departure"], axis=1)
+    assert 10 < large / small < 100
+
+
+def test_the_lowest_eigenvalue_in_closed_form_is_that_of_the_exact_hessian_of_scores(run):
+    """The scores' slopes are checked by the keys' gradient, which they give with the rows."""
+    step = SMALL.n_steps
+    model = model_at(run, step).double()
+    found = attention_curvature(SMALL, model)
+    train = SMALL.task.train
+    F.cross_entropy(model(train.tokens()), train.targets).backward()
+    rows = torch.cat([model.embedding, model.position])
+    last = (model.embedding[model.p] + model.position[2]) @ model.query
+    queries = last.unflatten(0, (SMALL.n_heads, -1)) / (SMALL.width / SMALL.n_heads) ** 0.5
+    # ∂L/∂K_h = Σ_x x g_xh q_hᵀ: projected on the query of each head it is rowsᵀ G ‖q‖².
+    assert model.key.grad is not None
+    along = torch.einsum("dhe,he->dh", model.key.grad.unflatten(1, (SMALL.n_heads, -1)), queries)
+    slopes = torch.linalg.lstsq(rows.mT, along / queries.norm(dim=1))
+    run.ensure(LOWEST, file_name(step))
+    stored = run.arrays(LOWEST, step)
+    np.testing.assert_allclose(stored["sigma"], found.sigma)
+    values = torch.linalg.svdvals(slopes.solution).detach().numpy()
+    np.testing.assert_allclose(values[0], found.sigma[0], rtol=1e-6)
+    matrix = _hessian(run, step).numpy()
+    assert stored["minus"][0] >= np.linalg.eigvalsh(matrix)[0] - 1e-6 * np.abs(matrix).max()

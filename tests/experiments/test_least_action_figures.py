@@ -164,18 +164,12 @@ def test_confounds_show_each_seed_and_those_that_were_never_there(told):
     assert [len(places(ax, row)) for row in range(7)] == [3, 3, 3, 6, 3, 3, 3]
 
 
-def test_rows_say_for_how_long_networks_were_trained(told):
-    (ax,) = figures.steps_to_generalise(told, [LONG.plain, LONG.sweep[0]]).axes
-    rows = [text.get_text() for text in ax.get_yticklabels()]
-    assert rows == ["plain (4,000 steps)", f"{LONG.sweep[0].name} ({LONG.sweep_steps:,} steps)"]
-
-
 def test_doses_are_beside_the_networks_without_penalty(told):
     above, below = figures.dose_curve(told).axes
     points = [line for line in above.lines if line.get_marker() == "o"]
-    assert len(points) == len(LONG.doses) * len(LONG.seeds)
+    assert len(points) == len(LONG.dosed) * len(LONG.seeds)
     hollow = [values(p)[0] > LONG.routed_steps for p in points if p.get_markerfacecolor() == "none"]
-    assert hollow == [True] * len(LONG.doses)
+    assert hollow == [True] * len(LONG.dosed)
     free = [line for line in above.lines if line.get_linestyle() == "--" and len(values(line)) == 2]
     assert {values(line)[0] for line in free} >= {
         told.of(LONG.matched)[0].generalised,

@@ -100,6 +100,37 @@ def test_a_number_that_is_none_agrees_with_none_alone(tmp_path):
         assert agreement.error == error
 
 
+def test_a_published_run_goes_on_elsewhere(run, tmp_path):
+    """Its history is longer there, also for who opens it anew, or with a third folder between."""
+    publish(run, root=tmp_path / "published")
+    roots = tmp_path / "published", tmp_path / "new"
+    run_of(*roots, n_steps=13).compute()
+    longer, whole = run_of(*roots, n_steps=13), run_of(tmp_path / "at once", n_steps=13)
+    whole.compute()
+    assert longer.complete
+    assert STAGE.recorded(run_of(*roots)) == 13
+    for name, column in STAGE.history(whole).items():
+        np.testing.assert_array_equal(STAGE.history(longer)[name], column)
+    assert STAGE.weights(longer, 13).keys() == STAGE.weights(whole, 13).keys()
+    run_of(*roots, n_steps=17).compute()
+    assert run_of(*roots, n_steps=17).complete
+    publish(run_of(*roots, n_steps=17), root=tmp_path / "published")
+    assert STAGE.recorded(run_of(tmp_path / "published")) == 17
+
+
+def test_the_longest_history_is_read_wherever_it_is(run, tmp_path):
+    run_of(tmp_path / "long", n_steps=13).compute()
+    for roots in (("root", "long"), ("long", "root")):
+        found = run_of(*(tmp_path / root for root in roots), n_steps=13)
+        assert found.complete
+        assert STAGE.history(found)["step"][-1] == 13
+    name = STAGE.name.partition("/")[2]
+    (damaged,) = (tmp_path / "long").rglob(f"{name}/*/{HISTORY}")
+    damaged.write_bytes(b"no table")
+    shorter = run_of(tmp_path / "root", tmp_path / "long")
+    assert STAGE.history(shorter)["step"][-1] == 8
+
+
 def test_weights_that_were_dropped_come_back_where_they_are_asked_for(run, tmp_path):
     publish(run, root=tmp_path / "published")
     found = run_of(tmp_path / "published", tmp_path / "new")

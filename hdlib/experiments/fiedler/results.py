@@ -9,12 +9,13 @@ from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
-from sklearn.metrics import adjusted_rand_score
 
 from hdlib.experiments.fiedler.config import SECOND, FiedlerConfig
+from hdlib.experiments.fiedler.labels.results import FiedlerLabelsResults, published_labels
 from hdlib.experiments.fiedler.recipe import run
 from hdlib.experiments.fiedler.stored import StoredTrees
 from hdlib.experiments.fiedler.trees import CLUSTERS
+from hdlib.experiments.fiedler.truths import agreement, label_sets
 from hdlib.measures import binned_shares
 
 Array = NDArray[np.float64]
@@ -57,14 +58,7 @@ class FiedlerResults(StoredTrees):
     @cached_property
     def label_sets(self) -> dict[str, IntArray]:
         """Layers, units and classes: name → (n,) label of each parameter, −1 where it has none."""
-        first, second, *_, last = self.layers
-        classes = np.where(self.labels.layer == self.layers.index(last), self.labels.output, -1)
-        return {
-            "layers": self.labels.layer,
-            f"units of {first}": self.labels.units(first),
-            f"units of {second}": self.labels.units(second),
-            f"classes of {last}": classes,
-        }
+        return label_sets(self.labels)
 
     @property
     def compared(self) -> tuple[str, str]:
@@ -74,8 +68,7 @@ class FiedlerResults(StoredTrees):
 
     def agreement(self, clusters: IntArray, labels: IntArray) -> float:
         """Adjusted Rand index of clusters and labels, among the parameters that have a label."""
-        known = labels >= 0
-        return float(adjusted_rand_score(labels[known], clusters[known]))
+        return agreement(clusters, labels)
 
     @cached_property
     def label_agreement(self) -> dict[str, Array]:
@@ -205,6 +198,11 @@ class PublishedFiedler:
 
     default: FiedlerResults
     second: FiedlerResults
+
+    @property
+    def labels(self) -> FiedlerLabelsResults:
+        """Modules of H and its parts from several seeds, with true and with shuffled labels."""
+        return published_labels()
 
     @property
     def both(self) -> tuple[FiedlerResults, FiedlerResults]:

@@ -10,6 +10,8 @@ import torch
 from numpy.typing import NDArray
 
 from hdlib.experiments.grokking.config import GrokkingConfig
+from hdlib.experiments.grokking.doses import dose_measures
+from hdlib.experiments.grokking.lowest import lowest_measures
 from hdlib.experiments.grokking.measures import circuit_frequencies, circuit_measures
 from hdlib.experiments.grokking.purity import leading_pairs, purity_measures
 from hdlib.experiments.grokking.spectra import (
@@ -166,13 +168,43 @@ def _purity(run: GrokkingRun, step: int) -> Arrays:
     return {"eigenvalues": found["eigenvalues"]} | measured
 
 
+def _doses(run: GrokkingRun, step: int) -> Arrays:
+    vectors = run.arrays(VECTORS, step)["vectors"]
+    return dose_measures(run.config, model_at(run, step).to(run.device), vectors)
+
+
+def _lowest(run: GrokkingRun, step: int) -> Arrays:
+    return lowest_measures(run.config, model_at(run, step).to(run.device))
+
+
+def _overlaps(run: GrokkingRun, step: int) -> Arrays:
+    before, after = (run.arrays(VECTORS, at)["vectors"] for at in (_before(run, step), step))
+    return {"cosines": before.T @ after}
+
+
+def _before(run: GrokkingRun, step: int) -> int:
+    """The checkpoint before one of those looked at."""
+    return max(at for at in _looked_at(run) if at < step)
+
+
 def _looked_at(run: GrokkingRun) -> list[int]:
     """Checkpoints with a spectrum; the last where there is none."""
-    return SPECTRA.items(run) or TRAINING.checkpoints(run)[-1:]
+    steps = SPECTRA.steps(run)
+    return coarse_to_fine(steps) if steps else TRAINING.checkpoints(run)[-1:]
 
 
 def _own_weights(run: GrokkingRun, step: int) -> list[tuple[Stage, str]]:
     return [(TRAINING, checkpoint_name(step))]
+
+
+def _with_vectors(run: GrokkingRun, step: int) -> list[tuple[Stage, str]]:
+    return [(VECTORS, file_name(step)), *_own_weights(run, step)]
+
+
+def _overlap_agreement(stored: Arrays, recomputed: Arrays) -> list[Agreement]:
+    """Squared cosines: an eigenvector's sign means nothing."""
+    apart = np.abs(stored["cosines"] ** 2 - recomputed["cosines"] ** 2).max()
+    return [Agreement("squared cosines", float(apart), 1e-2)]
 
 
 def _spectrum_agreement(stored: Arrays, recomputed: Arrays) -> list[Agreement]:
@@ -242,12 +274,43 @@ PURITY = ArrayStage(
     fields=(),
     needs=(VECTORS,),
     items=_looked_at,
-    sources=lambda run, step: [(VECTORS, file_name(step)), (TRAINING, checkpoint_name(step))],
+    sources=_with_vectors,
     compute=_purity,
     agreement=agreement(shares=1e-2, purity=1e-2),
     at_once=AT_ONCE,
 )
+OVERLAPS = ArrayStage(
+    "grokking/overlaps",
+    fields=("n_steps", "spectra"),
+    needs=(VECTORS,),
+    items=lambda run: sorted(_looked_at(run))[1:],
+    sources=lambda run, step: [(VECTORS, file_name(at)) for at in (_before(run, step), step)],
+    compute=_overlaps,
+    agreement=_overlap_agreement,
+)
+DOSED = ArrayStage(
+    "grokking/doses",
+    fields=(),
+    needs=(VECTORS,),
+    items=lambda run: FUNCTIONS.items(run),
+    sources=_with_vectors,
+    compute=_doses,
+    agreement=agreement(eigenvectors_purity=1e-2, random_purity=1e-2),
+    at_once=AT_ONCE,
+)
+LOWEST = ArrayStage(
+    "grokking/lowest",
+    fields=(),
+    needs=(TRAINING,),
+    items=lambda run: FUNCTIONS.items(run),
+    sources=_own_weights,
+    compute=_lowest,
+    agreement=agreement(sigma=1e-5, minus=1e-3, plus=1e-3),
+    at_once=AT_ONCE,
+)
 EXPERIMENT = Experiment(
-    GrokkingConfig, (TRAINING, MEASURES, SPECTRA, ADAM, FUNCTIONS, PURITY), cost="about two hours"
+    GrokkingConfig,
+    (TRAINING, MEASURES, SPECTRA, ADAM, FUNCTIONS),
+    cost="about two hours",
 )
 run = EXPERIMENT.run

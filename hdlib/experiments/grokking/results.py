@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from hdlib.clustering import Dendrogram
 from hdlib.curvature import adam_ceiling
+from hdlib.experiments.grokking.clusters import PurityResults
 from hdlib.experiments.grokking.config import GrokkingConfig
 from hdlib.experiments.grokking.functions import FunctionResults, HeadFunctions
 from hdlib.experiments.grokking.gaps import gap_beyond
@@ -16,7 +17,7 @@ from hdlib.experiments.grokking.measures import PROBED
 from hdlib.experiments.grokking.recipe import ADAM, MEASURES, SPECTRA, TRAINING, model_at, run
 from hdlib.experiments.grokking.spectra import stored_spectrum
 from hdlib.experiments.grokking.summary import summary
-from hdlib.experiments.grokking.sweep import GrokkingSweep
+from hdlib.experiments.grokking.sweep import GrokkingSweep, head_name
 from hdlib.measures import GapTest, Phases, phases
 from hdlib.measures.pairs import grid_logits, pair_accuracies
 from hdlib.store import Run
@@ -254,6 +255,16 @@ class PublishedGrokking:
     def heads(self) -> HeadFunctions:
         """What the leading eigenvectors of the networks with one to eight heads do."""
         return HeadFunctions(self.sweep)
+
+    @cached_property
+    def purities(self) -> PurityResults:
+        """Purities through the chapter's run."""
+        return PurityResults(self.results.run)
+
+    @cached_property
+    def head_purities(self) -> dict[str, PurityResults]:
+        """Purities of the networks with one to eight heads, by name."""
+        return {head_name(found): PurityResults(found) for found in self.sweep.heads}
 
     def between(self, first: int, last: int) -> slice:
         """Positions of the chapter's spectra from one step to another, both included."""

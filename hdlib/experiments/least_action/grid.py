@@ -68,7 +68,7 @@ class LeastActionGrid(Grid):
     routed_steps: int = 10_000
     """Full-batch updates of routed transformers with as many parameters as the plain one."""
     dosed_steps: int = 6_000
-    """Full-batch updates of these where the pressure or the decay of their gates is varied."""
+    """Full-batch updates where the pressure on them or the decay of their gates is varied."""
     log_every: int = 50
     """Steps between rows of the history."""
     lambda_routing: float = 0.1
@@ -97,8 +97,12 @@ class LeastActionGrid(Grid):
     """Weight decays."""
     sweep_steps: int = 3_000
     """Full-batch updates."""
-    validation_steps: int = 5_000
+    validation_steps: int = 20_000
     """Full-batch updates of the quick checks, with the same modulus and width."""
+    reported_p: int = 113
+    """Modulus of the two-layer transformer that is reported to generalise at 3,400 steps."""
+    reported_steps: int = 5_000
+    """Full-batch updates of it."""
     device: Literal["auto", "cpu", "cuda"] = "auto"
 
     @property
@@ -118,21 +122,16 @@ class LeastActionGrid(Grid):
         The mask lets later positions through; weights begin as PyTorch draws them; there are as
         many feed-forward networks of full size as heads. The last also with a routing penalty.
         """
-        steps: list[tuple[str, dict[str, Any]]] = [
-            ("routed: leaky mask", {"mask": "leaky", "initial": "pytorch"}),
-            ("routed: causal", {"initial": "pytorch"}),
-            ("routed: same start", {}),
-            (
-                "routed",
-                {"ffn_width": self.matched_width, "n_steps": self.routed_steps},
-            ),
-        ]
-        entropy = self._pressed("entropy", self.lambda_routing)
+        small: dict[str, Any] = ROUTED | {
+            "ffn_width": self.matched_width,
+            "n_steps": self.routed_steps,
+        }
         return [
-            self._arm(name, followed="ffn_width" in fields, **ROUTED, **fields, **pressure)
-            for step, fields in steps
-            for name, pressure in ((step, {}), (f"{step}, entropy", entropy))
-            if not pressure or step == steps[-1][0]
+            self._arm("routed: leaky mask", **ROUTED, mask="leaky", initial="pytorch"),
+            self._arm("routed: causal", **ROUTED, initial="pytorch"),
+            self._arm("routed: same start", **ROUTED),
+            self._arm("routed", followed=True, **small),
+            self._arm("routed, entropy", followed=True, **small, **self._entropy),
         ]
 
     @property
@@ -160,31 +159,30 @@ class LeastActionGrid(Grid):
 
     @property
     def dosed(self) -> list[Arm]:
-        """Of the same network more and more pressure."""
+        """Of the same network more and more pressure; the last in another way."""
         pressed = Arm(f"entropy {self.lambda_routing:g}", self.pressed.configs)
         others = [
             self._matched(f"entropy {dose:g}", **self._pressed("entropy", dose))
             for dose in self.doses
             if dose != self.lambda_routing
         ]
-        return sorted([pressed, *others], key=lambda arm: arm.configs[0].lambda_routing)
+        more = sorted([pressed, *others], key=lambda arm: arm.configs[0].lambda_routing)
+        sparse = self._pressed("sparsity", self.lambda_routing)
+        return [*more, self._matched(f"sparsity {self.lambda_routing:g}", **sparse)]
 
     @property
     def gates(self) -> list[Arm]:
         """The same with weight decay on the gates and the state that they read."""
-        return [
-            self._matched(
-                "gates decayed, entropy",
-                decay_gates=True,
-                **self._pressed("entropy", self.lambda_routing),
-            )
-        ]
+        return [self._matched("gates decayed, entropy", decay_gates=True, **self._entropy)]
 
     @property
     def unordered(self) -> list[Arm]:
-        """The plain transformer where no test pair has its mirror among the training pairs."""
-        fraction = self.unordered_fraction
-        return [self._arm("plain, unordered", unordered=True, train_fraction=fraction)]
+        """Plain and routed where no test pair has its mirror among the training pairs."""
+        split: dict[str, Any] = {"unordered": True, "train_fraction": self.unordered_fraction}
+        return [
+            self._arm("plain, unordered", **split),
+            self._matched("routed, unordered", **split, n_steps=self.routed_steps),
+        ]
 
     @property
     def cold(self) -> Arm:
@@ -218,12 +216,34 @@ class LeastActionGrid(Grid):
             self._arm("MLP", model="mlp", followed=True),
             self._arm("one head", model="single_head"),
             self._arm("routed MLP", model="routed", followed=True),
-            self._arm(
-                "routed MLP, entropy",
-                model="routed",
-                **self._pressed("entropy", self.lambda_routing),
-            ),
+            self._arm("routed MLP, entropy", model="routed", **self._entropy),
         ]
+
+    @property
+    def all_decayed(self) -> list[Arm]:
+        """The same with weight decay on their first layer, too."""
+        kinds: dict[str, dict[str, Any]] = {
+            "MLP": {"model": "mlp"},
+            "routed MLP": {"model": "routed"},
+            "routed MLP, entropy": {"model": "routed"} | self._entropy,
+        }
+        return [
+            self._arm(f"{name}, all decayed", decay_embeddings=True, **fields)
+            for name, fields in kinds.items()
+        ]
+
+    @property
+    def reported(self) -> list[Arm]:
+        """The two-layer transformer of ``sweeps/matched.yaml``."""
+        fields: dict[str, Any] = self._sized | {
+            "p": self.reported_p,
+            "n_steps": self.reported_steps,
+            "train_fraction": 0.3,
+            "lr": 3e-4,
+            "weight_decay": 0.5,
+            "warmup_steps": 0,
+        }
+        return [self._arm(f"plain, p = {self.reported_p}", **fields)]
 
     @property
     def sweep(self) -> list[Arm]:
@@ -274,8 +294,10 @@ class LeastActionGrid(Grid):
             self.smaller,
             self.both,
             self.one_hot,
+            self.all_decayed,
             self.sweep,
             self.validations,
+            self.reported,
         ]
         return [arm for group in groups for arm in group]
 
@@ -283,6 +305,10 @@ class LeastActionGrid(Grid):
     def configs(self) -> list[LeastActionConfig]:
         """Configs of all runs, each once."""
         return list(dict.fromkeys(config for arm in self.arms for config in arm.configs))
+
+    @property
+    def _entropy(self) -> dict[str, Any]:
+        return self._pressed("entropy", self.lambda_routing)
 
     def _pressed(self, kind: Regularizer, factor: float) -> dict[str, Any]:
         return {"routing_regularizer": kind, "lambda_routing": factor}

@@ -116,9 +116,10 @@ def budget_table(results: LeastActionResults) -> Markdown:
         "routed, pressure and gates": [*grid.dosed, *grid.gates],
         "unordered split": grid.unordered,
         "both operations": grid.both,
-        "one-hot pairs": grid.one_hot,
+        "one-hot pairs": [*grid.one_hot, *grid.all_decayed],
         "sweep": grid.sweep,
         "quick checks": grid.validations,
+        "reported transformer": grid.reported,
     }
     rows = []
     for name, arms in groups.items():

@@ -12,6 +12,7 @@ from hdlib.curvature.decomposition import TOLERANCE
 from hdlib.experiments.lenet import TRAINING, log_spaced, model_at
 from hdlib.experiments.mnist.config import SECOND, MnistConfig
 from hdlib.experiments.mnist.gaps import CLASSES, predicted, searched
+from hdlib.experiments.mnist.labels.results import MnistLabelsResults, published_labels
 from hdlib.experiments.mnist.recipe import SPECTRA, run
 from hdlib.experiments.mnist.samples import SampleResults
 from hdlib.measures import GapTest, spectral_summary
@@ -220,6 +221,11 @@ class PublishedMnist:
     def second(self) -> MnistResults:
         """The first epoch from seed 43."""
         return MnistResults(run(SECOND))
+
+    @cached_property
+    def labels(self) -> MnistLabelsResults:
+        """The first epoch from several seeds, with true and with shuffled labels."""
+        return published_labels()
 
     @property
     def both(self) -> tuple[MnistResults, MnistResults]:

@@ -8,9 +8,11 @@ from hdlib.experiments.grokking.figures.steps import (
     leading_eigenvalues,
     training_phases,
 )
+from hdlib.experiments.grokking.figures.tracks import circuit_arrival
 
 __all__ = [
     "adam_sharpness",
+    "circuit_arrival",
     "dose_series",
     "frequency_overlap",
     "frequency_responses",

@@ -9,6 +9,7 @@ from hdlib.experiments.least_action.claims import (
     curvature,
     function,
     memory,
+    networks,
     paths,
     routing,
     settings,
@@ -24,6 +25,7 @@ CLAIMS: tuple[Claim[PublishedLeastAction], ...] = (
     *function.CLAIMS,
     *curvature.CLAIMS,
     *settings.CLAIMS,
+    *networks.CLAIMS,
 )
 
 

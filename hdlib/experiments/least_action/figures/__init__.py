@@ -7,7 +7,6 @@ from hdlib.experiments.least_action.figures.paths import routing, routing_map, u
 from hdlib.experiments.least_action.figures.reaching import (
     confounds,
     dose_curve,
-    steps_to_generalise,
     sweep_maps,
 )
 from hdlib.experiments.least_action.figures.slopes import landscape, optimizer, sensitivity
@@ -41,7 +40,6 @@ __all__ = [
     "routing_map",
     "sensitivity",
     "spectra",
-    "steps_to_generalise",
     "sweep_maps",
     "total_norms",
     "training",

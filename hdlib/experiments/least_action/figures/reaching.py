@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -28,19 +28,26 @@ ENTROPY = "normalised_routing_entropy"
 FREE, PRESSED, PLAIN = "paths free", "entropy of paths penalised", "no paths to choose"
 
 
-def steps_to_generalise(results: LeastActionResults, arms: Sequence[Arm]) -> Figure:
-    """Steps until the other test pairs are known, a row an arm and a point a seed."""
-    return _rows(results, {arm.name: {"": arm} for arm in arms})
-
-
 def confounds(results: LeastActionResults) -> Figure:
-    """The same as routed and plain transformers have one difference less in each row."""
+    """Steps until the other test pairs are known, with one difference less in each row."""
     grid = results.grid
     rows: dict[str, dict[str, Arm]] = {
         arm.name: {FREE: arm} for arm in grid.confounds if arm != grid.pressed
     }
     rows[grid.matched.name][PRESSED] = grid.pressed
-    return _rows(results, rows | {arm.name: {PLAIN: arm} for arm in (*grid.narrow, grid.plain)})
+    rows |= {arm.name: {PLAIN: arm} for arm in (*grid.narrow, grid.plain)}
+    lengths = {name: _length(row.values()) for name, row in rows.items()}
+    return dots(
+        {
+            f"{name} ({lengths[name]:,} steps)": {
+                label: generalised_steps(results.of(arm)) for label, arm in row.items()
+            }
+            for name, row in rows.items()
+        },
+        limit=max(lengths.values()),
+        xlabel=REACHED,
+        beyond="not reached in these steps",
+    )
 
 
 def dose_curve(results: LeastActionResults) -> Figure:
@@ -127,22 +134,6 @@ def sweep_maps(results: LeastActionResults) -> Figure:
         ax.set_xticks(range(shape[1]), [f"{decay:g}" for decay in grid.sweep_decays])
         ax.set_xlabel("weight decay")
     return fig
-
-
-def _rows(results: LeastActionResults, rows: dict[str, dict[str, Arm]]) -> Figure:
-    """Steps until the other test pairs are known, of arms by row and label."""
-    lengths = {name: _length(row.values()) for name, row in rows.items()}
-    return dots(
-        {
-            f"{name} ({lengths[name]:,} steps)": {
-                label: generalised_steps(results.of(arm)) for label, arm in row.items()
-            }
-            for name, row in rows.items()
-        },
-        limit=max(lengths.values()),
-        xlabel=REACHED,
-        beyond="not reached in these steps",
-    )
 
 
 def _length(arms: Iterable[Arm]) -> int:

@@ -1,0 +1,1 @@
+"""Modules of the Hessian and of its parts, from several seeds, with true and shuffled labels."""

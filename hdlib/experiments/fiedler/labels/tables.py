@@ -1,0 +1,62 @@
+"""Tables and curves of modules with true and with shuffled labels."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from hdlib.display import Markdown, extent, table
+from hdlib.experiments.fiedler.labels.recipe import PARTS
+from hdlib.experiments.fiedler.labels.results import LABELS, FiedlerLabelsResults
+from hdlib.figures import Panel
+
+
+def labels_table(results: FiedlerLabelsResults) -> Markdown:
+    """Agreement of the modules of H, G and R with units and classes, from the least to the most.
+
+    Over the seeds, at each checkpoint.
+    """
+    rows = [
+        (
+            f"{step:,}",
+            labels,
+            *(
+                extent(np.round(results.agreement[labels, part, truth][:, at], 2) + 0.0, ".2f")
+                for part in PARTS
+                for truth in results.compared
+            ),
+            extent(results.ratios[labels][:, at], ".2f"),
+        )
+        for at, step in enumerate(results.steps)
+        for labels in LABELS
+    ]
+    columns = (f"{part}: {truth}" for part in PARTS for truth in results.compared)
+    return table(("step", "labels", *columns, "Σ∣R∣ / Σ∣G∣"), rows)
+
+
+def null_table(results: FiedlerLabelsResults) -> Markdown:
+    """The most that modules of the null agree with anything, and how much more modular they are."""
+    rows = []
+    for labels in LABELS:
+        for at, part in enumerate(PARTS):
+            most = max(
+                np.abs(results.null_agreement[labels, part, truth]).max()
+                for truth in results.truths
+            )
+            gain = results.modularity_gain[labels][..., at]
+            rows.append((f"{part}, {labels}", f"{most:.2f}", f"{gain.min():.1f}"))
+    header = ("modules of", "most agreement of the null", "modularity over the null's, at least")
+    return table(header, rows)
+
+
+def agreement_panels(results: FiedlerLabelsResults) -> dict[str, Panel]:
+    """Agreement with units and classes through training, a curve a seed, for `curves`."""
+    return {
+        f"{part}: {labels}": Panel(
+            {truth: results.agreement[labels, part, truth].T for truth in results.compared},
+            x=results.steps,
+            ylabel="adjusted Rand index",
+            covers=(0, 1),
+        )
+        for part in PARTS
+        for labels in LABELS
+    }

@@ -1,0 +1,82 @@
+"""Networks whose ninth gap is compared: seeds, labels, and early checkpoints."""
+
+from __future__ import annotations
+
+from typing import Annotated, ClassVar, Literal
+
+from pydantic import Field, model_validator
+
+from hdlib.experiments.lenet import MOST_EPOCHS, SEEDS, LabelledTraining
+from hdlib.store import Grid
+from hdlib.tasks import TRAIN_SIZE, Dataset
+
+EARLY = (0, 5, 10, 20, 30, 50, 70, 100, 200)
+"""Checkpoints before the last one."""
+WHOLE = (50, 200, 469)
+"""Checkpoints at which the Hessian over all images is computed, too, where it is asked for."""
+Seed = Annotated[int, Field(ge=0, lt=SEEDS)]
+
+
+class MnistLabelsConfig(LabelledTraining):
+    """One network, and the images of its Hessians."""
+
+    experiment: ClassVar[str] = "mnist-labels"
+
+    n_epochs: Annotated[int, Field(ge=1, le=MOST_EPOCHS)] = 1
+    hessian_samples: Annotated[int, Field(ge=1)] = 1_000
+    hessian_seed: Seed = 42
+    """Of the choice of training samples for the Hessians."""
+    whole: bool = False
+    """Whether there are Hessians over all training images at a few checkpoints."""
+
+    @model_validator(mode="after")
+    def _samples_fit(self) -> MnistLabelsConfig:
+        self.require_at_most("hessian_samples", TRAIN_SIZE[self.dataset])
+        return self
+
+    @property
+    def checkpoints(self) -> list[int]:
+        """Steps at which weights are kept and Hessians computed."""
+        last = self.n_epochs * self.steps_per_epoch
+        return [*(step for step in EARLY if step < last), last]
+
+    @property
+    def spectra(self) -> list[tuple[int, int]]:
+        """Checkpoints and numbers of images of the Hessians."""
+        size = TRAIN_SIZE[self.dataset]
+        few = [(step, self.hessian_samples) for step in self.checkpoints]
+        return few + [(step, size) for step in WHOLE if self.whole and step in self.checkpoints]
+
+
+class MnistLabelsGrid(Grid):
+    """Each seed with the labels of the data and with shuffled ones.
+
+    Images of the Hessians are drawn from the same seed, so that seeds share nothing.
+    """
+
+    experiment: ClassVar[str] = "mnist-labels"
+
+    dataset: Dataset = "mnist"
+    width: int = 8
+    """Channels of the first convolution."""
+    seeds: Annotated[tuple[Seed, ...], Field(min_length=1)] = (42, 43, 44, 45, 46)
+    """Of weights, batches, images of the Hessians, and permutations of labels."""
+    hessian_samples: int = 1_000
+    """Images of a Hessian; of the first seed there are some over all images, too."""
+    device: Literal["auto", "cpu", "cuda"] = "auto"
+
+    @property
+    def configs(self) -> list[MnistLabelsConfig]:
+        """Configs of all runs."""
+        shared = self.model_dump(exclude={"seeds"})
+        return [
+            MnistLabelsConfig(
+                **shared,
+                seed=seed,
+                hessian_seed=seed,
+                shuffled_labels=shuffled,
+                whole=seed == self.seeds[0],
+            )
+            for seed in self.seeds
+            for shuffled in (False, True)
+        ]

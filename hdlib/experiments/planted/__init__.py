@@ -1,0 +1,1 @@
+"""Two circuits that we planted: what of them eigenvalues and eigenvectors know."""

@@ -1,0 +1,28 @@
+"""What the chapter says, as claims that its published runs decide; a file a section."""
+
+from __future__ import annotations
+
+from hdlib.display import Markdown
+from hdlib.experiments import claim
+from hdlib.experiments.claim import Claim
+from hdlib.experiments.planted.claims import eigenvalues, gaps, training, variants, vectors
+from hdlib.experiments.planted.published import PublishedPlanted, published
+
+__all__ = ["CLAIMS", "PublishedPlanted", "published", "shown"]
+
+CLAIMS: tuple[Claim[PublishedPlanted], ...] = (
+    *eigenvalues.CLAIMS,
+    *vectors.CLAIMS,
+    *training.CLAIMS,
+    *gaps.CLAIMS,
+    *variants.CLAIMS,
+)
+
+
+def shown(*names: str) -> Markdown:
+    """Claims, as the published runs decide them: those of the names given, or all.
+
+    Raises:
+        ValueError: if there is no claim of a name.
+    """
+    return claim.shown(CLAIMS, published(), *names)

@@ -1,0 +1,101 @@
+"""Claims about shuffled labels, on results that are made up and on those that are stored."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from hdlib.experiments.mnist.claims.labels import CLAIMS
+from hdlib.experiments.mnist.labels.config import MnistLabelsGrid
+from hdlib.experiments.mnist.labels.recipe import EXPERIMENT
+from hdlib.experiments.mnist.labels.results import (
+    LABELS,
+    SHUFFLED,
+    TRUE,
+    MnistLabelsResults,
+    paired_p,
+    published_labels,
+)
+from hdlib.experiments.mnist.labels.tables import label_panels, labels_table
+from hdlib.experiments.mnist.results import PublishedMnist
+from hdlib.figures import curves
+
+DECIDE = {claim.name: claim.decide for claim in CLAIMS}
+STEPS = [0, 5, 10, 20, 30, 50, 70, 100, 200, 469]
+
+
+class Made(MnistLabelsResults):
+    """Five networks of each kind with gaps at the given steps, and the accuracies of each kind."""
+
+    def __init__(self, true: list[int], shuffled: list[int], *, learnt: float = 0.1) -> None:
+        self.seeds, self.steps = [42, 43, 44, 45, 46], np.array(STEPS)
+        noise = np.random.default_rng(0).uniform(0.2, 0.8, (2, 5, len(STEPS)))
+        rows = zip((TRUE, SHUFFLED), (true, shuffled), noise, strict=True)
+        self.calibrated = {k: v + 4 * np.isin(STEPS, at) for k, at, v in rows}
+        self.scores = {labels: 2 * values for labels, values in self.calibrated.items()}
+        self.found = {labels: values > 2 for labels, values in self.calibrated.items()}
+        self.apart = {labels: np.full((5, len(STEPS)), 0.1) for labels in LABELS}
+        self.shared = {labels: np.full((5, len(STEPS)), 20.0) for labels in LABELS}
+        accuracy = np.full((5, len(STEPS)), 0.1)
+        self.accuracy = {TRUE: accuracy + 0.8, SHUFFLED: np.maximum(accuracy, learnt)}
+
+
+def holds(name: str, labels: MnistLabelsResults) -> bool:
+    runs = PublishedMnist()
+    runs.labels = labels
+    return DECIDE[name](runs).holds
+
+
+def test_nine_without_classes_needs_the_gap_with_labels_that_cannot_be_learnt():
+    assert holds("nine-without-classes", Made([50], [10]))
+    assert not holds("nine-without-classes", Made([10, 50], [50]))
+    assert not holds("nine-without-classes", Made([50], [10], learnt=0.5))
+
+
+def test_nine_outputs_needs_one_feature_that_is_shared():
+    assert holds("nine-outputs", Made([], []))
+    for name, value in (("apart", 0.5), ("shared", 2.0)):
+        results = Made([], [])
+        getattr(results, name)[SHUFFLED][3, 2] = value
+        assert not holds("nine-outputs", results)
+
+
+def test_nine_stays_with_classes_needs_some_that_keep_it_without():
+    for kept, expected in (([], False), ([3], True), (range(5), False)):
+        results = Made([200], [])
+        for values in (results.calibrated[SHUFFLED], results.scores[SHUFFLED]):
+            values[list(kept), results.at(200)] += 20
+        assert holds("nine-stays-with-classes", results) == expected
+
+
+def test_nine_comes_and_goes_needs_both():
+    assert holds("nine-comes-and-goes", Made([50, 100], []))
+    assert not holds("nine-comes-and-goes", Made(STEPS, []))
+    assert not holds("nine-comes-and-goes", Made([0, 469], []))
+
+
+def test_signs_of_paired_differences():
+    assert paired_p(np.array([1.0, 2, 3, 4, 5])) == pytest.approx(1 / 32)
+    assert paired_p(np.array([-1.0, -2, -3])) == 1
+    assert paired_p(np.array([1.0, -1])) == pytest.approx(3 / 4)
+
+
+def test_table_and_panels_show_what_is_there():
+    results = Made([50], [10])
+    lines = labels_table(results).splitlines()[2:]
+    assert [line.split("|")[1].strip() for line in lines] == [str(step) for step in STEPS]
+    assert "| 0 of 5 |" in lines[2]
+    assert "| 5 of 5 |" in lines[2]
+    panels = label_panels(results)
+    drawn = curves(panels).axes[1].lines
+    assert any(np.array_equal(line.get_ydata(), results.calibrated[SHUFFLED][2]) for line in drawn)
+
+
+@pytest.mark.parametrize("claim", CLAIMS, ids=lambda claim: claim.name)
+def test_claim_holds_on_the_stored_runs(claim):
+    if not all(EXPERIMENT.open(config).complete for config in MnistLabelsGrid().configs):
+        pytest.skip("the runs of this grid are not stored")
+    runs = PublishedMnist()
+    runs.labels = published_labels()
+    assert claim.decide(runs).holds, claim.decide(runs).values
+    assert "{" not in claim.shown(runs)
