@@ -145,8 +145,7 @@ CHANGES: dict[str, tuple[list[Arm], Callable[[Altered], None]]] = {
     "pressure-decides": ([GRID.pressed], undecided),
     "waiting-is-memory": ([GRID.matched], understood),
     "more-pairs-sooner": ([GRID.smaller[-1]], never),
-    "without-mirrors": (GRID.unordered[:1], never),
-    "slower-without-mirrors": (GRID.unordered[1:], at_once),
+    "without-mirrors": (GRID.unordered, never),
     "sum-share-rises": (COMPARED, constant("sum_share")),
     "smooth-is-not-general": (COMPARED, smooth),
     "sensitivity-grows": (COMPARED, insensitive),
@@ -159,7 +158,7 @@ CHANGES: dict[str, tuple[list[Arm], Callable[[Altered], None]]] = {
     "quick-checks-fail": (GRID.validations, at_once),
     "both-operations-wait": (GRID.both, understood),
     "one-hot": (GRID.one_hot, at_once),
-    "one-hot-all-decayed": (GRID.all_decayed[1:], at_once),
+    "one-hot-all-decayed": (GRID.all_decayed[:1], at_once),
     "reported-transformer-waits": (GRID.reported, understood),
 }
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import numpy as np
 import pytest
@@ -19,7 +20,7 @@ def half_square(outputs: Tensor, targets: Tensor) -> Tensor:
     return (outputs - targets).square().sum(1).mean() / 2
 
 
-def regression(n: int = 200, d: int = 6) -> tuple[nn.Module, tuple[Tensor, Tensor], Tensor]:
+def regression(n: int = 200, d: int = 6) -> tuple[nn.Linear, tuple[Tensor, Tensor], Tensor]:
     """A linear regression at its minimum, and the eigenvalues of its Hessian."""
     torch.manual_seed(0)
     x = torch.randn(n, d) * torch.tensor([3.0, 2.0, 1.0, 0.5, 0.1, 0.0][:d])
@@ -38,8 +39,11 @@ def test_parabola():
     beta = 200 / math.log(200)
     found = learning_coefficient(
         *(model, half_square, data),
-        **{"step_size": STEP, "localisation": GAMMA},
-        **{"chains": 8, "burn_in": 100, "draws": 1_000},
+        step_size=STEP,
+        localisation=GAMMA,
+        chains=8,
+        burn_in=100,
+        draws=1_000,
     )
     known = expected(h, beta=beta, step=STEP, gamma=GAMMA)
     assert found.beta == beta
@@ -51,7 +55,12 @@ def test_parabola():
 def test_some_of_the_weights():
     model, data, h = regression(d=3)
     keep = torch.tensor([1.0, 0.0, 1.0])
-    settings = {"step_size": STEP, "localisation": GAMMA, "burn_in": 100, "draws": 1_000}
+    settings: dict[str, Any] = {
+        "step_size": STEP,
+        "localisation": GAMMA,
+        "burn_in": 100,
+        "draws": 1_000,
+    }
     found = learning_coefficient(
         model, half_square, data, within=lambda v: keep * v, chains=8, **settings
     )
@@ -91,7 +100,7 @@ def posterior_mean(count: int, beta: float, gamma: float) -> float:
 def test_a_singular_minimum(count):
     """Less than half of the number of weights, though all of them move the function."""
     model, data = singular(count)
-    settings = {"step_size": 0.02, "localisation": 1.0, "beta": 10.0}
+    settings: dict[str, Any] = {"step_size": 0.02, "localisation": 1.0, "beta": 10.0}
     found = learning_coefficient(
         model, half_square, data, chains=8, burn_in=100, draws=1_000, **settings
     )
@@ -109,8 +118,12 @@ def test_against_devinterp():
     model, data = singular(2)
     ours = learning_coefficient(
         *(model, half_square, data),
-        **{"step_size": 0.02, "localisation": 1.0, "beta": 10.0},
-        **{"chains": 6, "burn_in": 100, "draws": 1_500},
+        step_size=0.02,
+        localisation=1.0,
+        beta=10.0,
+        chains=6,
+        burn_in=100,
+        draws=1_500,
     )
     dataset = torch.utils.data.TensorDataset(*data)
     theirs = sampler.estimate_learning_coeff_with_summary(
@@ -133,7 +146,12 @@ def test_against_devinterp():
 
 def test_batches_and_seeds():
     model, data, _ = regression()
-    settings = {"step_size": STEP, "localisation": GAMMA, "burn_in": 10, "draws": 40}
+    settings: dict[str, Any] = {
+        "step_size": STEP,
+        "localisation": GAMMA,
+        "burn_in": 10,
+        "draws": 40,
+    }
 
     def drawn(**changes):
         return learning_coefficient(model, half_square, data, **(settings | changes)).losses
@@ -177,7 +195,7 @@ def test_the_model_stays():
 )
 def test_impossible_arguments(changes, told):
     model, data, _ = regression()
-    settings = {"step_size": STEP, "localisation": GAMMA} | changes
+    settings: dict[str, Any] = {"step_size": STEP, "localisation": GAMMA} | changes
     with pytest.raises(ValueError, match=told):
         learning_coefficient(model, half_square, data, **settings)
 

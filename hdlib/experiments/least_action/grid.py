@@ -68,7 +68,7 @@ class LeastActionGrid(Grid):
     routed_steps: int = 10_000
     """Full-batch updates of routed transformers with as many parameters as the plain one."""
     dosed_steps: int = 6_000
-    """Full-batch updates where the pressure on them or the decay of their gates is varied."""
+    """Full-batch updates where the pressure on them is varied, or what weight decay is for."""
     log_every: int = 50
     """Steps between rows of the history."""
     lambda_routing: float = 0.1
@@ -177,12 +177,9 @@ class LeastActionGrid(Grid):
 
     @property
     def unordered(self) -> list[Arm]:
-        """Plain and routed where no test pair has its mirror among the training pairs."""
-        split: dict[str, Any] = {"unordered": True, "train_fraction": self.unordered_fraction}
-        return [
-            self._arm("plain, unordered", **split),
-            self._matched("routed, unordered", **split, n_steps=self.routed_steps),
-        ]
+        """The plain transformer where no test pair has its mirror among the training pairs."""
+        fraction = self.unordered_fraction
+        return [self._arm("plain, unordered", unordered=True, train_fraction=fraction)]
 
     @property
     def cold(self) -> Arm:
@@ -228,7 +225,9 @@ class LeastActionGrid(Grid):
             "routed MLP, entropy": {"model": "routed"} | self._entropy,
         }
         return [
-            self._arm(f"{name}, all decayed", decay_embeddings=True, **fields)
+            self._arm(
+                f"{name}, all decayed", decay_embeddings=True, n_steps=self.dosed_steps, **fields
+            )
             for name, fields in kinds.items()
         ]
 

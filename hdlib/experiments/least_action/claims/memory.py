@@ -90,7 +90,7 @@ FRACTIONS = Claim(
 
 def _unordered(results: PublishedLeastAction) -> Verdict:
     grid = results.grid
-    arm = grid.unordered[0]
+    (arm,) = grid.unordered
     steps = generalised_steps(results.of(arm))
     return Verdict(
         bool(np.isfinite(steps).all()),
@@ -114,29 +114,4 @@ UNORDERED = Claim(
     refuted_by="a seed that does not generalise with the split by unordered pairs.",
 )
 
-
-def _slower_unordered(results: PublishedLeastAction) -> Verdict:
-    plain, routed = (generalised_steps(results.of(arm)) for arm in results.grid.unordered)
-    return Verdict(
-        bool(plain.max() < routed.min()),
-        {
-            "plain": each_seed(results, results.grid.unordered[0]),
-            "routed": each_seed(results, results.grid.unordered[1]),
-            "steps": results.grid.routed_steps,
-        },
-    )
-
-
-SLOWER_UNORDERED = Claim(
-    name="slower-without-mirrors",
-    says="The routed transformer is later than the plain one also where there are no mirrors.",
-    evidence="Steps until 95% of the test pairs are known with the split by unordered pairs, by "
-    "seed: {plain} for the plain one, {routed} for the routed one with as many parameters and "
-    "free paths, followed for {steps:,} steps.",
-    decide=_slower_unordered,
-    seeds=3,
-    null="the plain transformer from the same seeds, on the same splits",
-    refuted_by="a seed in which the routed transformer is there before the last of the plain ones.",
-)
-
-CLAIMS = (WAITING, FRACTIONS, UNORDERED, SLOWER_UNORDERED)
+CLAIMS = (WAITING, FRACTIONS, UNORDERED)

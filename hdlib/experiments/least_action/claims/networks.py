@@ -144,34 +144,34 @@ ONE_HOT = Claim(
 
 def _all_decayed(results: PublishedLeastAction) -> Verdict:
     grid = results.grid
-    plain, free, pressed = (generalised_steps(results.of(arm)) for arm in grid.all_decayed)
     best = [
-        extent((float(np.nanmax(n.column(OTHERS))) for n in results.of(arm)), ".0%")
-        for arm in grid.all_decayed
+        [float(np.nanmax(n.column(OTHERS))) for n in results.of(arm)] for arm in grid.all_decayed
     ]
+    plain, free, pressed = best
     return Verdict(
-        bool(np.median(plain) <= min(np.median(free), np.median(pressed))),
+        max(plain + free) < 0.2 and sum(value > 0.2 for value in pressed) > 1,
         {
-            "each": each_arm(results, grid.all_decayed),
-            "best": "; ".join(
-                f"{arm.name}: {found}" for arm, found in zip(grid.all_decayed, best, strict=True)
+            "each": "; ".join(
+                f"{arm.name}: {', '.join(f'{value:.0%}' for value in found)}"
+                for arm, found in zip(grid.all_decayed, best, strict=True)
             ),
-            "steps": grid.n_steps,
+            "reached": each_arm(results, grid.all_decayed[-1:]),
+            "steps": grid.dosed_steps,
         },
     )
 
 
 ALL_DECAYED = Claim(
     name="one-hot-all-decayed",
-    says="With weight decay on all layers of networks on one-hot pairs, neither a choice of paths "
-    "nor pressure on it makes them generalise sooner than the plain MLP.",
-    evidence="Steps until 95% of the other test pairs are known, of {steps:,}, by seed: {each}. "
-    "Largest accuracy on them: {best}.",
+    says="With weight decay on all layers of networks on one-hot pairs, those that choose their "
+    "path under pressure get beyond memory in most seeds; the plain MLP and free paths do not.",
+    evidence="Largest accuracy on the other test pairs in {steps:,} steps, by seed: {each}. Steps "
+    "until 95% of them are known: {reached}.",
     decide=_all_decayed,
     seeds=3,
-    null="the plain MLP",
-    refuted_by="a routed network on one-hot pairs whose median step is before that of the MLP.",
-    replaces="the work this examines: pressure on the paths speeds generalisation.",
+    null="the plain MLP, and the same network with free paths",
+    refuted_by="a plain MLP, or free paths, that know a fifth of the other test pairs, or pressure "
+    "with which at most one seed does.",
 )
 
 
