@@ -44,22 +44,20 @@ def index_table(results: PlantedResults) -> Markdown:
                 (
                     f"{alpha:g}, {NAMES[when]}",
                     extent(results.statistic("best", alpha, when)[:, 0], ".2f"),
-                    extent(results.statistic("best", alpha, when)[:, 1], ".2f"),
                     extent(results.modules("gauss_newton", alpha, when), ".2f"),
                     extent(results.modules("hessian", alpha, when), ".2f"),
                     extent(results.outputs(alpha, when), ".2f") if when == "end" else "",
-                    f"{extent(beside[:, 2], '.2f')} / {extent(beside[:, 1], '.2f')}",
+                    extent(beside[:, 2], ".2f"),
                     extent(beside[:, 0], ".2f"),
                 )
             )
     header = (
         "α",
-        "best cut, all λ",
-        "best cut, top 100",
+        "best cut",
         "modules of Gauss–Newton",
         "modules of H",
         "groups of outputs",
-        "different circuits: tightest 5% / all",
+        "tightest 5%",
         "r",
     )
     return table(header, rows)
@@ -72,7 +70,7 @@ def scale_table(results: PlantedResults) -> Markdown:
         scaled = results.statistic("scaled", 0.0, when)
         for scale, words in enumerate(("λ", "log λ")):
             for which, kind in enumerate(("best cut", "two clusters")):
-                cells = (extent(scaled[:, r, scale, which], ".2f") for r in range(len(RHOS)))
+                cells = (extent(scaled[:, r, scale, which], "z.2f") for r in range(len(RHOS)))
                 rows.append((f"{NAMES[when]}: {kind}, {words}", *cells))
     return table(("ρ", *(f"{rho:g}" for rho in RHOS)), rows)
 
@@ -89,24 +87,20 @@ def variant_table(found: PublishedPlanted) -> Markdown:
             rows.append(
                 (
                     f"{name}, α = {alpha:g}",
-                    len(results.grid.seeds),
                     extent(results.logged("company", alpha, "end"), ".0%"),
                     extent(results.statistic("best", alpha, "end")[:, 0], ".2f"),
                     extent(results.modules("gauss_newton", alpha, "end"), ".2f"),
                     extent(results.outputs(alpha, "end"), ".2f"),
-                    f"{results.group_values('p', alpha, 'end').max():.3f}",
                     extent(beside[:, 2], ".2f"),
                     extent(beside[:, 0], ".2f"),
                 )
             )
     header = (
         "network",
-        "seeds",
         "new company",
         "best cut",
         "modules",
         "groups of outputs",
-        "largest p",
         "tightest 5%",
         "r",
     )
