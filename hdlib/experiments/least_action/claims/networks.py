@@ -50,13 +50,13 @@ SWEEP = Claim(
 
 def _checks(results: PublishedLeastAction) -> Verdict:
     grid = results.grid
-    steps = np.concatenate([generalised_steps(results.of(arm)) for arm in grid.validations])
+    *mlps, transformer = (generalised_steps(results.of(arm)) for arm in grid.validations)
     best = [
         extent((float(np.nanmax(n.column(OTHERS))) for n in results.of(arm)), ".0%")
         for arm in grid.validations
     ]
     return Verdict(
-        not np.isfinite(steps).any(),
+        bool(np.isfinite(transformer).sum() > 1 and not np.isfinite(np.concatenate(mlps)).any()),
         {
             "each": each_arm(results, grid.validations),
             "best": "; ".join(
@@ -68,16 +68,17 @@ def _checks(results: PublishedLeastAction) -> Verdict:
 
 
 CHECKS = Claim(
-    name="quick-checks-fail",
-    says="The quick checks do not generalise within {steps:,} steps.",
+    name="quick-checks",
+    says="Of the quick checks the transformer generalises in most seeds within {steps:,} steps; "
+    "the MLPs do not.",
     evidence="Steps until 95% of the other test pairs are known, by seed: {each}. Largest "
     "accuracy on them: {best}.",
     decide=_checks,
     seeds=3,
     null="none",
-    refuted_by="a check that comes to 95% of the other test pairs.",
-    replaces="the work this examines: the MLP generalises in 5,000 to 10,000 steps, and the "
-    "transformer within 20,000.",
+    refuted_by="an MLP that comes to 95% of the other test pairs, or two transformers that do not.",
+    replaces="this chapter: followed for 5,000 steps, no check generalised. And the work "
+    "this examines: the MLP generalises in 5,000 to 10,000 steps, the transformer within 20,000.",
 )
 
 
