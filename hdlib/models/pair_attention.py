@@ -107,8 +107,10 @@ class _Attention(torch.autograd.Function):
         return pairs.outputs(weights, of_model)
 
     @staticmethod
-    @torch.autograd.function.once_differentiable
     def backward(ctx: Any, g: Tensor) -> tuple[Tensor | None, ...]:  # pyright: ignore[reportIncompatibleMethodOverride]
+        # PyTorch's own guard looks at g alone, which may be constant while the weights are not.
+        if torch.is_grad_enabled():
+            raise RuntimeError("attention over known pairs can be differentiated once")
         weights, rows = ctx.saved_tensors
         pairs: PairAttention = ctx.pairs
         return None, *pairs.gradient(g, weights, pairs.slopes(g, rows))
