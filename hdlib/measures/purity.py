@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
+from torch import Tensor, nn
 
 from hdlib.measures.fourier import fourier_basis
+from hdlib.measures.functions import output_changes
 
 FloatArray = NDArray[np.float64]
 IntArray = NDArray[np.int64]
 
+PIECE = 1_000
+"""Inputs whose responses are held at a time."""
 SILENT = 1e-9
 """Directions with less than so much of the largest curvature of a span do not move the function."""
 
@@ -53,6 +58,35 @@ def frequency_curvatures(
     waves = (basis @ kept.reshape(-1, p).T).reshape(p - 1, *kept.shape[:2])
     grams = (waves @ waves.mT).astype(np.float64) / kept.shape[1]
     return grams[::2] + grams[1::2]
+
+
+def span_curvatures(
+    model: nn.Module,
+    inputs: Tensor,
+    directions: NDArray[np.floating],
+    p: int,
+    *,
+    orders: Sequence[IntArray] = (),
+) -> FloatArray:
+    """`frequency_curvatures` of directions in the space of a network's weights, in pieces.
+
+    Args:
+        model: network of P trained parameters, in the precision that is wanted.
+        inputs: n of them.
+        directions: (P, m).
+        p: odd, the number of classes.
+        orders: permutations of 0 … p − 1, in which the classes are taken as well.
+
+    Returns:
+        (1 + orders, (p − 1)/2, m, m) float64, with the classes in their own order first.
+    """
+    m = directions.shape[1]
+    total = np.zeros((1 + len(orders), p // 2, m, m))
+    for piece in inputs.split(PIECE):
+        changes = output_changes(model, piece, directions)
+        for at, order in enumerate([None, *orders]):
+            total[at] += frequency_curvatures(changes, p, order=order) * len(piece)
+    return total / len(inputs)
 
 
 def direction_shares(curvatures: FloatArray) -> FloatArray:

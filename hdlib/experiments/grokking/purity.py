@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 import numpy as np
 import torch
 from numpy.typing import NDArray
@@ -11,17 +9,14 @@ from numpy.typing import NDArray
 from hdlib.curvature import lanczos
 from hdlib.experiments.grokking.config import GrokkingConfig
 from hdlib.experiments.grokking.spectra import hessian_operator
-from hdlib.measures.functions import output_changes
 from hdlib.measures.purity import (
     direction_shares,
-    frequency_curvatures,
     neighbour_purities,
     pair_purities,
     rotated_purities,
+    span_curvatures,
 )
 from hdlib.models import ModularTransformer
-
-Array = NDArray[np.float64]
 
 SPAN = 60
 """Leading eigenvectors that are looked at: the span in which random directions are drawn."""
@@ -31,8 +26,6 @@ DRAWS = 19
 """Random bases of the span: with the eigenvectors 20, so that a level of 0.05 is exact."""
 RELABELLINGS = 2
 """Random orders of the residues."""
-PIECE = 1_000
-"""Pairs whose responses are held at a time."""
 
 
 def leading_pairs(config: GrokkingConfig, model: ModularTransformer) -> dict[str, NDArray]:
@@ -76,7 +69,8 @@ def purity_measures(
     """
     generator = np.random.default_rng(0)
     orders = [generator.permutation(config.p) for _ in range(RELABELLINGS)]
-    curvatures, *others = _curvatures(config, model.float(), vectors, orders)
+    tokens = config.task.grid.tokens().to(model.embedding.device)
+    curvatures, *others = span_curvatures(model.float(), tokens, vectors, config.p, orders=orders)
     purity, frequency = neighbour_purities(curvatures, LARGEST)
     found = {
         "shares": direction_shares(curvatures),
@@ -89,19 +83,3 @@ def purity_measures(
     return {name: values.astype(np.float32) for name, values in found.items()} | {
         "frequency": frequency.astype(np.int16)
     }
-
-
-def _curvatures(
-    config: GrokkingConfig,
-    model: ModularTransformer,
-    vectors: NDArray[np.float32],
-    orders: Sequence[NDArray[np.int64]],
-) -> Array:
-    """`frequency_curvatures` with the classes in their order, and in each of some others."""
-    tokens = config.task.grid.tokens().to(model.embedding.device)
-    total = np.zeros((1 + len(orders), config.p // 2, vectors.shape[1], vectors.shape[1]))
-    for piece in tokens.split(PIECE):
-        changes = output_changes(model, piece, vectors)
-        for at, order in enumerate([None, *orders]):
-            total[at] += frequency_curvatures(changes, config.p, order=order) * len(piece)
-    return total / len(tokens)

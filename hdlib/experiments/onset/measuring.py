@@ -10,14 +10,11 @@ from numpy.typing import NDArray
 from hdlib.curvature import HessianOperator, lanczos
 from hdlib.experiments.onset.config import OnsetConfig
 from hdlib.measures.fourier import logit_power
-from hdlib.measures.functions import output_changes
 from hdlib.measures.pairs import grid_logits
 from hdlib.measures.progress import progress
-from hdlib.measures.purity import direction_shares, frequency_curvatures, frequency_dimensions
+from hdlib.measures.purity import direction_shares, frequency_dimensions, span_curvatures
 from hdlib.models import ModularTransformer
 
-PIECE = 1_000
-"""Pairs whose responses are held at a time."""
 DRAWS = 5
 """Random bases of the span of the eigenvectors."""
 
@@ -48,7 +45,10 @@ def spectrum(
     found = lanczos(exact, search=search, top=config.eigenpairs, bottom=0, tol=config.tol)
     generator = np.random.default_rng(0)
     order = generator.permutation(config.p)
-    curvatures, relabelled = _curvatures(config, model.float(), found.top(config.eigenpairs), order)
+    tokens = config.task.grid.tokens().to(device)
+    curvatures, relabelled = span_curvatures(
+        model.float(), tokens, found.top(config.eigenpairs), config.p, orders=[order]
+    )
     m, keys = config.eigenpairs, frequencies - 1
     bases = [np.linalg.qr(generator.standard_normal((m, m)))[0] for _ in range(DRAWS)]
     arrays = {
@@ -74,22 +74,6 @@ def _leading(curvatures: NDArray[np.float64], keys: NDArray[np.int64]) -> NDArra
         largest = frequency_dimensions(curvatures[:, :r, :r])[keys, :2]
         found[r - 1, :, : largest.shape[1]] = largest
     return found
-
-
-def _curvatures(
-    config: OnsetConfig,
-    model: ModularTransformer,
-    vectors: NDArray[np.float64],
-    order: NDArray[np.int64],
-) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """`frequency_curvatures` over all pairs, with the classes in their order and in another."""
-    tokens = config.task.grid.tokens().to(model.embedding.device)
-    total, other = np.zeros((2, config.p // 2, vectors.shape[1], vectors.shape[1]))
-    for piece in tokens.split(PIECE):
-        changes = output_changes(model, piece, vectors)
-        total += frequency_curvatures(changes, config.p) * len(piece)
-        other += frequency_curvatures(changes, config.p, order=order) * len(piece)
-    return total / len(tokens), other / len(tokens)
 
 
 def circuit(
