@@ -5,24 +5,18 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
-import nbformat
 import numpy as np
 import pytest
 
-from hdlib.book.cells import read_notebook
 from hdlib.experiments.claim import Claim
 from hdlib.experiments.depth.claims import CLAIMS, PublishedDepth, published, shown
 from hdlib.experiments.depth.config import DepthGrid
 from hdlib.experiments.depth.recipe import EXPERIMENT
 from hdlib.experiments.depth.results import Network
 from hdlib.store import PUBLISHED
+from tests.experiments.chapter import shown_text
 
 CHAPTER = PUBLISHED.parent / "chapters" / "depth.ipynb"
-
-
-@pytest.fixture(scope="module")
-def chapter() -> nbformat.NotebookNode:
-    return read_notebook(CHAPTER)
 
 
 def test_published_runs_are_whole():
@@ -37,13 +31,8 @@ def test_claim_holds(claim: Claim[PublishedDepth]):
     claim.shown(published())
 
 
-def test_each_claim_is_shown_once_in_the_chapter(chapter: nbformat.NotebookNode):
-    outputs = "\n".join(
-        output.data.get("text/markdown", "")
-        for cell in chapter.cells
-        for output in cell.get("outputs", [])
-        if "data" in output
-    )
+def test_each_claim_is_shown_once_in_the_chapter():
+    outputs = shown_text(CHAPTER)
     for claim in CLAIMS:
         assert outputs.count(shown(claim.name)) == 1, claim.name
     assert "DOES NOT HOLD" not in outputs

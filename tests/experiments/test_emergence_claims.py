@@ -9,7 +9,6 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from hdlib.book.cells import read_notebook
 from hdlib.experiments.emergence.claims import CLAIMS, shown
 from hdlib.experiments.emergence.claims.concepts import LEGENDRE, PARITY, SUMS
 from hdlib.experiments.emergence.config import ORIGINAL, EmergenceGrid
@@ -23,6 +22,7 @@ from hdlib.experiments.emergence.probing import (
 from hdlib.experiments.emergence.published import PublishedEmergence
 from hdlib.experiments.emergence.recipe import EXPERIMENT
 from hdlib.store import PUBLISHED
+from tests.experiments.chapter import shown_text
 
 CHAPTER = PUBLISHED.parent / "chapters" / "emergence.ipynb"
 Arrays = Mapping[str, NDArray]
@@ -46,12 +46,7 @@ def test_claim_holds(claim, published: PublishedEmergence):
 
 
 def test_each_claim_is_shown_once_in_the_chapter():
-    outputs = "\n".join(
-        output.data.get("text/markdown", "")
-        for cell in read_notebook(CHAPTER).cells
-        for output in cell.get("outputs", [])
-        if "data" in output
-    )
+    outputs = shown_text(CHAPTER)
     for claim in CLAIMS:
         assert outputs.count(shown(claim.name)) == 1, claim.name
     assert "DOES NOT HOLD" not in outputs

@@ -8,7 +8,6 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 
-from hdlib.book.cells import read_notebook
 from hdlib.experiments.least_action.claims import CLAIMS, shown
 from hdlib.experiments.least_action.grid import Arm, LeastActionGrid
 from hdlib.experiments.least_action.recipe import EXPERIMENT
@@ -20,6 +19,7 @@ from hdlib.experiments.least_action.results import (
 )
 from hdlib.store import PUBLISHED
 from hdlib.training import MIRRORED, OTHERS
+from tests.experiments.chapter import shown_text
 
 CHAPTER = PUBLISHED.parent / "chapters" / "least-action.ipynb"
 GRID = LeastActionGrid()
@@ -37,12 +37,7 @@ def test_claim_holds(claim):
 
 
 def test_each_claim_is_shown_once_in_the_chapter():
-    outputs = "\n".join(
-        output.data.get("text/markdown", "")
-        for cell in read_notebook(CHAPTER).cells
-        for output in cell.get("outputs", [])
-        if "data" in output
-    )
+    outputs = shown_text(CHAPTER)
     for claim in CLAIMS:
         assert outputs.count(shown(claim.name)) == 1, claim.name
     assert "DOES NOT HOLD" not in outputs

@@ -4,15 +4,14 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-import nbformat
 import pytest
 
-from hdlib.book.cells import read_notebook
 from hdlib.experiments.mnist.claims import CLAIMS, shown
 from hdlib.experiments.mnist.config import SECOND, MnistConfig
 from hdlib.experiments.mnist.recipe import EXPERIMENT
 from hdlib.experiments.mnist.results import MnistResults, PublishedMnist
 from hdlib.store import PUBLISHED
+from tests.experiments.chapter import shown_text
 
 CHAPTER = PUBLISHED.parent / "chapters" / "mnist.ipynb"
 
@@ -20,11 +19,6 @@ CHAPTER = PUBLISHED.parent / "chapters" / "mnist.ipynb"
 @pytest.fixture(scope="module")
 def published() -> PublishedMnist:
     return PublishedMnist()
-
-
-@pytest.fixture(scope="module")
-def chapter() -> nbformat.NotebookNode:
-    return read_notebook(CHAPTER)
 
 
 def test_published_runs_are_whole(published: PublishedMnist):
@@ -46,13 +40,8 @@ def test_claims_have_names_of_their_own():
     assert len(set(names)) == len(names)
 
 
-def test_each_claim_is_shown_once_in_the_chapter(chapter: nbformat.NotebookNode):
-    outputs = "\n".join(
-        output.data.get("text/markdown", "")
-        for cell in chapter.cells
-        for output in cell.get("outputs", [])
-        if "data" in output
-    )
+def test_each_claim_is_shown_once_in_the_chapter():
+    outputs = shown_text(CHAPTER)
     for claim in CLAIMS:
         assert outputs.count(shown(claim.name)) == 1, claim.name
     assert "DOES NOT HOLD" not in outputs

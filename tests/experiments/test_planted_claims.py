@@ -10,7 +10,6 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from hdlib.book.cells import read_notebook
 from hdlib.experiments.planted.claims import CLAIMS, shown
 from hdlib.experiments.planted.config import GRIDS
 from hdlib.experiments.planted.published import PublishedPlanted
@@ -18,6 +17,7 @@ from hdlib.experiments.planted.recipe import EXPERIMENT
 from hdlib.experiments.planted.results import PlantedResults
 from hdlib.measures import GapTest
 from hdlib.store import PUBLISHED
+from tests.experiments.chapter import shown_text
 
 CHAPTER = PUBLISHED.parent / "chapters" / "planted.ipynb"
 Array = NDArray[np.float64]
@@ -41,12 +41,7 @@ def test_claim_holds(claim, published: PublishedPlanted):
 
 
 def test_each_claim_is_shown_once_in_the_chapter():
-    outputs = "\n".join(
-        output.data.get("text/markdown", "")
-        for cell in read_notebook(CHAPTER).cells
-        for output in cell.get("outputs", [])
-        if "data" in output
-    )
+    outputs = shown_text(CHAPTER)
     for claim in CLAIMS:
         assert outputs.count(shown(claim.name)) == 1, claim.name
     assert "DOES NOT HOLD" not in outputs
