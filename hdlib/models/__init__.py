@@ -8,13 +8,20 @@ from hdlib.models.planted import PlantedNetwork, Unit
 from hdlib.models.prefixes import Prefixes, all_prefixes, distinct_prefixes
 from hdlib.models.routed import GeluMLP, OneHotEmbedding, RoutedNetwork
 from hdlib.models.routing import Gate, Routed, RoutingState, Trace
-from hdlib.models.transformer import Activation, ModularTransformer, PlainTransformer
+from hdlib.models.transformer import (
+    Activation,
+    AttentionKind,
+    MatrixStart,
+    ModularTransformer,
+    PlainTransformer,
+)
 
 __all__ = [
     "MLP",
     "Activation",
     "Architecture",
     "ArithmeticNetwork",
+    "AttentionKind",
     "Encoding",
     "Gate",
     "GeluMLP",
@@ -22,6 +29,7 @@ __all__ = [
     "Initial",
     "LeNetTiny",
     "Mask",
+    "MatrixStart",
     "ModularTransformer",
     "OneHotEmbedding",
     "PlainTransformer",

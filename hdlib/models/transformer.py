@@ -12,6 +12,8 @@ from torch import Tensor, nn
 from hdlib.models.pair_attention import PairAttention, RowTables
 
 Activation: TypeAlias = Literal["none", "relu"]
+AttentionKind: TypeAlias = Literal["softmax", "uniform"]
+MatrixStart: TypeAlias = Literal["normal", "uniform"]
 
 
 class Tables(NamedTuple):
@@ -56,6 +58,9 @@ class ModularTransformer(nn.Module):
     weighted sum of three rows. This is the same function as attention over all three positions
     (`PlainTransformer`), up to rounding.
 
+    Attention may be uniform: all w are ⅓, and there are no Q and K. Then heads are only a way to
+    write the product V O of two d × d matrices, and the function does not depend on their number.
+
     Args:
         p: modulus; tokens are 0 … p − 1 and p for "=".
         width: d.
@@ -63,8 +68,10 @@ class ModularTransformer(nn.Module):
         activation: φ.
         mlp_width: neurons of the MLP; none where 0.
         equals_logit: a logit for "=", too, so p + 1 in all.
-        init_scale: factor on the standard deviation d^-½ of token and positional embeddings; all
-            other matrices are drawn with d^-½, biases are 0.
+        attention: "softmax" of scores, or "uniform".
+        init_scale: factor on the standard deviation d^-½ of token and positional embeddings.
+        matrix_start: all other matrices are drawn from the "normal" distribution with standard
+            deviation d^-½, or from the "uniform" one between ±d^-½; biases are 0.
 
     Raises:
         ValueError: if an argument is not what is allowed.
@@ -79,7 +86,9 @@ class ModularTransformer(nn.Module):
         activation: Activation = "none",
         mlp_width: int = 0,
         equals_logit: bool = False,
+        attention: AttentionKind = "softmax",
         init_scale: float = 1.0,
+        matrix_start: MatrixStart = "normal",
     ) -> None:
         super().__init__()
         if p < 2:
@@ -88,9 +97,9 @@ class ModularTransformer(nn.Module):
             raise ValueError(f"width={width}: must be at least 1")
         if n_heads < 1 or width % n_heads:
             raise ValueError(f"n_heads={n_heads}: must be a divisor of the width, which is {width}")
-        if activation not in get_args(Activation):
-            allowed = ", ".join(get_args(Activation))
-            raise ValueError(f"activation is {activation!r}; allowed are {allowed}")
+        _allowed("activation", activation, get_args(Activation))
+        _allowed("attention", attention, get_args(AttentionKind))
+        _allowed("matrix_start", matrix_start, get_args(MatrixStart))
         if mlp_width < 0:
             raise ValueError(f"mlp_width={mlp_width}: must not be negative")
         if not 0 < init_scale < inf:
@@ -99,23 +108,33 @@ class ModularTransformer(nn.Module):
         self.n_heads = n_heads
         self.activation = activation
 
-        def matrix(rows: int, columns: int, scale: float = 1.0) -> nn.Parameter:
-            return nn.Parameter(torch.randn(rows, columns) * (scale * width**-0.5))
+        def rows(count: int) -> nn.Parameter:
+            return nn.Parameter(torch.randn(count, width) * (init_scale * width**-0.5))
 
-        self.embedding = matrix(p + 1, width, init_scale)
-        self.position = matrix(3, width, init_scale)
-        self.query = matrix(width, width)
-        self.key = matrix(width, width)
-        self.value = matrix(width, width)
-        self.output = matrix(width, width)
+        def matrix(count: int) -> nn.Parameter:
+            return nn.Parameter(start(torch.empty(count, width)))
+
+        def start(weight: Tensor) -> Tensor:
+            if matrix_start == "uniform":
+                return nn.init.uniform_(weight, -(width**-0.5), width**-0.5)
+            return nn.init.normal_(weight, std=width**-0.5)
+
+        self.embedding = rows(p + 1)
+        self.position = rows(3)
+        self.query = self.key = None
+        if attention == "softmax":
+            self.query = matrix(width)
+            self.key = matrix(width)
+        self.value = matrix(width)
+        self.output = matrix(width)
         self.mlp = None
         if mlp_width:
             into, out = nn.Linear(width, mlp_width), nn.Linear(mlp_width, width)
             for layer in (into, out):
-                nn.init.normal_(layer.weight, std=width**-0.5)
+                start(layer.weight)
                 nn.init.zeros_(layer.bias)
             self.mlp = nn.Sequential(into, nn.ReLU(), out)
-        self.unembedding = matrix(p + equals_logit, width)
+        self.unembedding = matrix(p + equals_logit)
 
     @property
     def linear(self) -> bool:
@@ -127,14 +146,7 @@ class ModularTransformer(nn.Module):
         x0 = self.embedding[: self.p] + self.position[0]
         x1 = self.embedding[: self.p] + self.position[1]
         x2 = self.embedding[self.p] + self.position[2]
-        heads = (self.n_heads, -1)
-        query = (x2 @ self.query).view(heads) / (len(x2) // self.n_heads) ** 0.5
-        # (d, H): the scores of a row x in all heads are x @ keys.
-        keys = torch.einsum("dhe,he->dh", self.key.view(len(x2), *heads), query)
-        # Gradients are summed in an order that depends on that of these lines, and published runs
-        # depend on it to the last bit.
-        score_last = x2 @ keys
-        scores_a, scores_b = x0 @ keys, x1 @ keys
+        scores_a, scores_b, score_last = (self._scores(x, x2) for x in (x0, x1, x2))
         # Weights sum to 1, so the last position's value is added once and subtracted from the rows.
         common = x2 @ self.value
         values_a, values_b = x0 @ self.value - common, x1 @ self.value - common
@@ -150,8 +162,7 @@ class ModularTransformer(nn.Module):
         last = self.embedding[p] + self.position[2]
         # Of a number at a position, less "=", two parts that every product is taken with apart.
         parts = torch.cat([self.embedding[:p], self.position[:2] - last])
-        query = (last @ self.query) / (len(last) // self.n_heads) ** 0.5
-        scores = parts @ (self.key * query).unflatten(1, heads).sum(2)
+        scores = self._scores(parts, last)
         after, constant = self.output, last
         if self.linear:
             after, constant = after @ self.unembedding.T, last @ self.unembedding.T
@@ -162,6 +173,25 @@ class ModularTransformer(nn.Module):
             (rows[:, p:, None] + rows[:, None, :p]).flatten(0, 2),
             constant + (last @ self.value) @ after,
         )
+
+    def queries(self) -> Tensor:
+        """Query (H, e) of each head at the last position, over the root of e = d / H.
+
+        Raises:
+            ValueError: if attention is uniform.
+        """
+        if self.query is None:
+            raise ValueError("attention is uniform: there are no queries")
+        last = self.embedding[self.p] + self.position[2]
+        query = (last @ self.query).unflatten(0, (self.n_heads, -1))
+        return query / query.shape[1] ** 0.5
+
+    def _scores(self, rows: Tensor, last: Tensor) -> Tensor:
+        """Scores (…, H) of rows (…, d) where the last position's input is ``last`` (d,)."""
+        if self.query is None or self.key is None:
+            return rows.new_zeros(*rows.shape[:-1], self.n_heads)
+        query = (last @ self.query) / (len(last) // self.n_heads) ** 0.5
+        return rows @ (self.key * query).unflatten(1, (self.n_heads, -1)).sum(2)
 
     def forward(self, tokens: Tensor) -> Tensor:
         """Logits (n, C) at the last position of sequences [a, b, =].
@@ -224,11 +254,16 @@ class PlainTransformer(ModularTransformer):
         """Logits (n, C) at the last position of sequences [a, b, =] (n, 3)."""
         _check(tokens)
         x = F.embedding(tokens, self.embedding) + self.position
-        q, k, v = (
-            (x @ weight).unflatten(2, (self.n_heads, -1)).transpose(1, 2)
-            for weight in (self.query, self.key, self.value)
-        )
-        attended = F.softmax(q @ k.transpose(2, 3) / q.shape[-1] ** 0.5, 3) @ v
+
+        def by_head(weight: Tensor) -> Tensor:
+            return (x @ weight).unflatten(2, (self.n_heads, -1)).transpose(1, 2)
+
+        if self.query is None or self.key is None:
+            scores = x.new_zeros(len(x), self.n_heads, 3, 3)
+        else:
+            q, k = by_head(self.query), by_head(self.key)
+            scores = q @ k.transpose(2, 3) / q.shape[-1] ** 0.5
+        attended = F.softmax(scores, 3) @ by_head(self.value)
         return self.read_out(x + attended.transpose(1, 2).flatten(2) @ self.output)[:, -1]
 
     factored_forward = forward
@@ -243,6 +278,11 @@ def _attention(tables: Tables, tokens: Tensor) -> Tensor:
         ]
     )
     return torch.softmax(scores, 0)
+
+
+def _allowed(name: str, value: str, allowed: tuple[str, ...]) -> None:
+    if value not in allowed:
+        raise ValueError(f"{name} is {value!r}; allowed are {', '.join(allowed)}")
 
 
 def _check(tokens: Tensor) -> None:

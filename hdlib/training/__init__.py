@@ -3,6 +3,7 @@
 from hdlib.training.decay import decay_groups
 from hdlib.training.evaluate import evaluate, evaluation, logits_of, supervised
 from hdlib.training.files import HISTORY, checkpoint_name, state_name
+from hdlib.training.known_pairs import known_pairs_step
 from hdlib.training.loop import train
 from hdlib.training.losses import cross_entropy_float64, cross_entropy_of_errors
 from hdlib.training.pairs import MIRRORED, OTHERS, pair_evaluation, steps_to
@@ -40,6 +41,7 @@ __all__ = [
     "evaluate",
     "evaluation",
     "grokking_steps",
+    "known_pairs_step",
     "logits_of",
     "low_frequency_share",
     "moment",

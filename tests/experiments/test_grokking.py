@@ -37,7 +37,7 @@ from hdlib.experiments.grokking.results import GrokkingResults
 from hdlib.experiments.grokking.spectra import LEADING, leading_vectors
 from hdlib.measures import frequency_power
 from hdlib.measures.functions import class_frequencies, output_changes
-from hdlib.store import CannotRecomputeError, ConfigError, Run, file_name
+from hdlib.store import CannotRecomputeError, ConfigError, file_name
 from hdlib.store.publish import publish
 from hdlib.store.verify import check_run
 from hdlib.training import checkpoint_name, grokking_steps, state_name
@@ -185,6 +185,8 @@ def test_coarse_to_fine_is_a_permutation_whose_starts_are_spread_evenly():
         ({"train_fraction": 1.0}, "train_fraction=1.0: Input should be less than 1"),
         ({"train_fraction": 5e-5}, "train_fraction=5e-05: 0 of 12769 pairs to train on"),
         ({"activation": "gelu"}, "activation='gelu': Input should be 'none' or 'relu'"),
+        ({"attention": "hard"}, "attention='hard': Input should be 'softmax' or 'uniform'"),
+        ({"matrix_start": 0}, "matrix_start=0: Input should be 'normal' or 'uniform'"),
         ({"equals_logit": "2"}, "equals_logit='2': Input should be a valid boolean"),
         ({"eigenpairs": 5}, "eigenpairs=5: Input should be greater than or equal to 30"),
         ({"width": 4, "max_products": 4_000, "eigenpairs": 493}, "eigenpairs=493: at most 492"),
@@ -225,10 +227,33 @@ def test_a_flag_takes_a_value_on_the_command_line(capsys: pytest.CaptureFixture[
         SMALL,
         GrokkingConfig(activation="none", mlp_width=512, equals_logit=True),
         GrokkingConfig(p=3, width=6, n_heads=3, mlp_width=1, train_fraction=0.5, eigenpairs=30),
+        GrokkingConfig(attention="uniform"),
     ],
 )
 def test_number_of_parameters_is_that_of_the_network(config: GrokkingConfig):
     assert config.n_parameters == sum(p.numel() for p in config.model().parameters())
+
+
+def test_the_lower_end_is_waited_for_where_it_is_asked_for(tmp_path: Path):
+    """Elsewhere the top is as certain, and took fewer products."""
+    config = SMALL.model_copy(update={"seed": 1, "n_steps": 1, "spectra": 1})
+    waited, not_waited = (
+        computed(config.model_copy(update={"lower_ends": n}), root=tmp_path) for n in (1, 0)
+    )
+    (step,) = SPECTRA.steps(waited)
+    both, top = (found.arrays(SPECTRA, step) for found in (waited, not_waited))
+    assert top["products"] < both["products"]
+    assert top["converged"][30:].all()
+    np.testing.assert_allclose(
+        top["eigenvalues"][30:], both["eigenvalues"][30:], atol=1e-6 * both["eigenvalues"][-1]
+    )
+
+
+def test_networks_with_uniform_attention_have_no_closed_form_below(tmp_path: Path):
+    found = computed(SMALL.model_copy(update={"attention": "uniform"}), root=tmp_path)
+    assert found.complete
+    assert LOWEST.steps(found) == []
+    assert len(SPECTRA.steps(found)) == 4
 
 
 def test_attention_moves_with_what_feeds_it_and_with_nothing_else(run):
@@ -269,7 +294,6 @@ def test_leading_vectors_are_those_of_the_stored_spectrum(run):
 def test_purities_are_those_of_the_responses(run):
     """Of eigenvectors that are computed another way, and of the whole span."""
     step = SMALL.n_steps
-    run.ensure(PURITY, file_name(step))
     found = run.arrays(PURITY, step)
     count = SMALL.n_parameters // 2 if SMALL.n_parameters < 120 else 60
     assert found["shares"].shape == (count, 5)
@@ -288,12 +312,8 @@ def test_purities_are_those_of_the_responses(run):
 def test_eigenvectors_are_no_part_of_what_is_published(run, tmp_path: Path):
     """Purities are whole without them, and bring them back where they are computed anew."""
     step = SMALL.n_steps
-    run.ensure(PURITY, file_name(step))
-    stages = (*EXPERIMENT.stages, PURITY)
-    for item in PURITY.items(run):
-        run.ensure(PURITY, file_name(item))
-    publish(Run(SMALL, stages, run.roots), root=tmp_path)
-    published = Run(SMALL, stages, [tmp_path])
+    publish(run, root=tmp_path)
+    published = EXPERIMENT.open(SMALL, root=tmp_path)
     assert published.complete
     assert not (tmp_path / VECTORS.name).exists()
     assert all(error <= allowed for _, error, allowed in PURITY.check(published, step))

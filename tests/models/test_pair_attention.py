@@ -21,6 +21,7 @@ OPTIONS = [
         ["none", "relu"], [0, 10], [False, True], [1, 2, 4]
     )
 ]
+OPTIONS += [option | {"attention": "uniform"} for option in OPTIONS if option["n_heads"] == 2]
 
 
 def label(options: dict[str, Any]) -> str:

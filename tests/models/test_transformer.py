@@ -26,6 +26,7 @@ OPTIONS = [
         ["none", "relu"], [0, 48], [False, True], [1, 4], [1.0, 3.0]
     )
 ]
+OPTIONS += [option | {"attention": "uniform"} for option in OPTIONS[::4]]
 
 
 def label(options: dict[str, Any]) -> str:
@@ -71,9 +72,11 @@ def by_pytorch(model: ModularTransformer, tokens: Tensor) -> Tensor:
     """Logits by `torch.nn.MultiheadAttention` and, for the MLP, by plain matrix algebra."""
     width = model.embedding.shape[1]
     attention = nn.MultiheadAttention(width, model.n_heads, bias=False, batch_first=True).double()
+    nothing = torch.zeros(width, width).double()
+    query, key = (nothing if part is None else part.T for part in (model.query, model.key))
     with torch.no_grad():
         # Its matrices act from the left, and those of queries, keys and values are stacked.
-        attention.in_proj_weight.copy_(torch.cat([model.query.T, model.key.T, model.value.T]))
+        attention.in_proj_weight.copy_(torch.cat([query, key, model.value.T]))
         attention.out_proj.weight.copy_(model.output.T)
     x = model.embedding[tokens] + model.position[None]
     r = (x + attention(x, x, x, need_weights=False)[0])[:, 2]
@@ -169,6 +172,7 @@ def test_large_scores(scale):
         ({"activation": "relu"}, 94_976),
         ({"mlp_width": 512, "equals_logit": True}, 226_816),
         ({"width": 32, "n_heads": 1}, 11_456),
+        ({"attention": "uniform"}, 62_208),
     ],
 )
 def test_parameter_counts(options, count):
@@ -187,6 +191,33 @@ def test_initial_weights():
         # Five standard errors of a standard deviation of normal numbers.
         tolerance = 5 / (2 * parameter.numel()) ** 0.5
         assert parameter.detach().std().item() == pytest.approx(expected, rel=tolerance), name
+
+
+def test_matrices_of_a_uniform_start():
+    torch.manual_seed(0)
+    model = ModularTransformer(113, mlp_width=512, init_scale=128**0.5, matrix_start="uniform")
+    for name, parameter in model.named_parameters():
+        if name in ("embedding", "position"):
+            assert parameter.detach().std().item() == pytest.approx(1, rel=0.2), name
+        elif not name.endswith("bias"):
+            bound = 128**-0.5
+            assert parameter.abs().max() <= bound
+            assert parameter.abs().max().item() == pytest.approx(bound, rel=0.01), name
+            expected = bound / 3**0.5
+            assert parameter.detach().std().item() == pytest.approx(expected, rel=0.02), name
+
+
+def test_uniform_attention_does_not_depend_on_the_pair_or_the_number_of_heads():
+    one, four = (
+        models(7, width=12, attention="uniform", activation="relu", n_heads=n)[0] for n in (1, 4)
+    )
+    tokens = pairs_of(7).tokens()
+    torch.testing.assert_close(
+        four.attention(tokens), torch.full((3, 49, 4), 1 / 3, dtype=torch.float64)
+    )
+    assert distance(one(tokens), four(tokens)) < TOLERANCE
+    with pytest.raises(ValueError, match="attention is uniform: there are no queries"):
+        one.queries()
 
 
 def test_initial_weights_depend_on_the_seed_alone():
@@ -218,6 +249,8 @@ def test_the_order_of_the_summands_matters():
         ({"n_heads": 0}, "n_heads=0: must be a divisor of the width, which is 128"),
         ({"n_heads": -4}, "n_heads=-4: must be a divisor"),
         ({"activation": "gelu"}, "activation is 'gelu'; allowed are none, relu"),
+        ({"attention": "hard"}, "attention is 'hard'; allowed are softmax, uniform"),
+        ({"matrix_start": "zero"}, "matrix_start is 'zero'; allowed are normal, uniform"),
         ({"mlp_width": -1}, "mlp_width=-1: must not be negative"),
         ({"init_scale": 0.0}, "init_scale=0.0: must be positive"),
         ({"init_scale": float("nan")}, "init_scale=nan: must be positive and finite"),

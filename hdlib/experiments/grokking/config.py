@@ -9,7 +9,7 @@ import tyro
 from pydantic import Field, model_validator
 
 from hdlib.experiments.grokking.measures import PROBED
-from hdlib.models import Activation, ModularTransformer
+from hdlib.models import Activation, AttentionKind, MatrixStart, ModularTransformer
 from hdlib.store import Config
 from hdlib.tasks import ModularTask, Operation, is_prime, modular_task
 
@@ -41,8 +41,12 @@ class GrokkingConfig(Config):
     # Without a value after it, a flag would swallow the False that papermill and people give.
     equals_logit: Annotated[bool, tyro.conf.FlagConversionOff] = False
     """A logit for "=", too, as Nanda et al. have."""
+    attention: AttentionKind = "softmax"
+    """What weighs a, b and "="; uniform attention has no queries and keys."""
     init_scale: Annotated[float, Field(gt=0)] = 1.0
     """Factor on the standard deviation of the initial embeddings."""
+    matrix_start: MatrixStart = "normal"
+    """What all other matrices are drawn from."""
     n_steps: Annotated[int, Field(ge=1, le=MOST_STEPS)] = 17_000
     lr: Annotated[float, Field(gt=0)] = 1e-3
     weight_decay: Annotated[float, Field(ge=0)] = 1.0
@@ -54,6 +58,8 @@ class GrokkingConfig(Config):
     """Of the split and the initial weights."""
     spectra: Annotated[int, Field(ge=0)] = 100
     """Checkpoints at which the spectrum is computed, at most: coarse to fine."""
+    lower_ends: Annotated[int, Field(ge=0)] = 15
+    """Checkpoints of these at which the search goes on until the lower end is certified, too."""
     eigenpairs: Annotated[int, Field(ge=PROBED)] = 200
     """At each end of the spectrum."""
     max_products: Annotated[int, Field(ge=1)] = 1_200
@@ -104,7 +110,8 @@ class GrokkingConfig(Config):
     @property
     def n_parameters(self) -> int:
         """Number of the network's parameters."""
-        attention = (2 * self.p + 4 + self.equals_logit + 4 * self.width) * self.width
+        matrices = 4 if self.attention == "softmax" else 2
+        attention = (2 * self.p + 4 + self.equals_logit + matrices * self.width) * self.width
         mlp = self.mlp_width * (2 * self.width + 1) + self.width if self.mlp_width else 0
         return attention + mlp
 
@@ -126,5 +133,7 @@ class GrokkingConfig(Config):
                 activation=self.activation,
                 mlp_width=self.mlp_width,
                 equals_logit=self.equals_logit,
+                attention=self.attention,
                 init_scale=self.init_scale,
+                matrix_start=self.matrix_start,
             )

@@ -27,11 +27,8 @@ def attention_curvature(config: GrokkingConfig, model: ModularTransformer) -> Sc
         model: network at a checkpoint; it comes back in double precision.
     """
     slopes = _score_slopes(config, model.double())
-    with torch.no_grad():
-        last = model.embedding[model.p] + model.position[2]
-        queries = (last @ model.query).unflatten(0, (model.n_heads, -1))
-        queries = queries / queries.shape[1] ** 0.5
-    return score_curvature(slopes.cpu().numpy(), queries.cpu().numpy())
+    queries = model.queries().detach().cpu().numpy()
+    return score_curvature(slopes.cpu().numpy(), queries)
 
 
 def lowest_measures(config: GrokkingConfig, model: ModularTransformer) -> dict[str, NDArray]:
@@ -86,7 +83,7 @@ def _score_slopes(config: GrokkingConfig, model: ModularTransformer) -> Tensor:
 
 def _directions(model: ModularTransformer, found: ScoreCurvature, sign: int) -> Array:
     """Orthonormal directions (P, width) at ±σ₁, one for each inner coordinate."""
-    width, split = len(model.key), len(model.embedding)
+    split, width = model.embedding.shape
     rows, keys = found.rows[:, 0], sign * found.keys[:, 0]
     parts = {
         "embedding": np.multiply.outer(rows[:split], np.eye(width)),

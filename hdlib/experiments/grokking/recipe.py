@@ -43,9 +43,9 @@ from hdlib.training import (
     cross_entropy_float64,
     evaluation,
     grokking_steps,
+    known_pairs_step,
     moment,
     state_name,
-    supervised,
 )
 
 AT_ONCE = 2
@@ -84,7 +84,7 @@ def _plan(config: GrokkingConfig, device: torch.device) -> Plan:
         model,
         optimizer,
         Batches(*train),
-        supervised(cross_entropy_float64),
+        known_pairs_step(model, train[0]),
         [Log(evaluation(cross_entropy_float64, train, test))],
         seed=config.seed,
         one_thread=True,
@@ -101,7 +101,9 @@ TRAINING = TrainingStage(
         *("p", "operation", "train_fraction", "width", "n_heads", "activation", "mlp_width"),
         *(
             "equals_logit",
+            "attention",
             "init_scale",
+            "matrix_start",
             "lr",
             "weight_decay",
             "beta1",
@@ -113,6 +115,7 @@ TRAINING = TrainingStage(
     schedule=_schedule,
     plan=_plan,
     published=_published,
+    version=2,
 )
 
 
@@ -143,7 +146,14 @@ def _measures(run: GrokkingRun, step: int) -> Arrays:
 
 def _spectrum(run: GrokkingRun, step: int) -> Arrays:
     model = model_at(run, step).to(run.device)
-    return spectrum_measures(run.config, model, _frequencies(run))
+    return spectrum_measures(
+        run.config, model, _frequencies(run), lower_end=step in _lower_ends(run)
+    )
+
+
+def _lower_ends(run: GrokkingRun) -> list[int]:
+    """Checkpoints at which the lower end of the spectrum is waited for."""
+    return coarse_to_fine(TRAINING.checkpoints(run))[: run.config.lower_ends]
 
 
 def _functions(run: GrokkingRun, step: int) -> Arrays:
@@ -229,7 +239,7 @@ MEASURES = ArrayStage(
 )
 SPECTRA = ArrayStage(
     "grokking/spectra",
-    fields=("n_steps", "eigenpairs", "max_products", "tol"),
+    fields=("n_steps", "lower_ends", "eigenpairs", "max_products", "tol"),
     needs=(TRAINING,),
     items=lambda run: coarse_to_fine(TRAINING.checkpoints(run))[: run.config.spectra],
     sources=_weights,
@@ -302,7 +312,8 @@ LOWEST = ArrayStage(
     "grokking/lowest",
     fields=(),
     needs=(TRAINING,),
-    items=lambda run: FUNCTIONS.items(run),
+    # Uniform attention has no scores.
+    items=lambda run: FUNCTIONS.items(run) if run.config.attention == "softmax" else [],
     sources=_own_weights,
     compute=_lowest,
     agreement=agreement(sigma=1e-5, minus=1e-3, plus=1e-3),
@@ -310,7 +321,7 @@ LOWEST = ArrayStage(
 )
 EXPERIMENT = Experiment(
     GrokkingConfig,
-    (TRAINING, MEASURES, SPECTRA, ADAM, FUNCTIONS),
-    cost="about two hours",
+    (TRAINING, MEASURES, SPECTRA, ADAM, FUNCTIONS, PURITY, OVERLAPS, DOSED, LOWEST),
+    cost="about an hour",
 )
 run = EXPERIMENT.run

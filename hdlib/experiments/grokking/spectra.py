@@ -33,8 +33,13 @@ DOSES = (0.0003, 0.001, 0.003, 0.01)
 """How far the weights are moved, as shares of their norm."""
 
 
-def eigenpairs(config: GrokkingConfig, model: ModularTransformer) -> Spectrum:
+def eigenpairs(
+    config: GrokkingConfig, model: ModularTransformer, *, lower_end: bool = True
+) -> Spectrum:
     """The ends of the Hessian's spectrum over all training pairs.
+
+    Where the lower end is not waited for, it comes as far as the search has got when all of the
+    top have converged, and what is not certified of it is marked.
 
     The Krylov space is built in single precision, where a product takes half the time; the pairs
     are Ritz pairs of products in double precision, and certified by them, or marked.
@@ -47,6 +52,7 @@ def eigenpairs(config: GrokkingConfig, model: ModularTransformer) -> Spectrum:
         tol=config.tol,
         max_products=config.max_products,
         mark=True,
+        until="both" if lower_end else "top",
     )
 
 
@@ -70,7 +76,11 @@ def stored_spectrum(config: GrokkingConfig, arrays: dict[str, NDArray]) -> Spect
 
 
 def spectrum_measures(
-    config: GrokkingConfig, model: ModularTransformer, frequencies: NDArray[np.int64]
+    config: GrokkingConfig,
+    model: ModularTransformer,
+    frequencies: NDArray[np.int64],
+    *,
+    lower_end: bool,
 ) -> dict[str, NDArray]:
     """The ends of the spectrum, the quadrature for the rest, and what is measured along vectors.
 
@@ -78,9 +88,10 @@ def spectrum_measures(
         config: task, and settings of the search.
         model: network at a checkpoint; it comes back in double precision.
         frequencies: key frequencies of the last checkpoint.
+        lower_end: whether the search goes on until the lower end is certified, too.
     """
     task, device = config.task, model.embedding.device
-    pairs = eigenpairs(config, model)
+    pairs = eigenpairs(config, model, lower_end=lower_end)
     sure = pairs.certified
     known = torch.from_numpy(pairs.eigenvalues[sure]), torch.from_numpy(pairs.vectors[:, sure])
     quick = hessian_operator(config, model, torch.float32)

@@ -22,9 +22,17 @@ WITH_SPECTRUM = 9
 LEARNT = 0.95
 """Test accuracy from which a network counts as having generalised."""
 _with_ends = partial(
-    GrokkingConfig, spectra=WITH_SPECTRUM, eigenpairs=30, max_products=400, stored_weights=1
+    GrokkingConfig,
+    spectra=WITH_SPECTRUM,
+    lower_ends=0,
+    eigenpairs=30,
+    max_products=400,
+    stored_weights=1,
 )
 _without_spectra = partial(GrokkingConfig, spectra=0, stored_weights=1)
+_attention_only = partial(
+    _without_spectra, activation="none", train_fraction=0.3, init_scale=sqrt(128)
+)
 
 CHAPTER = "ReLU after attention, 40% of pairs"
 NETWORKS: dict[str, list[GrokkingConfig]] = {
@@ -42,9 +50,12 @@ NETWORKS: dict[str, list[GrokkingConfig]] = {
     ],
     # An initial embedding of standard deviation 1, as PyTorch's default has.
     "attention only, 30%": [
-        _without_spectra(
-            activation="none", train_fraction=0.3, n_steps=150_000, init_scale=sqrt(128)
-        )
+        _attention_only(n_steps=n_steps, seed=seed)
+        for seed, n_steps in zip(SEEDS, (150_000, 50_000, 50_000), strict=True)
+    ],
+    # And matrices as PyTorch's linear layers have them.
+    "attention only, 30%, uniform start": [
+        _attention_only(matrix_start="uniform", n_steps=50_000, seed=seed) for seed in SEEDS
     ],
 }
 """The networks of the chapter and of the literature, one config for each seed."""
@@ -54,12 +65,19 @@ HEADS: list[GrokkingConfig] = [
     for seed in SEEDS
 ]
 """The chapter's network with one to eight heads, from each seed."""
+CONTROLS: dict[str, list[GrokkingConfig]] = {
+    "uniform attention": [_with_ends(attention="uniform", seed=seed) for seed in SEEDS],
+    "3 heads, width 96": [_with_ends(width=96, n_heads=3, seed=seed) for seed in SEEDS],
+    "6 heads, width 96": [_with_ends(width=96, n_heads=6, seed=seed) for seed in SEEDS],
+    "30% of pairs": [_with_ends(train_fraction=0.3, seed=seed) for seed in SEEDS],
+}
+"""Networks in which a gap after as many eigenvalues as heads has to be missing, moved or kept."""
 VARIANTS: dict[str, GrokkingConfig] = {
     "the chapter's": GrokkingConfig(),
     **{f"n_heads = {n_heads}": _with_ends(n_heads=n_heads) for n_heads in (1, 2, 8)},
-    "train_fraction = 0.3": _without_spectra(train_fraction=0.3),
+    "train_fraction = 0.3": CONTROLS["30% of pairs"][0],
     "train_fraction = 0.5": _without_spectra(train_fraction=0.5),
-    "weight_decay = 0.3": _without_spectra(weight_decay=0.3),
+    "weight_decay = 0.3": _with_ends(weight_decay=0.3),
     "init_scale = √128": _without_spectra(init_scale=sqrt(128)),
 }
 """The chapter's network with one setting changed at a time."""
@@ -175,6 +193,20 @@ class GrokkingSweep:
         """Ratios of the leading eigenvalues of the same runs."""
         return {head_name(found): _head_gap(found) for found in self.heads}
 
+    @cached_property
+    def controls(self) -> dict[str, Run[GrokkingConfig]]:
+        """Runs in which the gap of the heads has to be missing, moved or kept, by name."""
+        return {
+            f"{name}, seed {config.seed}": run(config)
+            for name, group in CONTROLS.items()
+            for config in group
+        }
+
+    @cached_property
+    def control_gaps(self) -> dict[str, HeadGap]:
+        """Ratios of the leading eigenvalues of these."""
+        return {name: _head_gap(found) for name, found in self.controls.items()}
+
 
 def leading_eigenvalues(found: Run[GrokkingConfig]) -> tuple[NDArray, NDArray]:
     """Steps of a run's checkpoints with a spectrum, (T,), and (T, LEADING + 1) eigenvalues."""
@@ -192,14 +224,10 @@ def transition(steps: NDArray, accuracy: NDArray) -> tuple[int, int] | None:
     return (int(steps[left[0]]), int(steps[reached[0]])) if len(reached) else None
 
 
-def heads_name(n_heads: int) -> str:
-    """A number of heads, in words."""
-    return f"{n_heads} head{'s' * (n_heads > 1)}"
-
-
 def head_name(found: Run[GrokkingConfig]) -> str:
     """A run of the sweep over heads, in words."""
-    return f"{heads_name(found.config.n_heads)}, seed {found.config.seed}"
+    heads = found.config.n_heads
+    return f"{heads} head{'s' * (heads > 1)}, seed {found.config.seed}"
 
 
 def _accuracy(found: Run[GrokkingConfig]) -> tuple[NDArray, NDArray]:

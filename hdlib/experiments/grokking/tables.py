@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import numpy as np
 
 from hdlib.display import Markdown, extent, table
@@ -9,7 +11,7 @@ from hdlib.experiments.grokking.functions import Directions, FunctionResults, He
 from hdlib.experiments.grokking.gaps import widest_by_chance
 from hdlib.experiments.grokking.results import GrokkingResults
 from hdlib.experiments.grokking.spectra import LEADING
-from hdlib.experiments.grokking.sweep import LEARNT, GrokkingSweep, Outcome, heads_name
+from hdlib.experiments.grokking.sweep import LEARNT, GrokkingSweep, HeadGap, Outcome
 from hdlib.training import MIRRORED, OTHERS
 
 OUTCOME = (
@@ -180,27 +182,27 @@ def _cells(outcome: Outcome) -> tuple[str, ...]:
     )
 
 
-def gap_table(sweep: GrokkingSweep) -> Markdown:
-    """The gap below as many eigenvalues as there are heads, in the runs with one to eight.
+def gap_table(gaps: Mapping[str, HeadGap]) -> Markdown:
+    """The gap below as many eigenvalues as there are heads, in runs of these names.
 
     By chance: how often that gap is the widest of as many in a featureless spectrum.
     """
     chance = widest_by_chance(LEADING)
     rows = [
         (
-            heads_name(gap.heads),
-            gap.seed,
+            name,
+            gap.heads,
             extent(gap.below, ".2f"),
             f"{(gap.widest == gap.heads).sum()} of {gap.early.sum()}",
             extent(chance[:, gap.heads - 1], ".0%"),
             f"{gap.accuracy:.1%}",
             f"{gap.at_the_end:.2f}",
         )
-        for gap in sweep.gaps.values()
+        for name, gap in gaps.items()
     ]
     header = (
-        "heads h",
-        "seed",
+        "network",
+        "h",
         "λₕ / λₕ₊₁, less than half learnt",
         f"largest of {LEADING} ratios",
         "by chance",

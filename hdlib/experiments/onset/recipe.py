@@ -22,9 +22,8 @@ from hdlib.training import (
     checkpoint_name,
     coarse_to_fine,
     cross_entropy_float64,
-    cross_entropy_of_errors,
+    known_pairs_step,
     pair_evaluation,
-    supervised,
 )
 
 OnsetRun: TypeAlias = Run[OnsetConfig]
@@ -43,12 +42,13 @@ def _plan(config: OnsetConfig, device: torch.device) -> Plan:
         weight_decay=config.weight_decay,
         fused=True,
     )
+    train = task.train.tokens().to(device), task.train.targets.to(device)
     log = pair_evaluation(cross_entropy_float64, task, lambda pairs: pairs.tokens(), device)
     return Plan(
         model,
         optimizer,
-        Batches(task.train.tokens().to(device), task.train.targets.to(device)),
-        supervised(cross_entropy_of_errors),
+        Batches(*train),
+        known_pairs_step(model, train[0]),
         [Log(log)],
         seed=config.seed,
         one_thread=True,
