@@ -60,6 +60,8 @@ class GrokkingConfig(Config):
     """Checkpoints at which the spectrum is computed, at most: coarse to fine."""
     lower_ends: Annotated[int, Field(ge=0)] = 15
     """Checkpoints of these at which the search goes on until the lower end is certified, too."""
+    purities: Annotated[int, Field(ge=0)] = 100
+    """Checkpoints at which the functions of the leading eigenvectors are looked at, likewise."""
     eigenpairs: Annotated[int, Field(ge=PROBED)] = 200
     """At each end of the spectrum."""
     max_products: Annotated[int, Field(ge=1)] = 1_200

@@ -198,9 +198,8 @@ def _before(run: GrokkingRun, step: int) -> int:
 
 
 def _looked_at(run: GrokkingRun) -> list[int]:
-    """Checkpoints with a spectrum; the last where there is none."""
-    steps = SPECTRA.steps(run)
-    return coarse_to_fine(steps) if steps else TRAINING.checkpoints(run)[-1:]
+    """Checkpoints at which the functions of the leading eigenvectors are looked at."""
+    return coarse_to_fine(TRAINING.checkpoints(run))[: run.config.purities]
 
 
 def _own_weights(run: GrokkingRun, step: int) -> list[tuple[Stage, str]]:
@@ -291,7 +290,7 @@ PURITY = ArrayStage(
 )
 OVERLAPS = ArrayStage(
     "grokking/overlaps",
-    fields=("n_steps", "spectra"),
+    fields=("n_steps", "purities"),
     needs=(VECTORS,),
     items=lambda run: sorted(_looked_at(run))[1:],
     sources=lambda run, step: [(VECTORS, file_name(at)) for at in (_before(run, step), step)],

@@ -25,11 +25,12 @@ _with_ends = partial(
     GrokkingConfig,
     spectra=WITH_SPECTRUM,
     lower_ends=0,
+    purities=1,
     eigenpairs=30,
     max_products=400,
     stored_weights=1,
 )
-_without_spectra = partial(GrokkingConfig, spectra=0, stored_weights=1)
+_without_spectra = partial(GrokkingConfig, spectra=0, purities=1, stored_weights=1)
 _attention_only = partial(
     _without_spectra, activation="none", train_fraction=0.3, init_scale=sqrt(128)
 )
