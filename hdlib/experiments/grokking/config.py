@@ -58,7 +58,7 @@ class GrokkingConfig(Config):
     """Of the split and the initial weights."""
     spectra: Annotated[int, Field(ge=0)] = 100
     """Checkpoints at which the spectrum is computed, at most: coarse to fine."""
-    lower_ends: Annotated[int, Field(ge=0)] = 15
+    lower_ends: Annotated[int, Field(ge=0)] = 4
     """Checkpoints of these at which the search goes on until the lower end is certified, too."""
     purities: Annotated[int, Field(ge=0)] = 100
     """Checkpoints at which the functions of the leading eigenvectors are looked at, likewise."""

@@ -32,7 +32,11 @@ _with_ends = partial(
 )
 _without_spectra = partial(GrokkingConfig, spectra=0, purities=1, stored_weights=1)
 _attention_only = partial(
-    _without_spectra, activation="none", train_fraction=0.3, init_scale=sqrt(128)
+    _without_spectra,
+    activation="none",
+    train_fraction=0.3,
+    init_scale=sqrt(128),
+    n_steps=50_000,
 )
 
 CHAPTER = "ReLU after attention, 40% of pairs"
@@ -50,13 +54,10 @@ NETWORKS: dict[str, list[GrokkingConfig]] = {
         for seed, n_steps in zip(SEEDS, (20_000, 12_000, 12_000), strict=True)
     ],
     # An initial embedding of standard deviation 1, as PyTorch's default has.
-    "attention only, 30%": [
-        _attention_only(n_steps=n_steps, seed=seed)
-        for seed, n_steps in zip(SEEDS, (150_000, 50_000, 50_000), strict=True)
-    ],
+    "attention only, 30%": [_attention_only(seed=seed) for seed in SEEDS],
     # And matrices as PyTorch's linear layers have them.
     "attention only, 30%, uniform start": [
-        _attention_only(matrix_start="uniform", n_steps=50_000, seed=seed) for seed in SEEDS
+        _attention_only(matrix_start="uniform", seed=seed) for seed in SEEDS
     ],
 }
 """The networks of the chapter and of the literature, one config for each seed."""
