@@ -34,9 +34,11 @@ from hdlib.experiments.grokking.recipe import (
 )
 from hdlib.experiments.grokking.recipe import run as computed
 from hdlib.experiments.grokking.results import GrokkingResults
-from hdlib.experiments.grokking.spectra import LEADING, leading_vectors
+from hdlib.experiments.grokking.spectra import DOSES, LEADING, leading_vectors
 from hdlib.measures import frequency_power
 from hdlib.measures.functions import class_frequencies, output_changes
+from hdlib.measures.pairs import grid_logits
+from hdlib.measures.progress import restricted_by_frequency
 from hdlib.store import CannotRecomputeError, ConfigError, file_name
 from hdlib.store.publish import publish
 from hdlib.store.verify import check_run
@@ -116,9 +118,22 @@ def test_functions_of_eigenvectors_and_of_random_directions(run):
     for key in ("energy", "random_energy", "rotated_energy"):
         assert found[key].shape == (LEADING, 5)
         np.testing.assert_allclose(found[key].sum(1), 1, rtol=1e-5)
-    # The last dose is the one that the spectra are probed with.
-    probed = run.arrays(SPECTRA, SMALL.n_steps)["responses"][:LEADING]
-    np.testing.assert_allclose(found["responses"][-1], probed, rtol=1e-3, atol=1e-5)
+
+
+def test_responses_are_those_of_networks_moved_by_hand(run):
+    step, dose = SMALL.n_steps, DOSES[-1]
+    frequencies = run.arrays(MEASURES, step)["frequencies"]
+    vector = leading_vectors(SMALL, model_at(run, step), 1)[:, 0]
+    losses = []
+    for sign in (0, 1, -1):
+        model = model_at(run, step).double()
+        flat = torch.cat([p.detach().flatten() for p in model.parameters()])
+        moved = flat + sign * dose * flat.norm() * torch.from_numpy(vector)
+        torch.nn.utils.vector_to_parameters(moved, model.parameters())
+        losses.append(restricted_by_frequency(grid_logits(model, SMALL.task), frequencies))
+    expected = (losses[1] + losses[2]) / 2 - losses[0]
+    found = run.arrays(FUNCTIONS, step)["responses"][-1, 0]
+    np.testing.assert_allclose(found, expected, rtol=1e-3, atol=1e-6)
 
 
 def test_a_damaged_run_is_repaired_to_the_same_bytes(tmp_path: Path):

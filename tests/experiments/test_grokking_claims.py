@@ -46,9 +46,7 @@ class _NoEigenvectors(PublishedGrokking):
     heads = cached_property(lambda self: _RandomHeads(published().sweep))
 
 
-@pytest.mark.parametrize(
-    "name", ["late-frequencies", "one-head-pairs", "more-heads-differ", "causal"]
-)
+@pytest.mark.parametrize("name", ["one-head-pairs", "causal"])
 def test_of_random_directions_it_does_not_hold(name):
     (claim,) = (claim for claim in CLAIMS if claim.name == name)
     assert claim.decide(_NoEigenvectors()).holds is False

@@ -73,8 +73,9 @@ def published(*, pure: bool) -> Any:
     pairs = {"step": np.array(STEPS), OTHERS: np.array([0, 0, 0.1, 0.9, 1])}
     return SimpleNamespace(
         purities=Planted(pure=pure),
-        head_purities=heads,
-        sweep=SimpleNamespace(gaps={name: SimpleNamespace(accuracy=1.0) for name in names}),
+        sweep=SimpleNamespace(
+            gaps={name: SimpleNamespace(accuracy=1.0) for name in names}, purities=heads
+        ),
         results=SimpleNamespace(pairs=pairs, config=GrokkingConfig()),
     )
 

@@ -2,13 +2,11 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from matplotlib.colors import SymLogNorm
 
 from hdlib.experiments.grokking.figures import (
     adam_sharpness,
     dose_series,
     frequency_overlap,
-    frequency_responses,
     frequency_shares,
     leading_eigenvalues,
     leading_frequencies,
@@ -135,35 +133,6 @@ def test_overlap_is_weight_over_chance():
         assert image.get_clim() == pytest.approx((0.01, 100))
     near = frequency_overlap([1.0], {"a": ([[0.1, 0.12]], [0.1, 0.1])}, ["1", "2"])
     assert near.axes[0].images[0].get_clim() == pytest.approx((0.1, 10))
-
-
-def test_responses_beside_those_of_random_directions():
-    random = np.random.default_rng(2).normal(0, 1e-3, (20, 4))
-    responses = np.diag([1.0, -2.0, 3.0, 4.0])
-    responses[3] = 1
-    fig = frequency_responses([4.0, 3, 2, 1], responses, random, frequencies=[1, 3, 21, 50])
-    left, middle, right = fig.axes[:3]
-    for ax, changes in ((left, responses), (middle, random)):
-        (image,) = ax.images
-        np.testing.assert_array_equal(np.asarray(image.get_array()), changes)
-        assert isinstance(image.norm, SymLogNorm)
-        assert image.get_clim() == (-3, 3)
-        assert image.norm.linthresh == pytest.approx(np.quantile(np.abs(random), 0.95))
-    # One frequency alone, three times, and all alike.
-    np.testing.assert_allclose(xs(right.lines[-1]), [1, 1, 1, 0.25])
-    shares = np.abs(random).max(1) / np.abs(random).sum(1)
-    assert set(xs(right.lines[0])) == {np.median(shares)}
-    np.testing.assert_allclose(extents(right)["random: 90 %"], np.quantile(shares, [0.05, 0.95]))
-    png(fig)
-    with pytest.raises(ValueError, match=r"responses must have shape \(1, 2\), got \(1, 1\)"):
-        frequency_responses([1.0], [[1.0]], [[1.0, 1.0]], frequencies=[1, 2])
-
-
-def test_responses_of_nothing():
-    responses = np.array([[0.0, 0.0], [1.0, 0.0]])
-    fig = frequency_responses([1.0, 0.5], responses, np.zeros((3, 2)), frequencies=[1, 2])
-    np.testing.assert_array_equal(xs(fig.axes[2].lines[-1]), [np.nan, 1])
-    png(fig)
 
 
 def test_doses_show_concentration_and_how_far_changes_are_quadratic():

@@ -56,11 +56,11 @@ class GrokkingConfig(Config):
     """Steps between rows of the history."""
     seed: Annotated[int, Field(ge=0, le=LARGEST_SEED)] = 0
     """Of the split and the initial weights."""
-    spectra: Annotated[int, Field(ge=0)] = 100
+    spectra: Annotated[int, Field(ge=0)] = 40
     """Checkpoints at which the spectrum is computed, at most: coarse to fine."""
     lower_ends: Annotated[int, Field(ge=0)] = 4
     """Checkpoints of these at which the search goes on until the lower end is certified, too."""
-    purities: Annotated[int, Field(ge=0)] = 100
+    purities: Annotated[int, Field(ge=0)] = 40
     """Checkpoints at which the functions of the leading eigenvectors are looked at, likewise."""
     eigenpairs: Annotated[int, Field(ge=PROBED)] = 200
     """At each end of the spectrum."""

@@ -21,9 +21,9 @@ from hdlib.models.transformer import ModularTransformer
 from hdlib.tasks.modular import ModularTask
 
 PROBED = 30
-"""Top eigenvectors along which weights are moved, and as many random directions."""
+"""Leading eigenvectors that are looked at in weight space."""
 MOVE = 0.01
-"""Length of a move, as a share of the norm of all weights."""
+"""Length of a move that shifts attention, as a share of the norm of all weights."""
 
 
 def circuit_frequencies(model: ModularTransformer) -> NDArray[np.int64]:
@@ -95,7 +95,7 @@ def responses(
     frequencies: NDArray[np.int64],
     directions: NDArray[np.float64],
     *,
-    dose: float = MOVE,
+    dose: float,
 ) -> NDArray[np.float64]:
     """Change of the restricted loss of each frequency as the weights move along directions.
 

@@ -147,11 +147,11 @@ def _measures(run: GrokkingRun, step: int) -> Arrays:
 def _spectrum(run: GrokkingRun, step: int) -> Arrays:
     model = model_at(run, step).to(run.device)
     return spectrum_measures(
-        run.config, model, _frequencies(run), lower_end=step in _lower_ends(run)
+        run.config, model, _frequencies(run), lower_end=step in lower_ends(run)
     )
 
 
-def _lower_ends(run: GrokkingRun) -> list[int]:
+def lower_ends(run: GrokkingRun) -> list[int]:
     """Checkpoints at which the lower end of the spectrum is waited for."""
     return coarse_to_fine(TRAINING.checkpoints(run))[: run.config.lower_ends]
 

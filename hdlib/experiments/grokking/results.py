@@ -17,7 +17,7 @@ from hdlib.experiments.grokking.measures import PROBED
 from hdlib.experiments.grokking.recipe import ADAM, MEASURES, SPECTRA, TRAINING, model_at, run
 from hdlib.experiments.grokking.spectra import stored_spectrum
 from hdlib.experiments.grokking.summary import summary
-from hdlib.experiments.grokking.sweep import GrokkingSweep, head_name
+from hdlib.experiments.grokking.sweep import GrokkingSweep
 from hdlib.measures import GapTest, Phases, phases
 from hdlib.measures.pairs import grid_logits, pair_accuracies
 from hdlib.store import Run
@@ -200,11 +200,6 @@ class GrokkingResults:
         }
         return _top(found["eigenvalues"]), weights
 
-    def responses(self, position: int) -> tuple[Array, Array, Array]:
-        """Eigenvalues (30,), responses along their vectors (30, K), along random directions."""
-        found = self.spectra[position]
-        return _top(found["eigenvalues"]), found["responses"], found["random_responses"]
-
     @property
     def spectrum_losses(self) -> Array:
         """Training loss at the checkpoints with a spectrum, (S,)."""
@@ -260,11 +255,6 @@ class PublishedGrokking:
     def purities(self) -> PurityResults:
         """Purities through the chapter's run."""
         return PurityResults(self.results.run)
-
-    @cached_property
-    def head_purities(self) -> dict[str, PurityResults]:
-        """Purities of the networks with one to eight heads, by name."""
-        return {head_name(found): PurityResults(found) for found in self.sweep.heads}
 
     def between(self, first: int, last: int) -> slice:
         """Positions of the chapter's spectra from one step to another, both included."""

@@ -19,7 +19,7 @@ from hdlib.curvature import (
 )
 from hdlib.experiments.ends import stored_ends
 from hdlib.experiments.grokking.config import GrokkingConfig
-from hdlib.experiments.grokking.measures import PROBED, responses, vector_measures
+from hdlib.experiments.grokking.measures import responses, vector_measures
 from hdlib.measures import squared_cosines
 from hdlib.measures.functions import class_frequencies, output_changes
 from hdlib.models import ModularTransformer
@@ -98,9 +98,6 @@ def spectrum_measures(
     rest = density(quick, probes=PROBES, steps=NODES, deflate=known)
     data = task.train.tokens().to(device), task.train.targets.to(device)
     slope = gradient(model, F.cross_entropy, data).cpu().numpy()
-    random = np.random.default_rng(0).standard_normal((len(slope), PROBED))
-    random /= np.linalg.norm(random, axis=0)
-    top = pairs.vectors[:, ::-1][:, :PROBED]
     return {
         "eigenvalues": pairs.eigenvalues,
         "residuals": pairs.residuals,
@@ -109,8 +106,6 @@ def spectrum_measures(
         "density_diagonal": rest.diagonal,
         "density_coupling": rest.coupling,
         "gradient_cosines": squared_cosines(slope, pairs.vectors),
-        "responses": responses(model, task, frequencies, top),
-        "random_responses": responses(model, task, frequencies, random),
     } | vector_measures(model, pairs.vectors, frequencies)
 
 

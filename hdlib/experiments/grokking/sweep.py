@@ -9,6 +9,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from hdlib.experiments.grokking.clusters import PurityResults
 from hdlib.experiments.grokking.config import GrokkingConfig
 from hdlib.experiments.grokking.recipe import MEASURES, SPECTRA, TRAINING, model_at, run
 from hdlib.experiments.grokking.spectra import LEADING
@@ -196,6 +197,11 @@ class GrokkingSweep:
         return {head_name(found): _head_gap(found) for found in self.heads}
 
     @cached_property
+    def purities(self) -> dict[str, PurityResults]:
+        """Purities of the same runs."""
+        return {head_name(found): PurityResults(found) for found in self.heads}
+
+    @cached_property
     def controls(self) -> dict[str, Run[GrokkingConfig]]:
         """Runs in which the gap of the heads has to be missing, moved or kept, by name."""
         return {
@@ -208,6 +214,11 @@ class GrokkingSweep:
     def control_gaps(self) -> dict[str, HeadGap]:
         """Ratios of the leading eigenvalues of these."""
         return {name: _head_gap(found) for name, found in self.controls.items()}
+
+    @cached_property
+    def control_purities(self) -> dict[str, PurityResults]:
+        """Purities of these."""
+        return {name: PurityResults(found) for name, found in self.controls.items()}
 
 
 def leading_eigenvalues(found: Run[GrokkingConfig]) -> tuple[NDArray, NDArray]:

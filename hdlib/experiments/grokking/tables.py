@@ -7,7 +7,7 @@ from collections.abc import Mapping
 import numpy as np
 
 from hdlib.display import Markdown, extent, table
-from hdlib.experiments.grokking.functions import Directions, FunctionResults, HeadFunctions
+from hdlib.experiments.grokking.functions import FunctionResults
 from hdlib.experiments.grokking.gaps import widest_by_chance
 from hdlib.experiments.grokking.results import GrokkingResults
 from hdlib.experiments.grokking.spectra import LEADING
@@ -57,20 +57,6 @@ def summary_table(results: GrokkingResults) -> Markdown:
     return table(header, rows)
 
 
-def circuit_table(results: GrokkingResults) -> Markdown:
-    """Share of each key frequency in the logits, from the start of the transition on.
-
-    At the checkpoints with weights; at all of them where a network does not generalise.
-    """
-    kept = results.pairs["step"]
-    shown = kept[kept >= (results.transition or kept)[0]].tolist()
-    power = results.measure("logit_power")[np.searchsorted(results.steps, shown)]
-    rows = [
-        (f"k = {k}", *(f"{share:.1%}" for share in power[:, k - 1])) for k in results.frequencies
-    ]
-    return table(("share of the logits", *(f"step {step:,}" for step in shown)), rows)
-
-
 def lowest_table(results: GrokkingResults, count: int = 50) -> Markdown:
     """Where the lowest eigenvectors lie, at the checkpoints with so many of them certified."""
     names = [name for name, _ in results.config.model().named_parameters()]
@@ -104,53 +90,6 @@ def head_table(functions: FunctionResults) -> Markdown:
     ]
     heads = (f"head {h + 1}" for h in range(len(found.to_a)))
     return table((f"step {found.step:,}", *heads), rows)
-
-
-def null_table(functions: FunctionResults, shown: int = 6) -> Markdown:
-    """Largest share of a frequency along eigenvectors and along random directions.
-
-    At the last checkpoints with weights.
-    """
-    kinds: dict[str, Directions] = {
-        "the 12 leading eigenvectors": "",
-        "a random basis of the same space": "rotated_",
-        "random directions": "random_",
-    }
-    steps = functions.steps[-shown:]
-    rows = []
-    for label, kind in kinds.items():
-        largest = [functions.shares(step, kind).max(1) for step in steps]
-        rows.append((label, *(f"{np.median(at):.0%} ({at.max():.0%})" for at in largest)))
-    return table(("median (most)", *(f"{step:,}" for step in steps)), rows)
-
-
-def pair_table(heads: HeadFunctions) -> Markdown:
-    """How close together the eigenvalues of one frequency are, and of different ones."""
-    rows = []
-    for name in heads.names:
-        cells = (
-            f"{len(at)} ({np.median(at):.2f})" if len(at) else "0" for at in heads.spacings(name)
-        )
-        rows.append((name, heads.single(name), heads.single(name, "rotated_"), *cells))
-    header = (
-        "network",
-        f"one frequency, of {LEADING}",
-        "of a random basis",
-        "neighbours of the same (median spacing)",
-        "of different ones (median spacing)",
-    )
-    return table(header, rows)
-
-
-def dose_table(heads: HeadFunctions) -> Markdown:
-    """Share of one key frequency in the changes of the losses, by dose."""
-    rows = []
-    for name in heads.names:
-        along, random = (np.median(found, axis=1) for found in heads.concentrations(name))
-        cells = (f"{ours:.2f} ({null:.2f})" for ours, null in zip(along, random, strict=True))
-        rows.append((name, *cells))
-    doses = (f"{100 * dose:g}% of the norm" for dose in heads.doses)
-    return table(("median along eigenvectors (random)", *doses), rows)
 
 
 def network_table(sweep: GrokkingSweep) -> Markdown:

@@ -5,9 +5,11 @@ from __future__ import annotations
 from hdlib.display import Markdown
 from hdlib.experiments import claim
 from hdlib.experiments.grokking.claims import (
+    controls,
     ends,
     functions,
     networks,
+    purity,
     sharpness,
     spectrum,
     training,
@@ -20,9 +22,11 @@ CLAIMS: tuple[claim.Claim[PublishedGrokking], ...] = (
     *training.CLAIMS,
     *spectrum.CLAIMS,
     *ends.CLAIMS,
+    *purity.CLAIMS,
     *functions.CLAIMS,
     *sharpness.CLAIMS,
     *networks.CLAIMS,
+    *controls.CLAIMS,
 )
 
 

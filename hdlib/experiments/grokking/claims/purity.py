@@ -23,7 +23,7 @@ def _generalised(published: PublishedGrokking) -> dict[str, PurityResults]:
     gaps = published.sweep.gaps
     return {
         name: found
-        for name, found in published.head_purities.items()
+        for name, found in published.sweep.purities.items()
         if gaps[name].accuracy >= LEARNT
     }
 
@@ -105,7 +105,7 @@ def _pure_clusters(published: PublishedGrokking) -> Verdict:
     beyond, same, by_chance = {}, {}, {}
     for heads in (1, 4):
         names = [f"{heads} head{'s' * (heads > 1)}, seed {seed}" for seed in SEEDS]
-        found = [published.head_purities[name] for name in names]
+        found = [published.sweep.purities[name] for name in names]
         clusters = [of.clusters(of.steps[-1]) for of in found]
         beyond[heads] = [float(np.mean([c.purity > c.usual for c in at])) for at in clusters]
         counts = [of.neighbours(of.steps[-1]) for of in found]
@@ -186,7 +186,7 @@ MIDWAY_DOUBLETS = Claim(
 
 def _linear_purity(published: PublishedGrokking) -> Verdict:
     names = [f"1 head, seed {seed}" for seed in SEEDS]
-    found = [published.head_purities[name] for name in names]
+    found = [published.sweep.purities[name] for name in names]
     series = [of.doses(of.steps[-1]) for of in (*found, published.purities)]
     purities = [at["eigenvectors_purity"] for at in series]
     frequencies = [at["eigenvectors_frequency"][:, 0] for at in series]

@@ -77,25 +77,26 @@ EARLY_CIRCUIT = Claim(
 
 def _memory_first(published: PublishedGrokking) -> Verdict:
     results = published.results
-    kept = results.pairs["step"].tolist()
-    early, late = [kept.index(step) for step in (3_800, 6_000, 8_500)], kept.index(11_000)
     mirrored, others = (results.pairs[key] for key in (MIRRORED, OTHERS))
+    half = int(np.argmax(others > 0.5))
+    early = [at for at in range(half) if mirrored[at] > 0.09]
     begun, done = results.transition or (0, 0)
     share = results.config.task.mirrored.float().mean().item()
     return Verdict(
         bool(
-            abs(share - 0.4) < 0.01
-            and (mirrored[early] > (0.093, 0.211, 0.524)).all()
-            and (others[early] < (0.01, 0.024, 0.116)).all()
-            and 0.87 < others[late] < 0.88 < 0.99 < mirrored[late]
-            and (begun, done) == (6_000, 13_500)
+            len(early) >= 3
+            and (mirrored[early] > 4 * others[early]).all()
+            and mirrored[half] > others[half] + 0.1
+            and mirrored[half] > 0.95
         ),
         {
             "share": share,
+            "steps": listed(results.pairs["step"][early], ","),
             "mirrored": listed(mirrored[early], ".1%"),
             "others": listed(others[early], ".1%"),
-            "late_mirrored": mirrored[late],
-            "late_others": others[late],
+            "half": int(results.pairs["step"][half]),
+            "late_mirrored": mirrored[half],
+            "late_others": others[half],
             "begun": begun,
             "done": done,
         },
@@ -105,9 +106,9 @@ def _memory_first(published: PublishedGrokking) -> Verdict:
 MEMORY_FIRST = Claim(
     name="memory-first",
     says="The first of the test accuracy is memory: mirrored pairs are learnt before the others.",
-    evidence="{share:.0%} of the test pairs are mirrored. At steps 3,800, 6,000 and 8,500 "
-    "{mirrored} of these are right, and {others} of the others; at 11,000 it is "
-    "{late_mirrored:.1%} and {late_others:.1%}. The transition is from step {begun:,} to {done:,}.",
+    evidence="{share:.0%} of the test pairs are mirrored. At steps {steps} {mirrored} of these are "
+    "right, and {others} of the others; at {half:,} it is {late_mirrored:.1%} and "
+    "{late_others:.1%}. The transition is from step {begun:,} to {done:,}.",
     decide=_memory_first,
     seeds=1,
     null="the other test pairs, which memory cannot answer",
@@ -117,58 +118,57 @@ MEMORY_FIRST = Claim(
 )
 
 
-def _two_circuits(published: PublishedGrokking) -> Verdict:
+def _circuit_grows(published: PublishedGrokking) -> Verdict:
     results = published.results
     keys, steps = np.array(results.frequencies), results.steps.tolist()
-    first, last = np.array([1, 21, 33]) - 1, np.array([3, 50]) - 1
-    logits, power = (results.measure(key) for key in ("logit_power", "embedding_power"))
-    middle, end = logits[steps.index(11_000)], logits[-1]
-    explained = results.measure("explained_variance")[-1]
-    strongest = [
-        sorted((power[steps.index(step)].argsort()[::-1][:5] + 1).tolist())
-        for step in (6_000, 8_500, 9_400)
-    ]
+    pairs, logits = results.pairs, results.measure("logit_power")
+    half = int(pairs["step"][int(np.argmax(pairs[OTHERS] > 0.5))])
+    middle, end = logits[steps.index(half)], logits[-1]
+    first = middle.argsort()[::-1][:3]
+    joined = np.setdiff1d(end.argsort()[::-1][:5], first)
+    power = results.measure("embedding_power")
     at_start, at_end = (row[keys - 1].sum() / row.sum() for row in (power[0], power[-1]))
-    brightened = power[steps.index(13_500)][last].min() > power[steps.index(6_000)].mean()
     return Verdict(
         bool(
-            keys.tolist() == [1, 3, 21, 33, 50]
-            and middle[first].sum() > 0.74
-            and end[last].sum() > 0.7
-            and end[32] < 0.02
-            and explained > 0.9
-            and all(found == [1, 21, 24, 33, 44] for found in strongest)
-            and at_start < 0.15
-            and at_end > 0.9
-            and brightened
+            middle[first].sum() > 0.6
+            and end[first].sum() > 0.5
+            and middle[joined].sum() < 0.05
+            and end[joined].sum() > 0.15
+            and results.measure("explained_variance")[-1] > 0.9
         ),
         {
+            "half": half,
+            "first": listed(sorted(first + 1), "d"),
             "middle": middle[first].sum(),
-            "last": end[last].sum(),
-            "gone": end[32],
-            "explained": explained,
-            "strongest": listed(strongest[0], "d"),
+            "end": end[first].sum(),
+            "joined": listed(sorted(joined + 1), "d"),
+            "before": middle[joined].sum(),
+            "after": end[joined].sum(),
+            "keys": listed(keys, "d"),
+            "explained": results.measure("explained_variance")[-1],
             "at_start": at_start,
             "at_end": at_end,
         },
     )
 
 
-TWO_CIRCUITS = Claim(
-    name="two-circuits",
-    says="One circuit replaces another: what first gets the test pairs right is made of "
-    "frequencies 1, 21 and 33, and what is there at the end mostly of 3 and 50.",
-    evidence="At step 11,000 the first three carry {middle:.0%} of the variance of the logits; at "
-    "the end the other two carry {last:.0%}, and 33 carries {gone:.1%}. All five together explain "
-    "{explained:.0%} then. In the embedding they have {at_start:.0%} of the power at the start and "
-    "{at_end:.0%} at the end; from step 6,000 to 9,400 the strongest are {strongest}.",
-    decide=_two_circuits,
+CIRCUIT_GROWS = Claim(
+    name="circuit-grows",
+    says="The circuit that first gets the test pairs right is there at the end, and other "
+    "frequencies have joined it by then.",
+    evidence="At step {half:,} frequencies {first} carry {middle:.0%} of the variance of the "
+    "logits, and {joined} {before:.0%}; at the end it is {end:.0%} and {after:.0%}. The key "
+    "frequencies, {keys}, explain {explained:.0%} then. In the embedding they have {at_start:.0%} "
+    "of the power at the start and {at_end:.0%} at the end.",
+    decide=_circuit_grows,
     seeds=1,
     null="none",
-    refuted_by="as a rule, a run whose frequencies at the end are those that first got the test "
-    "pairs right.",
-    replaces="during circuit formation the five key frequencies brighten. 3 and 50 do so only "
-    "afterwards.",
+    refuted_by="as a rule, a run whose frequencies at the end are others than those that first got "
+    "the test pairs right. The first edition of this run was one.",
+    replaces="one circuit replaces another: frequencies 3 and 50 take over from 1, 21 and 33. The "
+    "same network from the same seed, trained again by a step that differs in rounding, first "
+    "learns 1, 21 and 33 as well, and keeps them. What comes after generalisation is no property "
+    "of seed and setting.",
 )
 
-CLAIMS = (LATE, EARLY_CIRCUIT, MEMORY_FIRST, TWO_CIRCUITS)
+CLAIMS = (LATE, EARLY_CIRCUIT, MEMORY_FIRST, CIRCUIT_GROWS)

@@ -1,7 +1,7 @@
 """Figures that only the grokking chapter can use."""
 
 from hdlib.experiments.grokking.figures.overlaps import frequency_overlap, leading_frequencies
-from hdlib.experiments.grokking.figures.responses import dose_series, frequency_responses
+from hdlib.experiments.grokking.figures.responses import dose_series
 from hdlib.experiments.grokking.figures.steps import (
     adam_sharpness,
     frequency_shares,
@@ -15,7 +15,6 @@ __all__ = [
     "circuit_arrival",
     "dose_series",
     "frequency_overlap",
-    "frequency_responses",
     "frequency_shares",
     "leading_eigenvalues",
     "leading_frequencies",

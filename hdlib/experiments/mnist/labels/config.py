@@ -62,20 +62,22 @@ class MnistLabelsGrid(Grid):
     seeds: Annotated[tuple[Seed, ...], Field(min_length=1)] = (42, 43, 44, 45, 46)
     """Of weights, batches, images of the Hessians, and permutations of labels."""
     hessian_samples: int = 1_000
-    """Images of a Hessian; of the first seed there are some over all images, too."""
+    """Images of a Hessian."""
+    whole: bool = False
+    """Whether of the first seed there are some over all images, too; these take an hour."""
     device: Literal["auto", "cpu", "cuda"] = "auto"
 
     @property
     def configs(self) -> list[MnistLabelsConfig]:
         """Configs of all runs."""
-        shared = self.model_dump(exclude={"seeds"})
+        shared = self.model_dump(exclude={"seeds", "whole"})
         return [
             MnistLabelsConfig(
                 **shared,
                 seed=seed,
                 hessian_seed=seed,
                 shuffled_labels=shuffled,
-                whole=seed == self.seeds[0],
+                whole=self.whole and seed == self.seeds[0],
             )
             for seed in self.seeds
             for shuffled in (False, True)
