@@ -8,6 +8,11 @@ from typing import Any
 
 from hdlib.display import Markdown
 from hdlib.experiments.claim import Claim
+from hdlib.experiments.emergence import claims as emergence
+from hdlib.experiments.fiedler import claims as fiedler
+from hdlib.experiments.grokking import claims as grokking
+from hdlib.experiments.mnist import claims as mnist
+from hdlib.experiments.planted import claims as planted
 
 Chapter = tuple[Sequence[Claim[Any]], Callable[[], Any]]
 """Claims of a chapter, and what gives the published results that they are decided on."""
@@ -28,6 +33,84 @@ class Part:
     supporting: tuple[str, ...] = ()
     refuting: tuple[str, ...] = ()
     so: str = ""
+
+
+PARTS = (
+    Part(
+        "A tight cluster of eigenvalues is a circuit.",
+        supporting=("grokking/one-head-pairs",),
+        refuting=(
+            "planted/strangers-are-close",
+            "planted/zeros-are-symmetries",
+            "grokking/closed-form",
+        ),
+        so="As a rule it is a symmetry, or an accident between strangers. It is part of a circuit "
+        "where a symmetry of the task makes pairs of directions that do the same thing, and "
+        "nothing of another circuit comes close.",
+    ),
+    Part(
+        "A gap in the spectrum is a boundary between circuits.",
+        refuting=(
+            "planted/gaps-do-not-part-circuits",
+            "planted/the-union-counts-both",
+            "planted/gaps-part-scales",
+        ),
+        so="Gaps order scales. Circuits of one scale lie through one another.",
+    ),
+    Part(
+        "A gap counts something of the network.",
+        supporting=(
+            "grokking/heads-counted",
+            "grokking/head-controls",
+            "grokking/uniform-attention",
+            "mnist/nine-early",
+        ),
+        refuting=("planted/the-rank-is-not-a-constant", "planted/not-two-a-frequency"),
+        so="What it counts has been there from early on, like heads and outputs, and not the parts "
+        "of the circuit that forms.",
+    ),
+    Part(
+        "The spectrum shows when a circuit forms.",
+        supporting=("grokking/pure-before", "planted/seen-before-it-can-be-tested"),
+        refuting=("planted/ratio-sees-wiring", "emergence/outliers-after"),
+        so="Eigenvalues alone come with generalisation or after it; what leading eigenvectors do "
+        "to the function can be ahead of the accuracy.",
+    ),
+    Part(
+        "Circuits are in the eigenvectors: in what they do to the function.",
+        supporting=(
+            "planted/vectors-part-circuits",
+            "planted/circuits-form",
+            "planted/sort-then-read",
+            "grokking/pure-vectors",
+            "grokking/linear-purity",
+        ),
+        so="This is what the hypothesis becomes once it is made to work: sort the eigenvectors by "
+        "what they do, and read the eigenvalues of each group. The null is a random basis of the "
+        "same span.",
+    ),
+    Part(
+        "Parameters that curve together are a circuit.",
+        supporting=("planted/vectors-part-circuits",),
+        refuting=(
+            "planted/modules-belong-to-the-basis",
+            "fiedler/original-finds-neither",
+            "fiedler/no-stable-partition",
+        ),
+        so="Of the Gauss–Newton part, in the basis that the network was written in, and where "
+        "circuits are there to be found. Of the whole Hessian the residual decides first, and it "
+        "knows units and no tasks.",
+    ),
+)
+"""The hypothesis of the book, part by part."""
+CHAPTERS: Mapping[str, Chapter] = {
+    "mnist": (mnist.CLAIMS, mnist.published),
+    "planted": (planted.CLAIMS, planted.published),
+    "grokking": (grokking.CLAIMS, grokking.published),
+    "fiedler": (fiedler.CLAIMS, fiedler.published),
+    "emergence": (emergence.CLAIMS, emergence.published),
+}
+"""The chapters whose claims bear on it."""
 
 
 @dataclass(frozen=True)
@@ -54,7 +137,7 @@ class Standing:
         return "refuted" if self.refuting else "open"
 
 
-def standing(part: Part, chapters: Mapping[str, Chapter]) -> Standing:
+def standing(part: Part, chapters: Mapping[str, Chapter] = CHAPTERS) -> Standing:
     """Decide the claims of a part on the published runs.
 
     Raises:
@@ -75,10 +158,10 @@ def standing(part: Part, chapters: Mapping[str, Chapter]) -> Standing:
     return Standing(part, holding(part.supporting), holding(part.refuting))
 
 
-def shown(standings: Sequence[Standing]) -> Markdown:
+def shown(parts: Sequence[Part] = PARTS, chapters: Mapping[str, Chapter] = CHAPTERS) -> Markdown:
     """Each part with its verdict, what is left to say, and the claims that decide it."""
     lines = []
-    for found in standings:
+    for found in (standing(part, chapters) for part in parts):
         lines += [f"**{found.part.says}** *{found.verdict.capitalize()}.* {found.part.so}", ""]
         for label, claims in (("For", found.supporting), ("Against", found.refuting)):
             lines += [f"- {label}: {says} (@sec-{name.partition('/')[0]})" for name, says in claims]
