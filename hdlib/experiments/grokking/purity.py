@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 
-from hdlib.curvature import lanczos
 from hdlib.experiments.grokking.config import GrokkingConfig
-from hdlib.experiments.grokking.spectra import hessian_operator
+from hdlib.experiments.grokking.spectra import leading_pairs
 from hdlib.measures.purity import (
     direction_shares,
     neighbour_purities,
@@ -28,22 +26,17 @@ RELABELLINGS = 2
 """Random orders of the residues."""
 
 
-def leading_pairs(config: GrokkingConfig, model: ModularTransformer) -> dict[str, NDArray]:
+def span_pairs(config: GrokkingConfig, model: ModularTransformer) -> dict[str, NDArray]:
     """Leading eigenpairs over all training pairs, certified to the config's tolerance.
 
     Returns:
         ``eigenvalues`` (m,), descending, and ``vectors`` (P, m) float32; m is 60, or half of P.
     """
-    found = lanczos(
-        hessian_operator(config, model),
-        search=hessian_operator(config, model, dtype=torch.float32),
-        top=min(SPAN, config.n_parameters // 2),
-        bottom=0,
-        tol=config.tol,
-    )
+    count = min(SPAN, config.n_parameters // 2)
+    found = leading_pairs(config, model, count)
     return {
-        "eigenvalues": found.eigenvalues[::-1].copy(),
-        "vectors": found.vectors[:, ::-1].astype(np.float32),
+        "eigenvalues": found.eigenvalues[::-1][:count].copy(),
+        "vectors": found.top(count).astype(np.float32),
     }
 
 

@@ -13,7 +13,7 @@ from hdlib.experiments.grokking.config import GrokkingConfig
 from hdlib.experiments.grokking.doses import dose_measures
 from hdlib.experiments.grokking.lowest import lowest_measures
 from hdlib.experiments.grokking.measures import circuit_frequencies, circuit_measures
-from hdlib.experiments.grokking.purity import leading_pairs, purity_measures
+from hdlib.experiments.grokking.purity import purity_measures, span_pairs
 from hdlib.experiments.grokking.spectra import (
     ADAM_TOLERANCE,
     adam_measures,
@@ -168,7 +168,7 @@ def _adam(run: GrokkingRun, step: int) -> Arrays:
 
 
 def _vectors(run: GrokkingRun, step: int) -> Arrays:
-    return leading_pairs(run.config, model_at(run, step).to(run.device))
+    return span_pairs(run.config, model_at(run, step).to(run.device))
 
 
 def _purity(run: GrokkingRun, step: int) -> Arrays:

@@ -31,7 +31,7 @@ _with_ends = partial(
     max_products=400,
     stored_weights=1,
 )
-_without_spectra = partial(GrokkingConfig, spectra=0, purities=1, stored_weights=1)
+_without_spectra = partial(GrokkingConfig, spectra=0, purities=0, stored_weights=1)
 _attention_only = partial(
     _without_spectra,
     activation="none",
