@@ -35,7 +35,7 @@ def span_pairs(config: GrokkingConfig, model: ModularTransformer) -> dict[str, N
     count = min(SPAN, config.n_parameters // 2)
     found = leading_pairs(config, model, count)
     return {
-        "eigenvalues": found.eigenvalues[::-1][:count].copy(),
+        "eigenvalues": found.eigenvalues[::-1].copy(),
         "vectors": found.top(count).astype(np.float32),
     }
 

@@ -27,8 +27,6 @@ from hdlib.models import ModularTransformer
 PROBES, NODES = 4, 48
 """Of the quadrature for the whole density."""
 ADAM_TOLERANCE = 1e-4
-GUARDS = 8
-"""Pairs that are searched beyond the last one that is asked for."""
 LEADING = 12
 """Eigenvectors whose functions are looked at, of the largest eigenvalues."""
 DOSES = (0.0003, 0.001, 0.003, 0.01)
@@ -59,21 +57,13 @@ def eigenpairs(
 
 
 def leading_pairs(config: GrokkingConfig, model: ModularTransformer, count: int) -> Spectrum:
-    """At least the ``count`` largest eigenvalues with their vectors, certified to the tolerance.
+    """The ``count`` largest eigenvalues with their vectors, certified to the config's tolerance.
 
-    Late in training eigenvalues lie so close together that the search, in single precision, mixes
-    neighbours; so a few more are asked for, and the last one's neighbour is in the space that
-    certifies it.
+    In double precision throughout: late in training a Hessian in single precision has other signs
+    at the ReLU, and the span of a few of its eigenvectors is not that of this one's.
     """
-    found = lanczos(
-        hessian_operator(config, model),
-        search=hessian_operator(config, model, dtype=torch.float32),
-        top=min(count + GUARDS, config.n_parameters),
-        bottom=0,
-        tol=config.tol,
-        mark=True,
-    )
-    return found.certified_ends()
+    operator = hessian_operator(config, model)
+    return lanczos(operator, top=count, bottom=0, tol=config.tol)
 
 
 def leading_vectors(
