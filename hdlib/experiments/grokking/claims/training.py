@@ -18,11 +18,18 @@ def _late(published: PublishedGrokking) -> Verdict:
         for part, level in (("train", 0.99), ("test", 0.5))
     )
     final = history["test_accuracy"][-1]
-    ends = [end for end in results.phases if end is not None]
-    found = len(ends) == 3 and ends == sorted(ends)
+    first, formed, cleaned = results.phases
+    found = first is not None and formed is not None and first < formed
+    over = "is not over at the end" if cleaned is None else f"ends at step {cleaned:,}"
     return Verdict(
-        bool(found and memorised <= 2_500 and half >= 7_500 and final > 0.999),
-        {"memorised": memorised, "half": half, "final": final, "ends": listed(ends, ",")},
+        bool(found and half > 5 * memorised and final > 0.999),
+        {
+            "memorised": memorised,
+            "half": half,
+            "final": final,
+            "ends": listed([end for end in (first, formed) if end is not None], ","),
+            "over": over,
+        },
     )
 
 
@@ -30,8 +37,8 @@ LATE = Claim(
     name="late",
     says="The network memorises early and generalises late, in three phases that rules find.",
     evidence="More than 99% of the training pairs are right at step {memorised:,}, more than half "
-    "of the test pairs at step {half:,}, and {final:.1%} of them at the end. Memorisation, circuit "
-    "formation and clean-up end at steps {ends}.",
+    "of the test pairs at step {half:,}, and {final:.1%} of them at the end. Memorisation and "
+    "circuit formation end at steps {ends}; clean-up {over}.",
     decide=_late,
     seeds=1,
     null="none",
