@@ -9,8 +9,12 @@ from hdlib.experiments.claim import Claim, Verdict
 from hdlib.experiments.grokking.claims.words import listed
 from hdlib.experiments.grokking.clusters import NEAR, PurityResults
 from hdlib.experiments.grokking.results import PublishedGrokking
+from hdlib.experiments.grokking.spectra import LEADING
 from hdlib.experiments.grokking.sweep import LEARNT, SEEDS
 from hdlib.training import OTHERS
+
+EXACT = 0.02
+"""An eigenvalue is that of a closed form if it is it to within so much."""
 
 
 def _half(published: PublishedGrokking) -> int:
@@ -143,47 +147,6 @@ PURE_CLUSTERS = Claim(
 )
 
 
-def _midway(published: PublishedGrokking) -> Verdict:
-    found, half = published.purities, _half(published)
-    doublets = {c.first: c for c in found.clusters(half) if c.size == 2 and c.first + 1 <= 12}
-    pure = {first: c for first, c in doublets.items() if c.purity > 0.7}
-    frequencies = [c.frequency for c in pure.values()]
-    late = [c.purity for c in found.clusters(found.steps[-1]) if c.size == 2 and c.first <= 11]
-    return Verdict(
-        bool(
-            len(pure) >= 3
-            and len(set(frequencies)) == len(frequencies)
-            and min(c.purity - c.usual for c in pure.values()) > 0.3
-            and max(late, default=0) < 0.7
-        ),
-        {
-            "half": half,
-            "ranks": listed(list(pure), "d"),
-            "frequencies": listed(frequencies, "d"),
-            "purities": listed([c.purity for c in pure.values()], ".2f"),
-            "usual": max((c.usual for c in pure.values()), default=np.nan),
-            "late": max(late, default=np.nan),
-        },
-    )
-
-
-MIDWAY_DOUBLETS = Claim(
-    name="midway-doublets",
-    says="While the chapter's network takes over the test pairs, the tightest clusters of its "
-    "leading eigenvalues are its circuit: a pair of neighbours for each frequency; later they mix.",
-    evidence="At step {half:,} the tight pairs that begin at ranks {ranks} belong to frequencies "
-    "{frequencies}, with purities of {purities} where 95% of random planes have less than "
-    "{usual:.2f}. At the end no tight pair among the first twelve has more than {late:.2f}. "
-    "It was found by looking at this run, and is to be tested on others.",
-    decide=_midway,
-    seeds=1,
-    null="random planes in the span of the leading 60 eigenvectors",
-    refuted_by="other seeds with four heads whose tight pairs in the middle of the transition mix "
-    "frequencies.",
-    replaces="a cluster does not belong to a frequency.",
-)
-
-
 def _linear_purity(published: PublishedGrokking) -> Verdict:
     names = [f"1 head, seed {seed}" for seed in SEEDS]
     found = [published.sweep.purities[name] for name in names]
@@ -236,59 +199,73 @@ LINEAR_PURITY = Claim(
 
 
 def _arrival(published: PublishedGrokking) -> Verdict:
-    found, half = published.purities, _half(published)
-    heads, tracks, arrived = published.results.config.n_heads, found.tracks, []
+    results, found = published.results, published.purities
+    heads, tracks, last = results.config.n_heads, found.tracks, found.steps[-1]
+    begun, done = results.transition or (0, 0)
+    arrived = []
     for number in range(1, len(tracks)):
         track = tracks.track(number)
-        first, last = min(track), max(track)
-        members = found.pure(last)[track[last].first - 1 : track[last].last]
-        if 0 < first < half and last == found.steps[-1] and track[first].first > heads:
-            arrived.append((first, track[first].size, track[last].size, int((members > 0).sum())))
+        members = (
+            found.pure(last)[track[last].first - 1 : track[last].last] if last in track else []
+        )
+        born = min(track)
+        if (
+            begun < born <= done
+            and track[born].first > heads
+            and 2 * np.count_nonzero(members) > len(members)
+        ):
+            arrived.append((born, track[born].size, len(members), np.count_nonzero(members)))
     # Where none has arrived, nothing is said of one.
-    born, small, large, pure = arrived[0] if arrived else (0, 0, 0, 0)
+    born, small, large, pure = min(arrived, default=(0, 0, 0, 0))
+    history = results.history
+    accuracy = float(history["test_accuracy"][np.searchsorted(history["step"], born)])
+    first = next((s for s in found.steps if (found.pure(s)[:LEADING] > 0).any()), last)
     return Verdict(
-        bool(arrived and 2 * pure > large),
-        {"born": born, "half": half, "small": small, "large": large, "pure": pure},
+        bool(arrived and first + 2_000 < born and accuracy > 0.3),
+        {
+            "first": first,
+            "alone": int(np.count_nonzero(found.pure(first)[:LEADING])),
+            "born": born,
+            "accuracy": accuracy,
+            "small": small,
+            "large": large,
+            "pure": pure,
+        },
     )
 
 
 ARRIVAL = Claim(
     name="arrival",
-    says="A reader of the spectrum sees a circuit arrive: below the eigenvalues of the heads a "
-    "cluster leaves the bulk before half of the other pairs are right, and stays.",
-    evidence="It is born at step {born:,} with {small} eigenvalues, and half of these pairs are "
-    "right at step {half:,}. Followed by the angles between its spans it goes on to the end, where "
-    "it has {large}, {pure} of them of one frequency each.",
+    says="The circuit is in the vectors first, and in the eigenvalues much later: a cluster leaves "
+    "the bulk only in the middle of the transition.",
+    evidence="At step {first:,} {alone} of the leading twelve eigenvectors are of one frequency "
+    "each, and none of their eigenvalues is apart. The first cluster below the eigenvalues of the "
+    "heads that leaves the bulk and stays, most of it of one frequency each, does so at step "
+    "{born:,} with {small} eigenvalues, when {accuracy:.0%} of all test pairs are right; followed "
+    "by the angles between its spans it goes on to the end, where it has {large}, {pure} of them "
+    "of one frequency.",
     decide=_arrival,
     seeds=1,
     null="none",
-    refuted_by="other seeds in which no such cluster is born before the accuracy rises, or "
-    "networks that do not generalise in which one is.",
+    refuted_by="other seeds in which such a cluster is born before eigenvectors are pure.",
 )
 
 
 def _closed_form(published: PublishedGrokking) -> Verdict:
     found = published.purities.lowest
-    exact = [at.step for at in found if at.lowest_apart <= 0.01]
-    below = [at.below for at in found]
-    tenth = [float(abs(at.ratios[9] - 1)) for at in found]
-    copies = [at.copies for at in found]
+    exact = [at for at in found if at.lowest_apart <= EXACT]
+    certified = [at for at in exact if at.certified]
+    below = [at.below for at in found if at.lowest_apart > EXACT]
     twins = [int(((at.plus > 0) & (np.abs(at.plus - 1) <= NEAR)).sum()) for at in found]
     return Verdict(
-        bool(
-            2 * len(exact) >= len(found)
-            and np.median(below) < 2
-            and np.median(tenth) < 0.02
-            and max(tenth) < 0.1
-            and np.median(twins) >= 5
-        ),
+        bool(2 * len(exact) > len(found) and certified and all(below) and np.median(twins) >= 5),
         {
             "exact": len(exact),
+            "near": EXACT,
             "spectra": len(found),
-            "below": max(below),
-            "tenth": float(np.median(tenth)),
-            "worst": max(tenth),
-            "copies": extent(copies),
+            "certified": listed([at.step for at in certified], ","),
+            "apart": max((at.lowest_apart for at in certified), default=np.nan),
+            "below": extent(below) if below else "none",
             "twins": extent(twins),
             "residual": extent([float(at.plus_residuals.min()) for at in found], ".2f"),
         },
@@ -299,24 +276,22 @@ CLOSED_FORM = Claim(
     name="closed-form",
     says="The tight cluster at the lower end has a closed form: −σ₁ of the gradient by row and "
     "head of the attention scores, times the norms of the queries.",
-    evidence="The lowest eigenvalue that was found is it to within 1% at {exact} of {spectra} "
-    "checkpoints after the first update. At the others up to {below} eigenvalues of something else "
-    "lie more than 5% below; the tenth lowest is −σ₁ to within {tenth:.1%} in the median and "
-    "{worst:.0%} at the worst. {copies} of the found ones are it to within 5%, of the 128 that "
-    "there would be without the Gauss–Newton part. Of the directions that belong to +σ₁, {twins} "
-    "have curvature +σ₁ to within 5%; with residuals of {residual} σ₁ at the least they are no "
-    "eigenvectors by themselves, those at −σ₁ as little.",
+    evidence="The lowest eigenvalue that was found is it to within {near:.0%} at {exact} of "
+    "{spectra} checkpoints after the first update; where it is certified among these, at step "
+    "{certified}, to within {apart:.1%}. At the others {below} eigenvalues of something else lie "
+    "more than 5% below. Of the directions that belong to +σ₁, {twins} have curvature +σ₁ to "
+    "within 5%; with residuals of {residual} σ₁ at the least they are no eigenvectors by "
+    "themselves, those at −σ₁ as little.",
     decide=_closed_form,
     seeds=1,
     null="none: there is no free parameter",
-    refuted_by="networks whose tenth lowest eigenvalue is another than −σ₁ by more than a tenth.",
+    refuted_by="networks whose lowest eigenvalue is another while nothing else is as negative.",
 )
 
 CLAIMS = (
     PURE_VECTORS,
     PURE_BEFORE,
     PURE_CLUSTERS,
-    MIDWAY_DOUBLETS,
     LINEAR_PURITY,
     ARRIVAL,
     CLOSED_FORM,
