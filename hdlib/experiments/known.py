@@ -61,7 +61,6 @@ PARTS = (
         "A gap counts something of the network.",
         supporting=(
             "grokking/heads-counted",
-            "grokking/head-controls",
             "grokking/uniform-attention",
             "mnist/nine-early",
         ),

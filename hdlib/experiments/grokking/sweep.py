@@ -69,21 +69,9 @@ HEADS: list[GrokkingConfig] = [
 ]
 """The chapter's network with one to eight heads, from each seed."""
 CONTROLS: dict[str, list[GrokkingConfig]] = {
-    "uniform attention": [_with_ends(attention="uniform", seed=seed) for seed in SEEDS],
-    "3 heads, width 96": [_with_ends(width=96, n_heads=3, seed=seed) for seed in SEEDS],
-    "6 heads, width 96": [_with_ends(width=96, n_heads=6, seed=seed) for seed in SEEDS],
-    "30% of pairs": [_with_ends(train_fraction=0.3, seed=seed) for seed in SEEDS],
+    "uniform attention": [_with_ends(attention="uniform", seed=seed) for seed in SEEDS]
 }
-"""Networks in which a gap after as many eigenvalues as heads has to be missing, moved or kept."""
-VARIANTS: dict[str, GrokkingConfig] = {
-    "the chapter's": GrokkingConfig(),
-    **{f"n_heads = {n_heads}": _with_ends(n_heads=n_heads) for n_heads in (1, 2, 8)},
-    "train_fraction = 0.3": CONTROLS["30% of pairs"][0],
-    "train_fraction = 0.5": _without_spectra(train_fraction=0.5),
-    "weight_decay = 0.3": _with_ends(weight_decay=0.3),
-    "init_scale = √128": _without_spectra(init_scale=sqrt(128)),
-}
-"""The chapter's network with one setting changed at a time."""
+"""Networks in which a gap after as many eigenvalues as heads has to be missing."""
 
 
 class Outcome(NamedTuple):
@@ -175,11 +163,6 @@ class GrokkingSweep:
         """How far each run of each network came."""
         return {name: [_outcome(found) for found in group] for name, group in self.networks.items()}
 
-    @cached_property
-    def variants(self) -> dict[str, Outcome]:
-        """How far each variant of the chapter's network came."""
-        return {name: _outcome(run(config)) for name, config in VARIANTS.items()}
-
     def leading(self) -> dict[str, tuple[NDArray, NDArray, int, tuple[int, int] | None]]:
         """Steps, leading eigenvalues, number of heads and transition of the runs by heads."""
         return {
@@ -203,7 +186,7 @@ class GrokkingSweep:
 
     @cached_property
     def controls(self) -> dict[str, Run[GrokkingConfig]]:
-        """Runs in which the gap of the heads has to be missing, moved or kept, by name."""
+        """Runs in which the gap of the heads has to be missing, by name."""
         return {
             f"{name}, seed {config.seed}": run(config)
             for name, group in CONTROLS.items()

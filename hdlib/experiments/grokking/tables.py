@@ -102,12 +102,6 @@ def network_table(sweep: GrokkingSweep) -> Markdown:
     return table(("network", "parameters", "seed", *OUTCOME), rows)
 
 
-def variant_table(sweep: GrokkingSweep) -> Markdown:
-    """How far each variant of the chapter's network came."""
-    rows = [(name, *_cells(outcome)) for name, outcome in sweep.variants.items()]
-    return table(("setting", *OUTCOME), rows)
-
-
 def _cells(outcome: Outcome) -> tuple[str, ...]:
     """What is told of a run; its frequencies where there is a circuit."""
     learnt = outcome.learnt is not None
