@@ -366,7 +366,8 @@ def test_the_lowest_eigenvalue_in_closed_form_is_that_of_the_exact_hessian_of_sc
     train = SMALL.task.train
     F.cross_entropy(model(train.tokens()), train.targets).backward()
     rows = torch.cat([model.embedding, model.position])
-    assert model.query is not None and model.key is not None
+    assert model.query is not None
+    assert model.key is not None
     last = (model.embedding[model.p] + model.position[2]) @ model.query
     queries = last.unflatten(0, (SMALL.n_heads, -1)) / (SMALL.width / SMALL.n_heads) ** 0.5
     # ∂L/∂K_h = Σ_x x g_xh q_hᵀ: projected on the query of each head it is rowsᵀ G ‖q‖².

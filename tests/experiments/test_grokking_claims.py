@@ -7,10 +7,12 @@ from functools import cached_property
 from pathlib import Path
 
 import nbformat
+import numpy as np
 import pytest
 
 from hdlib.experiments.grokking.claims import CLAIMS, PublishedGrokking, published, shown
 from hdlib.experiments.grokking.functions import FunctionResults, HeadFunctions
+from hdlib.experiments.grokking.results import GrokkingResults
 
 CHAPTER = Path(__file__).parents[2] / "chapters" / "grokking.ipynb"
 
@@ -61,6 +63,53 @@ def test_of_another_number_of_heads_it_does_not_hold(name):
         name: gap._replace(heads=gap.heads + 1) for name, gap in published().sweep.gaps.items()
     }
     assert claim.decide(other).holds is False
+
+
+def test_of_networks_with_heads_it_does_not_hold():
+    """Networks with four heads in place of those whose attention is uniform."""
+    (claim,) = (claim for claim in CLAIMS if claim.name == "uniform-attention")
+    other, sweep = PublishedGrokking(), published().sweep
+    for name in ("gaps", "purities"):
+        found = getattr(sweep, name)
+        fours = {f"uniform attention, {k[9:]}": v for k, v in found.items() if k[0] == "4"}
+        setattr(other.sweep, f"control_{name}", fours)
+    assert len(other.sweep.control_gaps) == 3
+    assert claim.decide(other).holds is False
+
+
+class _Backwards(GrokkingResults):
+    """The chapter's run, told from its end to its start."""
+
+    def __init__(self, run):
+        super().__init__(run)
+        self.spectra, self._measures = self.spectra[::-1], self._measures[::-1]
+
+    @cached_property
+    def history(self):
+        columns = GrokkingResults(self.run).history
+        return {k: column if k == "step" else column[::-1] for k, column in columns.items()}
+
+    @cached_property
+    def pairs(self):
+        columns = GrokkingResults(self.run).pairs
+        return {k: column if k == "step" else column[::-1] for k, column in columns.items()}
+
+    @property
+    def adam(self):
+        values, ceiling = super().adam
+        return np.r_[np.nan, values[:0:-1]], ceiling
+
+
+class _ToldBackwards(PublishedGrokking):
+    results = cached_property(lambda self: _Backwards(published().results.run))
+
+
+@pytest.mark.parametrize(
+    "name", ["late", "memory-first", "circuit-grows", "rises-and-falls", "over-loss"]
+)
+def test_of_the_run_told_backwards_it_does_not_hold(name):
+    (claim,) = (claim for claim in CLAIMS if claim.name == name)
+    assert claim.decide(_ToldBackwards()).holds is False
 
 
 def test_names_are_unique():
