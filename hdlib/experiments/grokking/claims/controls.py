@@ -35,8 +35,7 @@ def _uniform_attention(published: PublishedGrokking) -> Verdict:
     any_two = [c / max(d, 1) for _, _, c, d in counts]
     return Verdict(
         bool(
-            len(gaps) >= 3
-            and np.mean(np.concatenate(widest) == 4) < 0.25
+            np.mean(np.concatenate(widest) == 4) < 0.25
             and all(test.beyond for test in tests)
             and min(same) > 2 * max(any_two)
         ),
@@ -59,12 +58,12 @@ UNIFORM_ATTENTION = Claim(
     "are still there.",
     evidence="Where a, b and “=” have the same weight always, the widest of the first twelve gaps "
     "is below the fourth eigenvalue at {fourth} of {checkpoints} checkpoints after the first "
-    "update, and in the median the fourth is {ratio:.2f} times the fifth. Three seeds have "
-    "{accuracy} of the test pairs right at the end. The first twelve eigenvectors have a purity of "
+    "update, and in the median the fourth is {ratio:.2f} times the fifth. At the end {accuracy} "
+    "of the test pairs are right. The first twelve eigenvectors have a purity of "
     "{purity}, random bases {rotated}; of neighbours of one frequency each {same} have the same, "
     "of any two {any}.",
     decide=_uniform_attention,
-    seeds=3,
+    seeds=1,
     null="the same networks with attention; random bases; any two eigenvectors",
     refuted_by="a network with uniform attention in which four eigenvalues stand apart while it "
     "memorises.",
