@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from hdlib.experiments.onset.config import OnsetConfig, OnsetGrid
 from hdlib.experiments.onset.network import FollowedNetwork
@@ -14,47 +17,84 @@ from hdlib.training import MIRRORED, OTHERS
 FREQUENCIES = np.array([2, 5, 11])
 NEVER = np.inf
 CONFIG = OnsetConfig(p=59, train_fraction=0.6)
+Steps = tuple[float, float, float]
+
+
+@dataclass(frozen=True)
+class Story:
+    """The step from which on something holds, for each of three key frequencies, or for all."""
+
+    seen: Steps = (300, 1_500, 1_800)
+    """A doublet is among the leading eigenvectors."""
+    detached: Steps = (2_000, 2_200, 2_400)
+    """It is in the span above the gap."""
+    prominent: float = 100
+    """Each has a quarter of its final share of the logits, more than other frequencies."""
+    risen: Steps = (600, 900, 1_200)
+    """It has its final share."""
+    fallen: float = 400
+    """The restricted loss is low."""
+    known: float = 1_000
+    """80% of the other pairs are right, and all 500 steps later."""
+    gap: float = 1_800
+    """There is a gap."""
+    rank: int = 5
+    """Eigenvalues above it."""
+    relabelled: float = 0.3
+    """Second largest dimension of relabelled residues in the span of all; at each step."""
+    rotated: bool = False
+    """Whether random bases of the span have what the eigenvectors have."""
+
+    def later(self, by: float) -> Story:
+        """The same with everything but gap and doublets above it so many steps later."""
+        return replace(
+            self,
+            seen=tuple(step + by for step in self.seen),
+            risen=tuple(step + by for step in self.risen),
+            known=self.known + by,
+        )
+
+    def spectrum(self, step: int, *, m: int, frequencies: int) -> dict[str, NDArray]:
+        """What `measuring.spectrum` returns."""
+        dimensions = np.full((m, 3, 2), 0.1)
+        dimensions[-1, step >= np.array(self.seen)] = 0.9
+        usual = dimensions.copy()
+        dimensions[self.rank - 1 :, step >= np.array(self.detached)] = 0.9
+        null = np.linspace(0, self.relabelled, m)[:, None, None]
+        values = np.arange(1.0, m + 1) ** -1.0
+        values[: self.rank] *= 5 if step >= self.gap else 1
+        return {
+            "eigenvalues": values,
+            "dimensions": dimensions,
+            "rotated": np.stack([dimensions if self.rotated else usual] * 5),
+            "relabelled": np.broadcast_to(null, dimensions.shape),
+            "shares": np.full((m, frequencies), 1 / frequencies),
+        }
+
+    def circuit(self, step: int, *, frequencies: int) -> dict[str, NDArray]:
+        """What `measuring.circuit` returns."""
+        power = np.full(frequencies, 0.01)
+        share = np.where(step >= np.array(self.risen), 0.2, 0.05)
+        power[FREQUENCIES - 1] = share if step >= self.prominent else 0.005
+        return {
+            "frequencies": FREQUENCIES,
+            "logit_power": power,
+            "restricted_loss": np.array(0.1 if step >= self.fallen else 4.0),
+        }
 
 
 class PlantedFollowed(FollowedNetwork):
-    """A network of three key frequencies.
+    """A network with three key frequencies and a story."""
 
-    Args:
-        config: task and checkpoints.
-        seen: step from which on each has a doublet among the leading eigenvectors.
-        detached: step from which on that lies in the span above the gap.
-        risen: step from which on each has its final share of the logits.
-        known: step from which on 80% of the other pairs are right, and 500 steps later all.
-        fallen: step from which on the restricted loss is low.
-        gap: step from which on there is a gap.
-        rank: eigenvalues above it.
-        relabelled: second dimension of relabelled residues in the span of all.
-        rotated: whether random bases of the span have doublets above the gap as well.
-    """
-
-    def __init__(
-        self,
-        config: OnsetConfig,
-        *,
-        seen: Sequence[float] = (300, 500, 700),
-        detached: Sequence[float] = (2_000, 2_200, 2_400),
-        risen: Sequence[float] = (600, 900, 1_200),
-        known: float = 1_000,
-        fallen: float = 400,
-        gap: float = 1_800,
-        rank: int = 7,
-        relabelled: float = 0.3,
-        rotated: bool = False,
-    ) -> None:
-        self.config, self.frequencies = config, FREQUENCIES
-        self.steps = np.array(config.checkpoints)
+    def __init__(self, config: OnsetConfig, story: Story) -> None:
+        steps, size = config.checkpoints, config.p // 2
+        self.config, self.steps, self.frequencies = config, np.array(steps), FREQUENCIES
         self._spectra = [
-            _spectrum(config, step, seen, detached, gap, rank, relabelled, rotated)
-            for step in self.steps
+            story.spectrum(step, m=config.eigenpairs, frequencies=size) for step in steps
         ]
-        self._circuit = [_circuit(config, step, risen, fallen) for step in self.steps]
-        right = np.where(self.steps >= known, 0.8, 0.1)
-        right[self.steps >= known + 500] = 1.0
+        self._circuit = [story.circuit(step, frequencies=size) for step in steps]
+        right = np.where(self.steps >= story.known, 0.8, 0.1)
+        right[self.steps >= story.known + 500] = 1.0
         self.__dict__["_history"] = {
             "step": self.steps,
             "train_loss": np.exp(-self.steps / 300.0),
@@ -63,81 +103,35 @@ class PlantedFollowed(FollowedNetwork):
         }
 
 
-def _spectrum(
-    config: OnsetConfig,
-    step: int,
-    seen: Sequence[float],
-    detached: Sequence[float],
-    gap: float,
-    rank: int,
-    relabelled: float,
-    rotated: bool,
-) -> dict[str, np.ndarray]:
-    m, count = config.eigenpairs, len(FREQUENCIES)
-    dimensions = np.full((m, count, 2), 0.1)
-    usual = dimensions.copy()
-    for k in range(count):
-        if step >= seen[k]:
-            dimensions[-1, k], usual[-1, k] = 0.9, 0.9
-        if step >= detached[k]:
-            dimensions[rank - 1 :, k] = 0.9
-    values = np.arange(1.0, m + 1) ** -1.0
-    if step >= gap:
-        values[:rank] *= 5
-    shares = np.full((m, config.p // 2), 2 / config.p)
-    return {
-        "eigenvalues": values,
-        "dimensions": dimensions,
-        "rotated": np.stack([dimensions if rotated else usual] * 5),
-        "relabelled": np.linspace(0, relabelled, m)[:, None, None].repeat(count, 1).repeat(2, 2),
-        "shares": shares,
-    }
-
-
-def _circuit(
-    config: OnsetConfig, step: int, risen: Sequence[float], fallen: float
-) -> dict[str, np.ndarray]:
-    power = np.full(config.p // 2, 0.01)
-    power[FREQUENCIES - 1] = np.where(step >= np.array(risen), 0.2, 0.05)
-    if step == 0:
-        power[FREQUENCIES - 1] = 0.005
-    return {
-        "frequencies": FREQUENCIES,
-        "logit_power": power,
-        "restricted_loss": np.array(0.1 if step >= fallen else 4.0),
-    }
+def planted(**story: Any) -> PlantedFollowed:
+    """A network, with what is told of its story."""
+    return PlantedFollowed(CONFIG, Story(**story))
 
 
 class PlantedOnset(OnsetResults):
-    """Results of networks that are given."""
-
-    def __init__(
-        self, followed: Sequence[FollowedNetwork], controls: Sequence[FollowedNetwork]
-    ) -> None:
-        self.grid = OnsetGrid()
-        self.__dict__ |= {"followed": list(followed), "controls": list(controls)}
-
-
-def planted_results(*, controls: dict[str, object] | None = None, **events: object) -> PlantedOnset:
-    """The networks of the published grid: like one another, some hundred steps apart.
+    """The networks of the published grid, with planted stories, a hundred steps apart.
 
     Args:
-        controls: what is changed of those with too few pairs.
-        events: what is changed of the others.
+        story: what is told of networks with enough pairs.
+        few: what is told of those with too few, beside that nothing happens.
     """
-    grid = OnsetGrid()
-    nothing = {"known": NEVER, "gap": NEVER, "seen": [NEVER] * 3, "detached": [NEVER] * 3}
-    return PlantedOnset(
-        [_later(c, 100 * (i % 4), **events) for i, c in enumerate(grid.followed[59])],
-        [PlantedFollowed(c, **nothing | (controls or {})) for c in grid.controls[59]],  # pyright: ignore
-    )
 
-
-def _later(config: OnsetConfig, by: int, **events: object) -> PlantedFollowed:
-    """A network whose planted events, as far as they are not given, are so many steps later."""
-    usual = {
-        "seen": [300 + by, 500 + by, 700 + by],
-        "risen": [600 + by, 900 + by, 1_200 + by],
-        "known": 1_000 + by,
-    }
-    return PlantedFollowed(config, **usual | events)  # pyright: ignore
+    def __init__(
+        self, story: Mapping[str, Any] | None = None, few: Mapping[str, Any] | None = None
+    ) -> None:
+        self.grid = OnsetGrid()
+        told = Story(**(story or {}))
+        never = (NEVER, NEVER, NEVER)
+        nothing = {"known": NEVER, "gap": NEVER, "seen": never, "detached": never}
+        self.__dict__ |= {
+            "followed": [
+                PlantedFollowed(config, told.later(100 * (i % 4)))
+                for group in self.grid.followed.values()
+                for i, config in enumerate(group)
+            ],
+            "controls": [
+                PlantedFollowed(config, Story(**nothing | dict(few or {})))
+                for group in self.grid.controls.values()
+                for config in group
+            ],
+        }

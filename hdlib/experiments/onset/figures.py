@@ -9,12 +9,12 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from hdlib.experiments.onset.events import DETACHED, KNOWN, RISEN, SEEN, onsets
+from hdlib.experiments.onset.events import DETACHED, KNOWN, PROMINENT, SEEN, onsets
 from hdlib.experiments.onset.network import HALF, Array, FollowedNetwork
 from hdlib.experiments.onset.results import OnsetResults
 from hdlib.figures import Curve, Panel, curves
 from hdlib.figures.axes import legend, log_axis
-from hdlib.figures.style import CATEGORIES, GRID, INK, MUTED, WIDTH, style
+from hdlib.figures.style import CATEGORIES, INK, MUTED, WIDTH, style
 from hdlib.training import MIRRORED, OTHERS
 
 SHOWN = 6
@@ -31,7 +31,7 @@ TIMELINE: dict[str, Callable[[FollowedNetwork], Array]] = {
 WIDE = {"restricted loss", "λmax over training loss"}
 PAIRS = {
     "seen, against accuracy": (SEEN, KNOWN),
-    "seen, against the logits": (SEEN, RISEN),
+    "seen, against the logits": (SEEN, PROMINENT),
     "above a gap, against accuracy": (DETACHED, KNOWN),
 }
 JITTER = 0.012
@@ -50,8 +50,8 @@ def arrival(network: FollowedNetwork) -> Figure:
         span.plot(network.steps, network.second()[:, k], ".-", color=colour, label=label)
         logits.plot(network.steps, network.power[:, k], ".-", color=colour)
     null = network.second("relabelled").max(1)
-    span.plot(network.steps, null, "--", color=MUTED, lw=1.2, label="residues relabelled")
-    span.axhline(HALF, color=GRID, lw=2, zorder=0)
+    span.plot(network.steps, null, ":", color=MUTED, label="residues relabelled")
+    span.axhline(network.least, color=MUTED, ls="--", lw=1.2, label="seen from here on")
     right.plot(network.steps, network.column(OTHERS), "-", color=INK)
     right.plot(network.steps, network.column(MIRRORED), ":", color=INK)
     right.legend(["others", "mirrored"], loc="lower right")

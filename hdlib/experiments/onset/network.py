@@ -130,14 +130,19 @@ class FollowedNetwork:
     def _pairs(self, name: str) -> Mask:
         """Whether the span of the first r has two directions of each frequency, (T, …, m, K).
 
-        They count from half of the response on; before training a span has that of relabelled
-        residues as well, so they count only beyond what the span has of any of these.
+        They count from half of the response on. A large span can have that of relabelled residues
+        as well, early on; so they count only beyond what the first r have of these at any
+        checkpoint, which pays for looking at all of them.
         """
         second = self._second(name)
         if name == "relabelled":
             return second > HALF
-        beyond = np.maximum(self._second("relabelled").max(-1, keepdims=True), HALF)
-        return second > beyond.reshape(len(beyond), *[1] * (second.ndim - 3), *beyond.shape[1:])
+        return second > np.maximum(self._second("relabelled").max((0, 2)), HALF)[:, None]
+
+    @property
+    def least(self) -> float:
+        """What the second largest dimension in the span of all must be above to be seen."""
+        return max(float(self.second("relabelled").max()), HALF)
 
     @cached_property
     def risen(self) -> Mask:
@@ -157,9 +162,9 @@ class FollowedNetwork:
 
     @property
     def prominent(self) -> Mask:
-        """Whether each key frequency has more of the logits than any that is not key, (T, K)."""
+        """Whether each key frequency has more of the logits than any other ever has, (T, K)."""
         others = np.delete(self.logit_power, self.frequencies - 1, axis=1)
-        return self.power > others.max(1, initial=0, keepdims=True)
+        return self.power > others.max(initial=0)
 
     @cached_property
     def restricted(self) -> Array:

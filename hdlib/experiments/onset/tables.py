@@ -5,19 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from hdlib.display import Markdown, table
-from hdlib.experiments.onset.events import (
-    DETACHED,
-    EVENTS,
-    FALLEN,
-    KNOWN,
-    LEARNT,
-    OUT,
-    RISEN,
-    SEEN,
-    median_onset,
-    onsets,
-    precedence,
-)
+from hdlib.experiments.onset.events import EVENTS, KNOWN, OUT, SEEN, median_onset, onsets
 from hdlib.experiments.onset.network import FollowedNetwork
 from hdlib.experiments.onset.results import OnsetResults
 from hdlib.training import OTHERS
@@ -25,11 +13,11 @@ from hdlib.training import OTHERS
 
 def network_table(results: OnsetResults) -> Markdown:
     """When each network did what, and the gap that it has at the end."""
+    groups = {"": results.followed, "few pairs, ": results.controls}
     rows = [
-        (name, *_row(network))
-        for name, group in (("", results.followed), ("few pairs, ", results.controls))
+        (f"{few}p = {network.config.p}, seed {network.config.seed}", *_row(network))
+        for few, group in groups.items()
         for network in group
-        for name in (f"{name}p = {network.config.p}, seed {network.config.seed}",)
     ]
     header = (
         "network",
@@ -61,27 +49,6 @@ def _step(step: float) -> str:
     return f"{step:,.0f}" if np.isfinite(step) else "never"
 
 
-def order_table(results: OnsetResults) -> Markdown:
-    """For pairs of events, which comes first, over key frequencies and over networks."""
-    rows = []
-    for first in (SEEN, DETACHED):
-        for second in (RISEN, FALLEN, KNOWN, LEARNT):
-            found = precedence(results.followed, first, second)
-            rows.append(
-                (
-                    f"{first}, {second}",
-                    found.before,
-                    found.same,
-                    found.after,
-                    found.never,
-                    f"{found.networks[0]} and {found.networks[1]}",
-                    f"{found.p:.3f}",
-                )
-            )
-    header = ("first event, second", "before", "same", "after", "of these never", "networks", "p")
-    return table(header, rows)
-
-
 def lead_table(results: OnsetResults) -> Markdown:
     """Of each event the median step over networks, and its lead on half of the other pairs."""
     rows = []
@@ -89,7 +56,7 @@ def lead_table(results: OnsetResults) -> Markdown:
         steps = np.array([median_onset(network, event) for network in results.followed])
         known = np.array([median_onset(network, KNOWN) for network in results.followed])
         reached = np.isfinite(steps) & np.isfinite(known)
-        lead = (known - steps)[reached]
+        lead = known[reached] - steps[reached]
         rows.append(
             (
                 event,

@@ -5,12 +5,12 @@ from __future__ import annotations
 from hdlib.display import Markdown
 from hdlib.experiments import claim
 from hdlib.experiments.claim import Claim
-from hdlib.experiments.onset.claims import controls, gaps, order
+from hdlib.experiments.onset.claims import gaps, order
 from hdlib.experiments.onset.results import PublishedOnset, published
 
 __all__ = ["CLAIMS", "PublishedOnset", "published", "shown"]
 
-CLAIMS: tuple[Claim[PublishedOnset], ...] = (*order.CLAIMS, *controls.CLAIMS, *gaps.CLAIMS)
+CLAIMS: tuple[Claim[PublishedOnset], ...] = (*order.CLAIMS, *gaps.CLAIMS)
 
 
 def shown(*names: str) -> Markdown:

@@ -1,4 +1,4 @@
-"""Claims about the rank of the gap: heads and twice the key frequencies, out of sample."""
+"""Claims about the gap: when it comes, what lies above it, and at which rank it is."""
 
 from __future__ import annotations
 
@@ -6,80 +6,158 @@ import numpy as np
 
 from hdlib.display import extent
 from hdlib.experiments.claim import Claim, Verdict
-from hdlib.experiments.onset.claims.order import LEVEL
+from hdlib.experiments.onset.claims.order import LEVEL, counted, steps_of
+from hdlib.experiments.onset.events import DETACHED, KNOWN, LEARNT, OUT, precedence
 from hdlib.experiments.onset.network import FollowedNetwork
 from hdlib.experiments.onset.results import PublishedOnset
+from hdlib.training import OTHERS
 
-FOUND_ON = 0
-"""Seed of the network in which the second rule was found; it is tested on the others."""
-
-
-def doublets_above(network: FollowedNetwork) -> int:
-    """One eigenvalue for each head, and two for each doublet in the span above the gap."""
-    return network.config.n_heads + 2 * int(network.detached()[-1].sum())
+FOUND_ON = (0, 1)
+"""Seeds of the networks in which the second rule was found; it is tested on the others."""
+CARRIES = 0.1
+"""Share of the logits from which a frequency counts in it."""
 
 
-def _predicted(published: PublishedOnset) -> Verdict:
-    networks = [network for network in published.generalised if network.stands_out[-1]]
-    ranks = np.array([network.gaps[-1].rank for network in networks])
-    predicted = np.array([network.predicted_rank for network in networks])
-    tests = [test for network in published.generalised if (test := network.predicted_gap())]
-    passed = sum(test.p <= LEVEL for test in tests)
-    hits = int((ranks == predicted).sum())
+def carried_rank(network: FollowedNetwork) -> int:
+    """One eigenvalue for each head, and two for each frequency with a tenth of the logits."""
+    return network.config.n_heads + 2 * int((network.power[-1] >= CARRIES).sum())
+
+
+def _after(published: PublishedOnset) -> Verdict:
+    known, learnt = (precedence(published.followed, OUT, event) for event in (KNOWN, LEARNT))
+    doublets = precedence(published.followed, DETACHED, KNOWN)
     return Verdict(
-        bool(hits < len(networks) / 2),
+        bool(known.networks[1] > known.networks[0] and known.p <= LEVEL),
         {
-            "pairs": ", ".join(f"{r} for {q}" for r, q in zip(ranks, predicted, strict=True)),
-            "hits": hits,
-            "all": len(networks),
-            "passed": passed,
-            "tests": len(tests),
-            "chance": float((ranks[:, None] == predicted).mean()) if len(ranks) else np.nan,
+            "out": steps_of(published, OUT),
+            "known": steps_of(published, KNOWN),
+            "learnt": steps_of(published, LEARNT),
+            "ahead": known.networks[0],
+            "behind": known.networks[1],
+            "late": learnt.networks[1],
+            "all": len(published.followed),
+            "p": known.p,
+            "doublets": counted(doublets),
         },
     )
 
 
-def _above(published: PublishedOnset) -> Verdict:
-    networks = [
-        network
-        for network in published.generalised
-        if network.stands_out[-1] and network.config.seed != FOUND_ON
-    ]
-    ranks = np.array([network.gaps[-1].rank for network in networks])
-    counted = np.array([doublets_above(network) for network in networks])
-    hits = int((ranks == counted).sum())
+def _basis(published: PublishedOnset) -> Verdict:
+    own, rotated, relabelled = (
+        [float(network.detached(name)[-1].mean()) for network in published.followed]
+        for name in ("dimensions", "rotated", "relabelled")
+    )
+    more = sum(a > b for a, b in zip(own, rotated, strict=True))
     return Verdict(
-        bool(hits > len(networks) / 2),
+        bool(np.mean(own) > 2 * np.mean(rotated) and np.mean(own) > 2 * np.mean(relabelled)),
         {
-            "pairs": ", ".join(f"{r} for {q}" for r, q in zip(ranks, counted, strict=True)),
+            "own": extent(own, ".0%"),
+            "rotated": extent(rotated, ".0%"),
+            "relabelled": extent(relabelled, ".0%"),
+            "more": more,
+            "all": len(own),
+        },
+    )
+
+
+def _too_few(published: PublishedOnset) -> Verdict:
+    few, enough = published.controls, published.followed
+    right = [float(network.column(OTHERS)[-1]) for network in few]
+    seen = [[int(n.seen()[-1].sum()) for n in group] for group in (few, enough)]
+    above = [[int(n.detached()[-1].sum()) for n in group] for group in (few, enough)]
+    return Verdict(
+        bool(max(right) < 0.5 and np.mean(above[0]) < np.mean(above[1]) / 2),
+        {
+            "right": extent(right, ".0%"),
+            "few_above": extent(above[0]),
+            "above": extent(above[1]),
+            "few_seen": extent(seen[0]),
+            "seen": extent(seen[1]),
+            "few_gaps": sum(bool(network.stands_out[-1]) for network in few),
+            "few": len(few),
+            "gaps": sum(bool(network.stands_out[-1]) for network in enough),
+            "enough": len(enough),
+        },
+    )
+
+
+def _rank(published: PublishedOnset) -> Verdict:
+    tests = [test for network in published.generalised if (test := network.predicted_gap())]
+    networks = [network for network in published.generalised if network.stands_out[-1]]
+    ranks = np.array([network.gaps[-1].rank for network in networks])
+    predicted = np.array([network.predicted_rank for network in networks])
+    others = [network.config.seed not in FOUND_ON for network in networks]
+    carried = np.array([carried_rank(network) for network in networks])
+    hits = int((ranks == predicted).sum())
+    return Verdict(
+        bool(networks and hits < len(networks) / 2),
+        {
+            "ranks": ", ".join(map(str, ranks)),
+            "predicted": ", ".join(map(str, predicted)),
             "hits": hits,
             "all": len(networks),
-            "off": extent(ranks - counted, "+d") if len(ranks) else "none",
+            "chance": float((ranks[:, None] == predicted).mean()) if networks else np.nan,
+            "passed": sum(test.p <= LEVEL for test in tests),
+            "tests": len(tests),
+            "found_on": " and ".join(map(str, FOUND_ON)),
+            "carried": int((ranks == carried)[others].sum()),
+            "others": sum(others),
+            "common": int((ranks == np.bincount(ranks).argmax())[others].sum()) if networks else 0,
         },
     )
 
 
 CLAIMS = (
     Claim(
+        "gap-comes-after",
+        "The gap in the spectrum comes after the generalisation that it was to foretell.",
+        "A gap below the rank of the head stands out from step {out} on; half of the "
+        "other pairs are right at {known}, 95% at {learnt}. It is later than half of them in "
+        "{behind} of {all} networks and earlier in {ahead} (p = {p:.3f}), later than 95% in "
+        "{late}. Doublets in the span above the gap against half of the pairs: {doublets}.",
+        _after,
+        seeds=10,
+        null="simulated spectra without a gap, searched over as many ranks; either order as likely",
+        refuted_by="further seeds, as many of which have a gap at two checkpoints in a row before "
+        "half of the other pairs are right.",
+    ),
+    Claim(
+        "eigenvectors-not-any-basis",
+        "It is the eigenvectors, not their span, that bring the circuit above the gap.",
+        "At the end {own} of the key frequencies have two directions in the span above the gap. As "
+        "many vectors of a random basis of the same span have {rotated}, fewer in {more} of {all} "
+        "networks; relabelled residues have {relabelled}.",
+        _basis,
+        seeds=10,
+        null="5 random bases of the span of the leading eigenvectors; residues relabelled",
+        refuted_by="further seeds in which random bases have half as many doublets above the gap.",
+    ),
+    Claim(
+        "too-few-pairs",
+        "Networks that do not generalise have no such doublets above a gap.",
+        "With too few pairs {right} of the other pairs are right at the end. Key frequencies with "
+        "two directions above a gap are {few_above}, and {above} with enough pairs; among all "
+        "leading eigenvectors {few_seen}, and {seen}. A gap stands out at the end in {few_gaps} of "
+        "{few}, and in {gaps} of {enough}.",
+        _too_few,
+        seeds=3,
+        null="none: these networks are the null of the others",
+        refuted_by="further networks that do not generalise, with half as many doublets above a "
+        "gap as those that do.",
+    ),
+    Claim(
         "rank-not-as-predicted",
-        "The gap is not below one eigenvalue for each head and two for each key frequency, as the "
-        "networks of the grokking chapter had suggested.",
-        "Rank of the gap at the end, for the rank that was predicted: {pairs}; {hits} of {all} "
-        "networks have it, {chance:.0%} would with another network’s prediction. Tested alone, "
-        "the gap at the predicted rank stands out in {passed} of {tests}.",
-        _predicted,
+        "The gap is not below one eigenvalue for each head and two for each key frequency.",
+        "Ranks at the end, seed by seed: {ranks}; predicted: {predicted}. {hits} of {all} have the "
+        "predicted one, {chance:.0%} with the prediction for any of the networks. Tested alone, "
+        "the predicted rank has a gap in {passed} of {tests}. Another rule, two for each frequency "
+        "with a tenth of the logits, was found on seeds {found_on}, and is right in {carried} of "
+        "the {others} others; their most common rank, always, in {common}.",
+        _rank,
         seeds=10,
         null="the prediction for another network; simulated spectra without a gap",
         refuted_by="further seeds, more than half of which have the gap at the predicted rank.",
-    ),
-    Claim(
-        "rank-counts-what-is-above",
-        "It is below one for the head and two for each frequency whose doublet lies above it.",
-        "Found on seed 0; on the others, rank for count: {pairs}: {hits} of {all}. The rank less "
-        "the count is {off}.",
-        _above,
-        seeds=9,
-        null="none: frequencies that lie above the gap cannot be more than fit",
-        refuted_by="further seeds, more than half of which have another rank.",
+        replaces="one for each head and two for each key frequency, from looking at networks of "
+        "the chapter before.",
     ),
 )
