@@ -38,10 +38,12 @@ class Story:
     """80% of the other pairs are right, and all 500 steps later."""
     gap: float = 1_800
     """There is a gap."""
-    rank: int = 5
+    rank: int = 7
     """Eigenvalues above it."""
     relabelled: float = 0.3
     """Second largest dimension of relabelled residues in the span of all; at each step."""
+    foretold: bool = False
+    """Whether the untrained network's eigenvectors have most of the strongest frequency."""
     rotated: bool = False
     """Whether random bases of the span have what the eigenvectors have."""
 
@@ -68,14 +70,26 @@ class Story:
             "dimensions": dimensions,
             "rotated": np.stack([dimensions if self.rotated else usual] * 5),
             "relabelled": np.broadcast_to(null, dimensions.shape),
-            "shares": np.full((m, frequencies), 1 / frequencies),
+            "shares": self._shares(step, m, frequencies),
         }
+
+    def _shares(self, step: int, m: int, frequencies: int) -> NDArray:
+        """Of the frequencies in order, the strongest at the end having half or the middle place."""
+        shares = np.linspace(0, 1 / frequencies, frequencies)
+        strongest, middle = FREQUENCIES[0] - 1, frequencies // 2
+        shares[[strongest, middle]] = shares[[middle, strongest]]
+        if step or self.foretold:
+            shares[strongest] = 0.5
+        return np.tile(shares, (m, 1))
 
     def circuit(self, step: int, *, frequencies: int) -> dict[str, NDArray]:
         """What `measuring.circuit` returns."""
-        power = np.full(frequencies, 0.01)
-        share = np.where(step >= np.array(self.risen), 0.2, 0.05)
-        power[FREQUENCIES - 1] = share if step >= self.prominent else 0.005
+        power = np.linspace(0.001, 0.01, frequencies)
+        if step >= self.prominent:
+            power[FREQUENCIES - 1] = np.where(step >= np.array(self.risen), 0.2, 0.05)
+            power[FREQUENCIES[0] - 1] *= 1.5
+        else:
+            power[FREQUENCIES - 1] = 0.005
         return {
             "frequencies": FREQUENCIES,
             "logit_power": power,
@@ -108,6 +122,10 @@ def planted(**story: Any) -> PlantedFollowed:
     return PlantedFollowed(CONFIG, Story(**story))
 
 
+EVEN: Mapping[str, Any] = {"rank": 5}
+"""What every second network has for itself, unless it is told: a gap that was not predicted."""
+
+
 class PlantedOnset(OnsetResults):
     """The networks of the published grid, with planted stories, a hundred steps apart.
 
@@ -120,17 +138,17 @@ class PlantedOnset(OnsetResults):
         self, story: Mapping[str, Any] | None = None, few: Mapping[str, Any] | None = None
     ) -> None:
         self.grid = OnsetGrid()
-        told = Story(**(story or {}))
+        told = [Story(**{**EVEN, **(story or {})}), Story(**(story or {}))]
         never = (NEVER, NEVER, NEVER)
         nothing = {"known": NEVER, "gap": NEVER, "seen": never, "detached": never}
         self.__dict__ |= {
             "followed": [
-                PlantedFollowed(config, told.later(100 * (i % 4)))
+                PlantedFollowed(config, told[i % 2].later(100 * (i % 4)))
                 for group in self.grid.followed.values()
                 for i, config in enumerate(group)
             ],
             "controls": [
-                PlantedFollowed(config, Story(**nothing | dict(few or {})))
+                PlantedFollowed(config, Story(**{**nothing, **(few or {})}))
                 for group in self.grid.controls.values()
                 for config in group
             ],

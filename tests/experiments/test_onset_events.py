@@ -12,6 +12,7 @@ from hdlib.experiments.onset.events import (
     FALLEN,
     FIRST,
     KNOWN,
+    LASTING,
     LEARNT,
     OUT,
     PROMINENT,
@@ -34,7 +35,6 @@ PLANTED = {
     "known": 1_000,
     "fallen": 400,
     "gap": 1_800,
-    "rank": 7,
 }
 
 
@@ -51,6 +51,21 @@ def test_events_are_found_where_they_were_planted(network):
         assert onsets(network, event).tolist() == [step] * 3, event
     assert onsets(network, PROMINENT).tolist() == [100] * 3
     assert set(EVENTS) >= {SEEN, DETACHED, RISEN, FALLEN, KNOWN, LEARNT, OUT, PROMINENT, FIRST}
+
+
+def test_what_goes_away_does_not_last(network):
+    mask = np.zeros((len(network.steps), 3), bool)
+    mask[[3, 4], 0], mask[20:, 1] = True, True
+    assert network.onset(mask).tolist() == [300, 2_000, np.inf]
+    assert network.lasting_onset(mask).tolist() == [np.inf, 2_000, np.inf]
+    assert onsets(network, LASTING).tolist() == [300] * 3
+
+
+def test_where_the_strongest_frequency_stands(network):
+    shares = np.zeros((29, 29))
+    assert (network.standing(shares) == 0).all()
+    shares[3, 1], shares[4, [1, 5]] = 1, (1, 2)
+    assert network.standing(shares)[2:6].tolist() == [0, 1, 27 / 28, 0]
 
 
 def test_a_median_is_infinite_where_half_never_come(network):
@@ -70,7 +85,7 @@ def test_a_doublet_must_be_more_than_that_of_relabelled_residues():
 def test_nothing_is_above_a_gap_before_there_is_one():
     early = planted(detached=(300, 300, 300), gap=1_800)
     assert onsets(early, DETACHED).tolist() == [1_800] * 3
-    assert early.gaps[-1].rank == 5
+    assert early.gaps[-1].rank == 7
     assert not early.detached("rotated").any()
     assert planted(rotated=True).detached("rotated")[-1].all()
 

@@ -12,6 +12,8 @@ from hdlib.training import OTHERS
 
 SHARPEST = "λmax is largest"
 FIRST = "first doublet among the leading eigenvectors"
+LASTING = "first doublet that stays there"
+STAYS = "doublet that stays there"
 SEEN = "doublet among the leading eigenvectors"
 OUT = "a gap stands out"
 DETACHED = "doublet above the gap"
@@ -25,7 +27,9 @@ EVENTS: Mapping[str, Callable[[FollowedNetwork], Array]] = {
     SHARPEST: lambda of: of.steps[of.eigenvalues[:, 0].argmax()].astype(np.float64),
     PROMINENT: lambda of: of.onset(of.prominent),
     FIRST: lambda of: of.onset(of.seen()).min(),
+    LASTING: lambda of: of.lasting_onset(of.seen()).min(),
     SEEN: lambda of: of.onset(of.seen()),
+    STAYS: lambda of: of.lasting_onset(of.seen()),
     FALLEN: lambda of: of.onset(of.restricted <= HALF * of.restricted[0]),
     RISEN: lambda of: of.onset(of.risen),
     KNOWN: lambda of: of.onset(of.column(OTHERS) > HALF),

@@ -9,7 +9,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from hdlib.experiments.onset.events import DETACHED, KNOWN, PROMINENT, SEEN, onsets
+from hdlib.experiments.onset.events import DETACHED, KNOWN, PROMINENT, SEEN, STAYS, onsets
 from hdlib.experiments.onset.network import HALF, Array, FollowedNetwork
 from hdlib.experiments.onset.results import OnsetResults
 from hdlib.figures import Curve, Panel, curves
@@ -107,13 +107,17 @@ def first_of_two(results: OnsetResults) -> Figure:
     never = 1.08 * limit
     panels = {}
     for title, (first, second) in PAIRS.items():
-        found = [np.stack([onsets(n, second), onsets(n, first)]) for n in results.followed]
-        x, y = np.concatenate(found, axis=1)
+        x, y, stays = (
+            np.concatenate([onsets(network, event) for network in results.followed])
+            for event in (second, first, STAYS if first == SEEN else first)
+        )
         both = np.isfinite(x) & np.isfinite(y)
+        kept = both & (y == stays)
         x, y = (np.where(np.isfinite(steps), steps, never) for steps in (x, y))
         x = x + _spread(x, y) * JITTER * limit
         points = {
-            "a key frequency": Curve(x[both], y[both]),
+            "a doublet": Curve(x[kept], y[kept]),
+            "one that goes away again": Curve(x[both & ~kept], y[both & ~kept]),
             "one of the two never": Curve(x[~both], y[~both], colour=MUTED, markers="hollow"),
         }
         panels[title] = Panel(

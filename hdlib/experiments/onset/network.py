@@ -171,6 +171,19 @@ class FollowedNetwork:
         """Loss of the key frequencies alone, over all pairs, (T,)."""
         return np.array([float(arrays["restricted_loss"]) for arrays in self._circuit])
 
+    def standing(self, shares: Array) -> Array:
+        """How many of the other frequencies have less than that with most of the logits at the end.
+
+        Args:
+            shares: (T, (p − 1)/2), of each frequency in something.
+
+        Returns:
+            (T,), as a part of all others; 0.5 is expected where nothing is known of the end.
+        """
+        strongest = self.logit_power[-1].argmax()
+        below = (shares < shares[:, strongest, None]).sum(1)
+        return below / (shares.shape[1] - 1)
+
     def onset(self, mask: Mask) -> Array:
         """First of two checkpoints in a row at which something holds, (…); infinite if never.
 
@@ -180,3 +193,13 @@ class FollowedNetwork:
         twice = mask[:-1] & mask[1:]
         steps = self.steps[:-1][twice.argmax(0)].astype(np.float64)
         return np.where(twice.any(0), steps, np.inf)
+
+    def lasting_onset(self, mask: Mask) -> Array:
+        """First checkpoint from which on something holds to the end, (…); infinite if never.
+
+        Args:
+            mask: (T, …).
+        """
+        still = np.logical_and.accumulate(mask[::-1])[::-1]
+        steps = self.steps[still.argmax(0)].astype(np.float64)
+        return np.where(still.any(0), steps, np.inf)
