@@ -33,6 +33,16 @@ SMALL = {
         "eigenpairs": 30,
         "max_products": 300,
     },
+    "onset": {
+        "moduli": [7],
+        "fractions": [0.6],
+        "seeds": [0, 1],
+        "few_seeds": [0],
+        "width": 8,
+        "n_steps": 60,
+        "checkpoint_every": 20,
+        "eigenpairs": 8,
+    },
     "fiedler": {
         "dataset": "digits",
         "n_epochs": 1,

@@ -14,6 +14,6 @@ from hdlib.experiments.onset.recipe import EXPERIMENT as ONSET
 from hdlib.experiments.planted.recipe import EXPERIMENT as PLANTED
 from hdlib.store import Registry
 
-CHAPTERS = (MNIST, PLANTED, GROKKING, FIEDLER, DEPTH, EMERGENCE, LEAST_ACTION)
+CHAPTERS = (MNIST, PLANTED, GROKKING, ONSET, FIEDLER, DEPTH, EMERGENCE, LEAST_ACTION)
 """Those with a chapter of their own; the others are shown in one of these."""
-REGISTRY = Registry([*CHAPTERS, MNIST_LABELS, FIEDLER_LABELS, ONSET])
+REGISTRY = Registry([*CHAPTERS, MNIST_LABELS, FIEDLER_LABELS])

@@ -9,8 +9,8 @@ import torch.nn.functional as F
 
 from hdlib.curvature import hessian
 from hdlib.experiments.onset.config import OnsetConfig, OnsetGrid
+from hdlib.experiments.onset.network import HALF, FollowedNetwork
 from hdlib.experiments.onset.recipe import CIRCUIT, EXPERIMENT, SPECTRA, TRAINING, model_at
-from hdlib.experiments.onset.results import HALF, FollowedNetwork
 from hdlib.measures.fourier import fourier_basis
 from hdlib.measures.functions import output_changes
 from hdlib.store import ConfigError
@@ -124,7 +124,9 @@ def test_impossible_configs(fields, told):
         OnsetConfig(**fields)
 
 
-@pytest.mark.parametrize("fields", [{"fractions": (0.4,)}, {"moduli": (7, 7)}])
+@pytest.mark.parametrize(
+    "fields", [{"fractions": (0.4, 0.6)}, {"moduli": (7, 7), "fractions": (0.4, 0.6)}]
+)
 def test_each_modulus_has_a_fraction(fields):
     with pytest.raises(ConfigError, match="one for each of the different"):
         OnsetGrid(**fields)

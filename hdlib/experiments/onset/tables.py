@@ -1,0 +1,69 @@
+"""The chapter's tables, of its results."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from hdlib.display import Markdown, table
+from hdlib.experiments.onset.events import EVENTS, KNOWN, OUT, SEEN, median_onset, onsets
+from hdlib.experiments.onset.network import FollowedNetwork
+from hdlib.experiments.onset.results import OnsetResults
+from hdlib.training import OTHERS
+
+
+def network_table(results: OnsetResults) -> Markdown:
+    """When each network did what, and the gap that it has at the end."""
+    groups = {"": results.followed, "few pairs, ": results.controls}
+    rows = [
+        (f"{few}p = {network.config.p}, seed {network.config.seed}", *_row(network))
+        for few, group in groups.items()
+        for network in group
+    ]
+    header = (
+        "network",
+        "other pairs right",
+        "half of them at step",
+        "key frequencies",
+        "seen at steps",
+        "a gap at step",
+        "its rank at the end",
+        "predicted",
+    )
+    return table(header, rows)
+
+
+def _row(network: FollowedNetwork) -> tuple[str, ...]:
+    gap = network.gaps[-1]
+    return (
+        f"{network.column(OTHERS)[-1]:.0%}",
+        _step(median_onset(network, KNOWN)),
+        ", ".join(map(str, network.frequencies)),
+        ", ".join(map(_step, onsets(network, SEEN))),
+        _step(median_onset(network, OUT)),
+        f"{gap.rank}" if gap.stands_out else "–",
+        f"{network.predicted_rank}",
+    )
+
+
+def _step(step: float) -> str:
+    return f"{step:,.0f}" if np.isfinite(step) else "never"
+
+
+def lead_table(results: OnsetResults) -> Markdown:
+    """Of each event the median step over networks, and its lead on half of the other pairs."""
+    rows = []
+    for event in EVENTS:
+        steps = np.array([median_onset(network, event) for network in results.followed])
+        known = np.array([median_onset(network, KNOWN) for network in results.followed])
+        reached = np.isfinite(steps) & np.isfinite(known)
+        lead = known[reached] - steps[reached]
+        rows.append(
+            (
+                event,
+                f"{reached.sum()} of {len(steps)}",
+                _step(float(np.median(steps))),
+                f"{np.median(lead):+,.0f}" if len(lead) else "–",
+                f"{lead.min():+,.0f} to {lead.max():+,.0f}" if len(lead) else "–",
+            )
+        )
+    return table(("event", "networks", "median step", "lead", "from, to"), rows)
