@@ -12,6 +12,7 @@ from hdlib.experiments.emergence import claims as emergence
 from hdlib.experiments.fiedler import claims as fiedler
 from hdlib.experiments.grokking import claims as grokking
 from hdlib.experiments.mnist import claims as mnist
+from hdlib.experiments.onset import claims as onset
 from hdlib.experiments.planted import claims as planted
 
 Chapter = tuple[Sequence[Claim[Any]], Callable[[], Any]]
@@ -70,10 +71,21 @@ PARTS = (
     ),
     Part(
         "The spectrum shows when a circuit forms.",
-        supporting=("grokking/pure-before", "planted/seen-before-it-can-be-tested"),
-        refuting=("planted/ratio-sees-wiring", "emergence/outliers-after"),
-        so="Eigenvalues alone come with generalisation or after it; what leading eigenvectors do "
-        "to the function can be ahead of the accuracy.",
+        supporting=(
+            "grokking/pure-before",
+            "planted/seen-before-it-can-be-tested",
+            "onset/first-before-accuracy",
+        ),
+        refuting=(
+            "onset/gap-comes-after",
+            "onset/rest-comes-after",
+            "onset/logits-before-curvature",
+            "planted/ratio-sees-wiring",
+            "emergence/outliers-after",
+        ),
+        so="Gaps come with generalisation or after it. What leading eigenvectors do to the "
+        "function is ahead of the accuracy for a part of the circuit, and not ahead of the "
+        "function itself.",
     ),
     Part(
         "Circuits are in the eigenvectors: in what they do to the function.",
@@ -106,6 +118,7 @@ CHAPTERS: Mapping[str, Chapter] = {
     "mnist": (mnist.CLAIMS, mnist.published),
     "planted": (planted.CLAIMS, planted.published),
     "grokking": (grokking.CLAIMS, grokking.published),
+    "onset": (onset.CLAIMS, onset.published),
     "fiedler": (fiedler.CLAIMS, fiedler.published),
     "emergence": (emergence.CLAIMS, emergence.published),
 }
