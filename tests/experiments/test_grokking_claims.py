@@ -66,14 +66,12 @@ def test_of_another_number_of_heads_it_does_not_hold(name):
 
 
 def test_of_networks_with_heads_it_does_not_hold():
-    """Networks with four heads in place of those whose attention is uniform."""
+    """A network with four heads in place of the one whose attention is uniform."""
     (claim,) = (claim for claim in CLAIMS if claim.name == "uniform-attention")
     other, sweep = PublishedGrokking(), published().sweep
     for name in ("gaps", "purities"):
-        found = getattr(sweep, name)
-        fours = {f"uniform attention, {k[9:]}": v for k, v in found.items() if k[0] == "4"}
-        setattr(other.sweep, f"control_{name}", fours)
-    assert len(other.sweep.control_gaps) == 3
+        of_heads = {"uniform attention, seed 0": getattr(sweep, name)["4 heads, seed 1"]}
+        setattr(other.sweep, f"control_{name}", of_heads)
     assert claim.decide(other).holds is False
 
 

@@ -67,7 +67,7 @@ HEADS: list[GrokkingConfig] = [
 ]
 """The chapter's network with one to eight heads, from each seed."""
 CONTROLS: dict[str, list[GrokkingConfig]] = {"uniform attention": [_with_ends(attention="uniform")]}
-"""Networks in which a gap after as many eigenvalues as heads has to be missing."""
+"""A network in which a gap after as many eigenvalues as heads has to be missing."""
 
 
 class Outcome(NamedTuple):
