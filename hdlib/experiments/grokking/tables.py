@@ -125,7 +125,7 @@ def gap_table(gaps: Mapping[str, HeadGap]) -> Markdown:
         (
             name,
             gap.heads,
-            extent(gap.below, ".2f"),
+            extent(gap.below, ".2f") if gap.early.any() else "",
             f"{(gap.widest == gap.heads).sum()} of {gap.early.sum()}",
             extent(chance[:, gap.heads - 1], ".0%"),
             f"{gap.accuracy:.1%}",
