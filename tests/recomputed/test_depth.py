@@ -1,4 +1,4 @@
-"""Claims of the depth chapter, from its published weights and from the seeds of its initial ones."""
+"""Claims of the depth chapter, from its published weights and the seeds of its initial ones."""
 
 from __future__ import annotations
 
@@ -161,9 +161,12 @@ def test_what_is_right_at_the_end():
         for network in first_seed(results.original(encoding)):
             found = last(network)
             task, right = found.task, found.right(found.task.test)
-            known = {pair for pair in zip(task.train.b.tolist(), task.train.a.tolist(), strict=True)}
+            known = set(zip(task.train.b.tolist(), task.train.a.tolist(), strict=True))
             mirrored = np.array(
-                [pair in known for pair in zip(task.test.a.tolist(), task.test.b.tolist(), strict=True)]
+                [
+                    pair in known
+                    for pair in zip(task.test.a.tolist(), task.test.b.tolist(), strict=True)
+                ]
             )
             ours = [right.double().mean().item(), right.numpy()[~mirrored].mean()]
             history = network.history

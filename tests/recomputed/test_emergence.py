@@ -16,7 +16,6 @@ from sklearn.pipeline import Pipeline
 from sklearn.preprocessing import StandardScaler
 from torch import Tensor
 
-from hdlib.display import extent
 from hdlib.experiments.emergence.config import EmergenceConfig
 from hdlib.experiments.emergence.recipe import TRAINING
 from hdlib.store import Run
@@ -109,7 +108,9 @@ def probe(activations: Array, known: Bools, fitted: Bools, strengths: tuple[floa
 
 
 @cache
-def held_out(width: int, seed: int, concept: str, kind: int = TRUE, *, trained: bool = True) -> float:
+def held_out(
+    width: int, seed: int, concept: str, kind: int = TRUE, *, trained: bool = True
+) -> float:
     """Balanced accuracy off pairs that the probe did not see."""
     config = run_of(width, seed).config
     fitted, known = fitted_rows(config), labels(concept, kind, config)
@@ -209,7 +210,10 @@ def test_in_the_original_setting_a_probe_learns_its_rows_by_heart():
     fitted, other = (np.array(found).reshape(-1, 2) for found in rows.values())
     theirs = np.array(
         [
-            [results.scores("parity of x", kind, rows=at)[results.widths <= 64, :, -2] for at in (1, 0)]
+            [
+                results.scores("parity of x", kind, rows=at)[results.widths <= 64, :, -2]
+                for at in (1, 0)
+            ]
             for kind in (TRUE, SHUFFLED)
         ]
     )

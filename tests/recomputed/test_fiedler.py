@@ -16,7 +16,6 @@ from tests.recomputed.plain import (
     Labels,
     fiedler_halves,
     hessian_operator,
-    largest,
     normalised_laplacian,
 )
 
@@ -73,7 +72,9 @@ def test_the_read_out_becomes_less_connected():
     v = np.random.default_rng(0).standard_normal(2_570)
     few = hessian_sample(50)
     whole = hessian_operator(few.loss, theta).matvec(np.r_[np.zeros(3_424), v])
-    agree(read_out_hessian(theta.numpy(), few.hidden(theta).numpy()) @ v, whole[READ_OUT], within=1e-9)
+    agree(
+        read_out_hessian(theta.numpy(), few.hidden(theta).numpy()) @ v, whole[READ_OUT], within=1e-9
+    )
 
     values = decided("fiedler", "linear-loosens").values
     agree(list(found.values()), [values[k] for k in ("before", "after", "end")], within=1e-6)

@@ -114,9 +114,7 @@ def last(arm: str) -> Transformer:
 def over_all_pairs(arm: str) -> tuple[Array, list[Array]]:
     """Logits (p², p) and each layer's weights at the end."""
     found = last(arm)
-    logits, chosen = found.forward(
-        found.embedded(found.task.grid, found.weights), found.weights
-    )
+    logits, chosen = found.forward(found.embedded(found.task.grid, found.weights), found.weights)
     return logits.numpy(), [weights.numpy() for weights in chosen]
 
 
@@ -173,7 +171,9 @@ def test_free_paths_follow_the_sum_in_the_last_layer():
     shares = [of_the_sum(w.numpy(), network.config.p) for w in untrained]
     assert second > 0.9 > first
     assert max(shares) < 0.1
-    low, high = decided("least_action", "paths-by-the-sum").values["last"].rstrip("%").split("% to ")
+    low, high = (
+        decided("least_action", "paths-by-the-sum").values["last"].rstrip("%").split("% to ")
+    )
     assert float(low) - 0.05 <= 100 * second <= float(high) + 0.05
 
 

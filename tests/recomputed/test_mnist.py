@@ -61,7 +61,9 @@ def test_nine_single_eigenvalues_and_one_cluster():
         heights = linkage(eigenvalues(step)[:, None], "single")[:, 2]
         plateau[clusters] = heights[1 - clusters] / heights[-clusters]
     values = decided("mnist", "plateaus").values
-    agree([plateau[k] for k in (10, 6, 3)], [values[k] for k in ("ten", "six", "three")], within=1e-6)
+    agree(
+        [plateau[k] for k in (10, 6, 3)], [values[k] for k in ("ten", "six", "three")], within=1e-6
+    )
     assert plateau[6] < plateau[10] < plateau[3]
 
 
@@ -192,7 +194,9 @@ def test_the_ninth_gap_stands_out_early():
         theirs = results.searched_gaps
         assert [each.rank for each in searches.values()] == [each.rank for each in theirs]
         agree([each.score for each in searches.values()], [g.score for g in theirs], within=1e-9)
-        assert np.abs([a.p - b.p for a, b in zip(searches.values(), theirs, strict=True)]).max() < 0.1
+        assert (
+            np.abs([a.p - b.p for a, b in zip(searches.values(), theirs, strict=True)]).max() < 0.1
+        )
         found.append(searches)
     for searches, steps in zip(found, ((50, 200), (10, 100)), strict=True):
         early = [s for s, each in searches.items() if each.rank == 9 and each.p < 0.05 and s <= 200]

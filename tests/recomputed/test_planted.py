@@ -6,7 +6,6 @@ from functools import cache
 from typing import NamedTuple
 
 import numpy as np
-import pytest
 import torch
 import torch.nn.functional as F
 from scipy.cluster.hierarchy import fcluster, linkage
@@ -222,10 +221,8 @@ def test_nor_does_one_of_scipys():
     known = np.abs(values) > 1e-9 * values.max()
     tree = linkage(values[known][:, None], "single")
     cuts = range(2, known.sum(), 7)
-    found = [
-        adjusted_rand_score(whose[known], fcluster(tree, k, "maxclust")) for k in cuts
-    ]
-    agree(found, cut_indices(values[known], whose[known])[:: 7][: len(found)], within=1e-9)
+    found = [adjusted_rand_score(whose[known], fcluster(tree, k, "maxclust")) for k in cuts]
+    agree(found, cut_indices(values[known], whose[known])[::7][: len(found)], within=1e-9)
     assert max(found) < 0.1
 
 
@@ -235,7 +232,9 @@ def test_a_factor_on_one_loss_parts_them():
     indices = {}
     for rho in (1.0, 10.0, 1e6):
         each = [
-            cut_indices(np.log(values[values > 0] * np.where(whose[values > 0], 1, rho)), whose[values > 0])
+            cut_indices(
+                np.log(values[values > 0] * np.where(whose[values > 0], 1, rho)), whose[values > 0]
+            )
             for values, whose in found
         ]
         indices[rho] = np.array([[max(0, index.max()), index[0]] for index in each])
@@ -248,7 +247,9 @@ def test_a_factor_on_one_loss_parts_them():
     assert indices[1.0][:, 0].max() < 0.1
     assert indices[10.0][:, 1].max() < 0.1, "the widest gap is not yet the boundary"
     assert indices[1e6].min() > 0.8
-    assert decided("planted", "gaps-part-scales").values["ten"] == extent(indices[10.0][:, 0], ".2f")
+    assert decided("planted", "gaps-part-scales").values["ten"] == extent(
+        indices[10.0][:, 0], ".2f"
+    )
 
 
 @recomputes("planted", "strangers-are-close")
