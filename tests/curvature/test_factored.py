@@ -97,8 +97,8 @@ def test_flat_and_saturated_attention(scale):
     """Uniform weights, and weights of which one is nearly or exactly 1."""
     model, x, y = case(activation="relu")
     with torch.no_grad():
-        model.query.mul_(scale)
-        model.key.mul_(scale)
+        model.get_parameter("query").mul_(scale)
+        model.get_parameter("key").mul_(scale)
     assert error(model, x, y) < 1e-12
 
 

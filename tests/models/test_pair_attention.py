@@ -82,8 +82,8 @@ def test_flat_and_saturated_attention(scale):
     """Uniform weights, and weights of which one is nearly or exactly 1."""
     model, tokens, targets = case(activation="relu")
     with torch.no_grad():
-        model.query.mul_(scale)
-        model.key.mul_(scale)
+        model.get_parameter("query").mul_(scale)
+        model.get_parameter("key").mul_(scale)
     logits, expected = model.logits(known(model, tokens)), model(tokens)
     assert (logits - expected).norm() <= 1e-13 * expected.norm()
     found = gradient(model, cross_entropy_of_errors(logits, targets))
@@ -113,4 +113,4 @@ def test_a_second_derivative_is_refused(loss, activation):
     model, tokens, targets = case(activation=activation)
     value = loss(model.logits(known(model, tokens)), targets)
     with pytest.raises(RuntimeError, match="can be differentiated once"):
-        torch.autograd.grad(value, [model.query], create_graph=True)
+        torch.autograd.grad(value, [model.get_parameter("query")], create_graph=True)

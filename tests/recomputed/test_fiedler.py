@@ -1,3 +1,5 @@
+# pyright: reportAttributeAccessIssue=false, reportArgumentType=false, reportCallIssue=false
+# pyright: reportReturnType=false, reportAssignmentType=false
 """Claims of the Fiedler chapter, from published weights, the images, and SciPy's Laplacians."""
 
 from __future__ import annotations
@@ -20,6 +22,7 @@ from tests.recomputed.plain import (
 )
 
 TREE, HALVED, OTHER = "normalised, ncut", "combinatorial, median", "SpectralClustering"
+EPOCH = (0, 10, 50, 100, 200, 469)
 EQUAL = [len(set(sizes)) == 1 for sizes in PARTITIONS]
 
 
@@ -45,12 +48,12 @@ def read_out_hessian(theta: Array, hidden: Array) -> Array:
 def test_some_numbers_are_zero_for_every_image_in_the_second_seed_alone():
     data, silent = hessian_sample(1_000), {}
     for name, results in zip(("first", "second"), published("fiedler").both, strict=True):
-        steps = results.run.config.checkpoints
+        steps = [step for step in results.run.config.checkpoints if step in (*EPOCH, 14_070)]
         hidden = [data.hidden(weights(results.run, step)) for step in steps]
         silent[name] = np.array([(each == 0).all(0).sum().item() for each in hidden])
         # Ten weights read each number.
         theirs = results.isolated[:, results.layers.index("linear")]
-        assert np.array_equal(10 * silent[name], theirs)
+        assert np.array_equal(10 * silent[name], theirs[[results.at(step) for step in steps]])
     assert not silent["first"].any()
     assert silent["second"][0] == 0
     assert silent["second"][1:].min() > 0
@@ -118,7 +121,7 @@ def test_planted_blocks_are_found_again():
     every, unequal = lead.mean(0), lead[np.logical_not(EQUAL)].mean(0)
     for values in (every, unequal):
         assert (ttest_1samp(values, 0, axis=1).statistic > 3).all()
-    halved = (recovered[HALVED] / 1)[np.logical_not(EQUAL)].mean((0, 2))
+    halved = recovered[HALVED][np.logical_not(EQUAL)].mean((0, 2))
     assert (halved < 0.5 * recovered[TREE][np.logical_not(EQUAL)].mean((0, 2))).all()
 
     equal = lead[EQUAL].mean(0)

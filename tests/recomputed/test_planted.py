@@ -1,3 +1,5 @@
+# pyright: reportAttributeAccessIssue=false, reportArgumentType=false, reportCallIssue=false
+# pyright: reportReturnType=false, reportAssignmentType=false
 """Claims of the planted chapter, from weights where they are known, and from its spectra."""
 
 from __future__ import annotations
@@ -17,7 +19,7 @@ from torch import Tensor
 from hdlib.display import extent
 from hdlib.experiments.planted.config import PlantedConfig
 from tests.recomputed.claims import agree, decided, published, recomputes
-from tests.recomputed.gaps import gap
+from tests.recomputed.gaps import FIVE, gap
 from tests.recomputed.plain import (
     Array,
     Labels,
@@ -450,7 +452,7 @@ def test_each_circuit_has_a_gap_and_both_together_one_at_the_sum():
     for alpha in (0.0, 1.0):
         theirs = results.searched_gaps(alpha, "end")
         for seed, stored_ones in zip(results.grid.seeds, theirs, strict=True):
-            ours = [gap(values, ranks) for values in own_spectra(alpha, seed)]
+            ours = [gap(values, FIVE, ranks) for values in own_spectra(alpha, seed)]
             assert [g.rank for g in ours] == [g.rank for g in stored_ones]
             agree([g.score for g in ours], [g.score for g in stored_ones], within=1e-9)
             assert np.abs([a.p - b.p for a, b in zip(ours, stored_ones, strict=True)]).max() < 0.05

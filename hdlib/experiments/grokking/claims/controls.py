@@ -12,9 +12,8 @@ from hdlib.experiments.grokking.spectra import LEADING
 
 
 def _uniform_attention(published: PublishedGrokking) -> Verdict:
-    (gap,), (found,) = (
-        list(of.values()) for of in (published.sweep.control_gaps, published.sweep.control_purities)
-    )
+    (gap,) = published.sweep.control_gaps.values()
+    (found,) = published.sweep.control_purities.values()
     last = found.steps[-1]
     test, pure = found.leading(last), found.pure(last)[:LEADING]
     with_heads = [of.leading(of.steps[-1]).purity for of in published.sweep.purities.values()]
