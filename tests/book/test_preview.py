@@ -139,6 +139,6 @@ def test_every_labelled_cell_of_the_book_is_a_figure_with_number_caption_and_alt
             kind = {"fig": "Figure", "tbl": "Table"}[name[:3]]
             caption = re.search(r"<figcaption>(.*?)</figcaption>", figure, re.DOTALL)
             assert caption, name
-            assert re.match(rf"{kind}\s+\d\.\d+: \S", caption[1]), caption[1]
+            assert re.match(rf"{kind}\s+\d+\.\d+: \S", caption[1]), caption[1]
             if kind == "Figure":
                 assert re.search(r'\s(?:alt|aria-label)="[^"]+"', figure), name
