@@ -59,8 +59,8 @@ def test_attention_is_the_softmax_of_scores():
     model, _ = models(11, width=12, n_heads=3)
     tokens = pairs_of(11).tokens()
     x = model.embedding[tokens] + model.position
-    query = (x[:, 2] @ model.query).view(-1, 3, 4)
-    keys = (x @ model.key).view(-1, 3, 3, 4)
+    query = (x[:, 2] @ model.get_parameter("query")).view(-1, 3, 4)
+    keys = (x @ model.get_parameter("key")).view(-1, 3, 3, 4)
     scores = torch.einsum("nhe,nihe->inh", query, keys) / 2
     found = model.attention(tokens)
     assert distance(found, torch.softmax(scores, 0)) < 1e-14
