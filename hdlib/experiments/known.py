@@ -39,7 +39,7 @@ class Part:
 PARTS = (
     Part(
         "A tight cluster of eigenvalues is a circuit.",
-        supporting=("grokking/one-head-pairs",),
+        supporting=("grokking/doublets",),
         refuting=(
             "planted/strangers-are-close",
             "planted/zeros-are-symmetries",
@@ -62,8 +62,9 @@ PARTS = (
         "A gap counts something of the network.",
         supporting=(
             "grokking/heads-counted",
+            "grokking/gap-without-circuit",
             "grokking/uniform-attention",
-            "mnist/nine-early",
+            "mnist/nine-outputs",
         ),
         refuting=("planted/the-rank-is-not-a-constant", "planted/not-two-a-frequency"),
         so="What it counts has been there from early on, like heads and outputs, and not the parts "

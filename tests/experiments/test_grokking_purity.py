@@ -129,3 +129,12 @@ def test_tables_have_a_row_for_each():
     assert "3 to 4" in str(cluster_tables.cluster_table(networks["1 head, seed 0"], [11_000]))
     assert "0.80 (0.40, 0.15) 0.50" in str(cluster_tables.move_table(networks))
     assert str(cluster_tables.closed_form_table(networks["1 head, seed 0"])).count("1.000") == 4
+
+
+@pytest.mark.parametrize(("tight", "same"), [(True, 12), (False, 0)])
+def test_doublets_of_one_frequency_are_counted(tight, same):
+    """Tight pairs are of one frequency each, or lie across two; 24 of 25 are of twelve in all."""
+    found = Planted(pure=True, tight=tight).doublets(17_000)
+    assert found.same == same
+    assert found.pairs == 12
+    assert found.by_chance == pytest.approx(12 * 12 * 2 / (25 * 24))

@@ -6,10 +6,10 @@ import pytest
 from hdlib.experiments.grokking.figures import (
     adam_sharpness,
     dose_series,
-    frequency_overlap,
     frequency_shares,
     leading_eigenvalues,
     leading_frequencies,
+    levels,
     training_phases,
 )
 from hdlib.measures import Phases
@@ -118,21 +118,23 @@ def test_each_cell_names_the_strongest_frequency_and_its_share():
         leading_frequencies({}, column_label="step")
 
 
-def test_overlap_is_weight_over_chance():
-    chance = np.array([0.01, 0.02, 0.2])
-    weights = {
-        "embedding": (np.random.default_rng(1).random((30, 3)) / 50, chance),
-        "other": (np.eye(30, 3), chance),
-    }
-    fig = frequency_overlap(np.geomspace(1, 1e-3, 30), weights, ["constant", "7", "others"])
-    for ax, (weight, expected) in zip(fig.axes, weights.values(), strict=False):
-        (image,) = ax.images
-        np.testing.assert_allclose(np.asarray(image.get_array()), weight / expected)
-        # 100 is the largest ratio; chance is in the middle of the colours.
-        assert image.norm(np.ones(1)) == pytest.approx(0.5)
-        assert image.get_clim() == pytest.approx((0.01, 100))
-    near = frequency_overlap([1.0], {"a": ([[0.1, 0.12]], [0.1, 0.1])}, ["1", "2"])
-    assert near.axes[0].images[0].get_clim() == pytest.approx((0.1, 10))
+def test_levels_are_coloured_by_frequency_and_named_once_for_neighbours_that_share_it():
+    eigenvalues, frequencies = [4.0, 3.9, 2.0, 1.0, 0.9], [7, 7, 0, 3, 7]
+    fig = levels({"one": (eigenvalues, frequencies), "two": (eigenvalues[:2], [0, 0])})
+    (ax,) = fig.axes
+    drawn = [
+        (float(line.get_segments()[0][0, 1]), tuple(line.get_color()[0])) for line in ax.collections
+    ]
+    heights, colours = zip(*drawn, strict=True)
+    np.testing.assert_allclose(heights, np.r_[eigenvalues, eigenvalues[:2]] / np.float64(4))
+    of_7, also_7, none, of_3, again_7, *others = colours
+    assert of_7 == also_7 == again_7
+    assert len({of_7, none, of_3}) == 3
+    assert set(others) == {none}
+    assert [text.get_text() for text in ax.texts] == ["7", "3", "7"]
+    with pytest.raises(ValueError, match=r"two: eigenvalues \(3,\), 2 frequencies"):
+        levels({"two": ([1.0, 0.5, 0.1], [1, 2])})
+    png(fig)
 
 
 def test_doses_show_concentration_and_how_far_changes_are_quadratic():

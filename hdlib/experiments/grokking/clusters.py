@@ -22,7 +22,8 @@ PURE = 0.5
 """An eigenvector is of one frequency where that has more than so much of its response."""
 RESOLUTION = 0.1
 """Clusters are parted where an eigenvalue is more than so much (of log λ) below the one before."""
-
+DOUBLETS = 25
+"""Leading eigenvalues among which doublets are looked for."""
 NEAR = 0.05
 """Eigenvalues are copies of a closed form if they are it to within so much."""
 
@@ -62,6 +63,20 @@ class TightCluster(NamedTuple):
     purity: float
     frequency: int
     usual: float
+
+
+class Doublets(NamedTuple):
+    """Clusters of two among the leading eigenvalues, at any resolution.
+
+    Attributes:
+        pairs: number of them.
+        same: how many of these have eigenvectors of one frequency each, and of the same.
+        by_chance: mean number of these if the frequencies were permuted among the eigenvectors.
+    """
+
+    pairs: int
+    same: int
+    by_chance: float
 
 
 class Lowest(NamedTuple):
@@ -156,6 +171,23 @@ class PurityResults:
                         )
                     )
         return clusters
+
+    def doublets(self, step: int) -> Doublets:
+        """Clusters of two of the `DOUBLETS` leading eigenvalues: how often of one frequency?
+
+        Permuted, a pair has the same frequency with the probability Σ nₖ(nₖ − 1) / m(m − 1), where
+        nₖ of the m eigenvectors are of frequency k.
+        """
+        pure = self.pure(step)[:DOUBLETS]
+        firsts = [
+            cluster.first - 1
+            for cluster in self.clusters(step)
+            if cluster.size == 2 and cluster.first < DOUBLETS
+        ]
+        same = sum(bool(pure[at] and pure[at] == pure[at + 1]) for at in firsts)
+        counts = np.bincount(pure)[1:]
+        chance = (counts * (counts - 1)).sum() / (len(pure) * (len(pure) - 1))
+        return Doublets(len(firsts), same, float(len(firsts) * chance))
 
     def neighbours(self, step: int) -> tuple[int, int, int, int]:
         """Of eigenvectors of one frequency each: how often do two have the same?

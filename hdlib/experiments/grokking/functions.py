@@ -4,26 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from functools import cached_property
-from typing import Generic, Literal, NamedTuple, TypeAlias, TypeVar
+from typing import Generic, NamedTuple, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from hdlib.experiments.grokking.config import GrokkingConfig
 from hdlib.experiments.grokking.measures import attention_shifts
-from hdlib.experiments.grokking.recipe import FUNCTIONS, SPECTRA, TRAINING, model_at
-from hdlib.experiments.grokking.spectra import DOSES, LEADING, leading_vectors
+from hdlib.experiments.grokking.recipe import FUNCTIONS, TRAINING, model_at
+from hdlib.experiments.grokking.spectra import DOSES, leading_vectors
 from hdlib.experiments.grokking.sweep import GrokkingSweep, head_name
 from hdlib.measures.functions import concentration
 from hdlib.store import Run
 
 Array = NDArray[np.float64]
 Key = TypeVar("Key", int, str)
-
-Directions: TypeAlias = Literal["", "rotated_", "random_"]
-"""Eigenvectors, a random basis of the space they span, or random directions."""
-SINGLE = 0.5
-"""An eigenvector moves one frequency where that has more than so much of the energy of J v."""
 
 
 class AttentionMoves(NamedTuple):
@@ -49,15 +44,6 @@ class _Functions(Generic[Key]):
 
     def __init__(self, found: Mapping[Key, Mapping[str, NDArray]]) -> None:
         self._found = found
-
-    def shares(self, key: Key, of: Directions = "") -> NDArray[np.float32]:
-        """Share of each frequency in J v, (12, F).
-
-        Args:
-            key: network or checkpoint.
-            of: which directions v.
-        """
-        return self._found[key][f"{of}energy"]
 
     def moves(self, key: Key) -> tuple[Array, Array]:
         """Changes of the losses at each dose, along eigenvectors and random directions."""
@@ -93,7 +79,7 @@ class FunctionResults(_Functions[int]):
     @property
     def energies(self) -> dict[str, NDArray[np.float32]]:
         """Share of each frequency in J v along each eigenvector, (12, F), at each checkpoint."""
-        return {f"{step:,}": self.shares(step) for step in self.steps}
+        return {f"{step:,}": self._found[step]["energy"] for step in self.steps}
 
     @cached_property
     def attention(self) -> AttentionMoves:
@@ -122,34 +108,10 @@ class HeadFunctions(_Functions[str]):
     """
 
     def __init__(self, sweep: GrokkingSweep) -> None:
-        self._runs = {head_name(found): found for found in sweep.heads}
-        self.names = list(self._runs)
         super().__init__(
             {
-                name: found.arrays(FUNCTIONS, found.config.n_steps)
-                for name, found in self._runs.items()
+                head_name(found): found.arrays(FUNCTIONS, found.config.n_steps)
+                for found in sweep.heads
             }
         )
-
-    @property
-    def energies(self) -> dict[str, NDArray[np.float32]]:
-        """Share of each frequency in J v along each eigenvector, (12, F), of each network."""
-        return {name: self.shares(name) for name in self.names}
-
-    def single(self, name: str, of: Directions = "") -> int:
-        """How many eigenvectors, or vectors of a random basis, move a single frequency."""
-        return int((self.shares(name, of).max(1) > SINGLE).sum())
-
-    def spacings(self, name: str) -> tuple[Array, Array]:
-        """Spacings k log(λₖ / λₖ₊₁) between neighbouring eigenvectors of a single frequency each.
-
-        Returns:
-            Those with the same frequency, and those with different ones, of the 12 leading.
-        """
-        found = self._runs[name]
-        values = found.arrays(SPECTRA, found.config.n_steps)["eigenvalues"][::-1][:LEADING]
-        spacings = np.arange(1.0, LEADING) * np.log(values[:-1] / values[1:])
-        energy = self.shares(name)
-        single, frequency = energy.max(1) > SINGLE, energy.argmax(1)
-        both, same = single[:-1] & single[1:], frequency[:-1] == frequency[1:]
-        return spacings[both & same], spacings[both & ~same]
+        self.names = list(self._found)

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
 from functools import cached_property, partial
 from math import sqrt
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,6 +17,8 @@ from hdlib.experiments.grokking.spectra import LEADING
 from hdlib.measures.pairs import grid_logits, pair_accuracies
 from hdlib.store import Run
 from hdlib.training import MIRRORED, OTHERS, steps_to
+
+T = TypeVar("T")
 
 SEEDS = (0, 1, 2)
 WITH_SPECTRUM = 9
@@ -66,8 +69,15 @@ HEADS: list[GrokkingConfig] = [
     for seed in SEEDS
 ]
 """The chapter's network with one to eight heads, from each seed."""
-CONTROLS: dict[str, list[GrokkingConfig]] = {"uniform attention": [_with_ends(attention="uniform")]}
-"""A network in which a gap after as many eigenvalues as heads has to be missing."""
+OTHER_HEADS, FEW_PAIRS, UNIFORM = "width 96", "20% of the pairs", "uniform attention"
+CONTROLS: dict[str, list[GrokkingConfig]] = {
+    OTHER_HEADS: [
+        _with_ends(width=96, n_heads=heads, seed=seed) for heads in (3, 6) for seed in SEEDS
+    ],
+    FEW_PAIRS: [_with_ends(train_fraction=0.2, seed=seed) for seed in SEEDS],
+    UNIFORM: [_with_ends(attention="uniform", seed=seed) for seed in SEEDS],
+}
+"""Other numbers of heads; pairs too few to generalise; attention that has nothing to choose."""
 
 
 class Outcome(NamedTuple):
@@ -181,23 +191,22 @@ class GrokkingSweep:
         return {head_name(found): PurityResults(found) for found in self.heads}
 
     @cached_property
-    def controls(self) -> dict[str, Run[GrokkingConfig]]:
-        """Runs in which the gap of the heads has to be missing, by name."""
+    def controls(self) -> dict[str, dict[str, Run[GrokkingConfig]]]:
+        """Runs that try to break what was found of heads, by kind and name."""
         return {
-            f"{name}, seed {config.seed}": run(config)
-            for name, group in CONTROLS.items()
-            for config in group
+            kind: {head_name(found): found for found in map(run, group)}
+            for kind, group in CONTROLS.items()
         }
 
     @cached_property
-    def control_gaps(self) -> dict[str, HeadGap]:
+    def control_gaps(self) -> dict[str, dict[str, HeadGap]]:
         """Ratios of the leading eigenvalues of these."""
-        return {name: _head_gap(found) for name, found in self.controls.items()}
+        return _each(_head_gap, self.controls)
 
     @cached_property
-    def control_purities(self) -> dict[str, PurityResults]:
+    def control_purities(self) -> dict[str, dict[str, PurityResults]]:
         """Purities of these."""
-        return {name: PurityResults(found) for name, found in self.controls.items()}
+        return _each(PurityResults, self.controls)
 
 
 def leading_eigenvalues(found: Run[GrokkingConfig]) -> tuple[NDArray, NDArray]:
@@ -220,6 +229,14 @@ def head_name(found: Run[GrokkingConfig]) -> str:
     """A run of the sweep over heads, in words."""
     heads = found.config.n_heads
     return f"{heads} head{'s' * (heads > 1)}, seed {found.config.seed}"
+
+
+def _each(
+    of: Callable[[Run[GrokkingConfig]], T], runs: Mapping[str, Mapping[str, Run[GrokkingConfig]]]
+) -> dict[str, dict[str, T]]:
+    return {
+        kind: {name: of(found) for name, found in group.items()} for kind, group in runs.items()
+    }
 
 
 def _accuracy(found: Run[GrokkingConfig]) -> tuple[NDArray, NDArray]:

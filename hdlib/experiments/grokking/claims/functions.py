@@ -11,54 +11,6 @@ from hdlib.experiments.grokking.results import PublishedGrokking
 from hdlib.experiments.grokking.sweep import SEEDS
 
 
-def _one_head_pairs(published: PublishedGrokking) -> Verdict:
-    heads, holds, shares, same, different = published.heads, [], [], [], []
-    names = [f"1 head, seed {seed}" for seed in SEEDS]
-    for name in names:
-        energy = heads.shares(name)
-        strongest, largest = energy.argmax(1), energy.max(1)[1:7]
-        # Where there is no such pair, nothing that is asked of it holds.
-        close, apart = (
-            float(np.median(found)) if len(found) else np.nan for found in heads.spacings(name)
-        )
-        shares.extend(largest.tolist())
-        same.append(close)
-        different.append(apart)
-        holds.append(
-            bool((strongest[1:7:2] == strongest[2:7:2]).all())
-            and largest.min() > 0.5
-            and close < apart / 3
-            and heads.single(name) > heads.single(name, "rotated_")
-        )
-    return Verdict(
-        all(holds),
-        {
-            "shares": extent(shares, ".0%"),
-            "single": listed([heads.single(name) for name in names], "d"),
-            "rotated": listed([heads.single(name, "rotated_") for name in names], "d"),
-            "same": extent(same, ".2f"),
-            "different": extent(different, ".2f"),
-        },
-    )
-
-
-ONE_HEAD_PAIRS = Claim(
-    name="one-head-pairs",
-    says="With one head frequencies come in pairs of neighbours, whose eigenvalues lie much closer "
-    "together than those of different frequencies.",
-    evidence="Ranks 2 and 3, 4 and 5, 6 and 7 each have one frequency, with {shares} of the energy "
-    "of J v. Of twelve {single} have more than half at one frequency, of a random basis {rotated}. "
-    "The median spacing k log(λₖ/λₖ₊₁) is {same} between neighbours of the same frequency, and "
-    "{different} between those of different ones.",
-    decide=_one_head_pairs,
-    seeds=3,
-    null="a random basis of the space that the eigenvectors span; neighbours of different "
-    "frequencies",
-    refuted_by="a seed whose leading eigenvectors are no more of one frequency than a random basis "
-    "of their space.",
-)
-
-
 def _causal(published: PublishedGrokking) -> Verdict:
     heads, functions = published.heads, published.functions
     medians = {
@@ -126,4 +78,4 @@ CAUSAL = Claim(
     "was concluded that a cluster does not belong to a frequency. That dose breaks everything.",
 )
 
-CLAIMS = (ONE_HEAD_PAIRS, CAUSAL)
+CLAIMS = (CAUSAL,)

@@ -1,6 +1,7 @@
 """Figures that only the grokking chapter can use."""
 
-from hdlib.experiments.grokking.figures.overlaps import frequency_overlap, leading_frequencies
+from hdlib.experiments.grokking.figures.frequencies import leading_frequencies
+from hdlib.experiments.grokking.figures.levels import levels
 from hdlib.experiments.grokking.figures.responses import dose_series
 from hdlib.experiments.grokking.figures.steps import (
     adam_sharpness,
@@ -14,9 +15,9 @@ __all__ = [
     "adam_sharpness",
     "circuit_arrival",
     "dose_series",
-    "frequency_overlap",
     "frequency_shares",
     "leading_eigenvalues",
     "leading_frequencies",
+    "levels",
     "training_phases",
 ]
