@@ -45,7 +45,15 @@ from hdlib.store.verify import check_run
 from hdlib.training import checkpoint_name, grokking_steps, state_name
 
 SMALL = GrokkingConfig(
-    p=11, width=16, n_heads=2, n_steps=60, log_every=20, spectra=4, eigenpairs=30, stored_weights=3
+    p=11,
+    width=16,
+    n_heads=2,
+    n_steps=60,
+    log_every=20,
+    spectra=4,
+    eigenpairs=30,
+    stored_weights=3,
+    coefficients=1,
 )
 
 

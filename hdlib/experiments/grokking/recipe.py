@@ -9,6 +9,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from hdlib.experiments.grokking.coefficients import part_coefficients, whole_coefficient
 from hdlib.experiments.grokking.config import GrokkingConfig
 from hdlib.experiments.grokking.doses import dose_measures
 from hdlib.experiments.grokking.lowest import lowest_measures
@@ -192,6 +193,12 @@ def _overlaps(run: GrokkingRun, step: int) -> Arrays:
     return {"cosines": before.T @ after}
 
 
+def _coefficients(run: GrokkingRun, step: int) -> Arrays:
+    model, pairs = model_at(run, step).to(run.device), run.config.task.train
+    parts = part_coefficients(model, pairs, _frequencies(run))
+    return parts | {"whole": whole_coefficient(model, pairs)}
+
+
 def _before(run: GrokkingRun, step: int) -> int:
     """The checkpoint before one of those looked at."""
     return max(at for at in _looked_at(run) if at < step)
@@ -318,9 +325,29 @@ LOWEST = ArrayStage(
     agreement=agreement(sigma=1e-5, minus=1e-3, plus=1e-3),
     at_once=AT_ONCE,
 )
+COEFFICIENTS = ArrayStage(
+    "grokking/coefficients",
+    fields=("n_steps",),
+    needs=(TRAINING,),
+    items=lambda run: _published(run)[: run.config.coefficients],
+    sources=_weights,
+    compute=_coefficients,
+    agreement=agreement(whole=1e-3, heads=1e-3, frequencies=1e-3, others=1e-3),
+)
 EXPERIMENT = Experiment(
     GrokkingConfig,
-    (TRAINING, MEASURES, SPECTRA, ADAM, FUNCTIONS, PURITY, OVERLAPS, DOSED, LOWEST),
+    (
+        TRAINING,
+        MEASURES,
+        SPECTRA,
+        ADAM,
+        FUNCTIONS,
+        PURITY,
+        OVERLAPS,
+        DOSED,
+        LOWEST,
+        COEFFICIENTS,
+    ),
     cost="about an hour",
 )
 run = EXPERIMENT.run

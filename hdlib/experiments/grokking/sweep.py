@@ -23,6 +23,8 @@ T = TypeVar("T")
 SEEDS = (0, 1, 2)
 WITH_SPECTRUM = 9
 """Checkpoints with a spectrum, of all runs but the chapter's, which has more."""
+LEVELS = 20
+"""Leading eigenvalues that are shown as levels."""
 LEARNT = 0.95
 """Test accuracy from which a network counts as having generalised."""
 _with_ends = partial(
@@ -30,11 +32,12 @@ _with_ends = partial(
     spectra=WITH_SPECTRUM,
     lower_ends=0,
     purities=1,
+    coefficients=0,
     eigenpairs=30,
     max_products=400,
     stored_weights=1,
 )
-_without_spectra = partial(GrokkingConfig, spectra=0, purities=0, stored_weights=1)
+_without_spectra = partial(GrokkingConfig, spectra=0, purities=0, coefficients=0, stored_weights=1)
 _attention_only = partial(
     _without_spectra,
     activation="none",
@@ -207,6 +210,26 @@ class GrokkingSweep:
     def control_purities(self) -> dict[str, dict[str, PurityResults]]:
         """Purities of these."""
         return _each(PurityResults, self.controls)
+
+    @property
+    def levels(self) -> dict[str, tuple[NDArray, NDArray[np.int64]]]:
+        """Leading eigenvalues at the end and the frequency of each, 0 where it is not of one.
+
+        Of the networks with uniform attention, and with one and with four heads.
+        """
+        groups = {
+            "uniform": self.control_purities[UNIFORM],
+            "1 head": {n: of for n, of in self.purities.items() if n.startswith("1 head")},
+            "4 heads": {n: of for n, of in self.purities.items() if n.startswith("4 heads")},
+        }
+        return {
+            f"{kind}\n{name.rpartition(', ')[2]}": (
+                of.arrays(of.steps[-1])["eigenvalues"][:LEVELS],
+                of.pure(of.steps[-1])[:LEVELS],
+            )
+            for kind, group in groups.items()
+            for name, of in group.items()
+        }
 
 
 def leading_eigenvalues(found: Run[GrokkingConfig]) -> tuple[NDArray, NDArray]:

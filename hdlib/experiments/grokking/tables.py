@@ -145,6 +145,16 @@ def gap_table(gaps: Mapping[str, HeadGap]) -> Markdown:
     return table(header, rows)
 
 
+def control_table(sweep: GrokkingSweep) -> Markdown:
+    """The same of the networks that try to break what was found of heads."""
+    named = {
+        f"{kind}: {name}": gap
+        for kind, group in sweep.control_gaps.items()
+        for name, gap in group.items()
+    }
+    return gap_table(named)
+
+
 def certificate_table(results: GrokkingResults) -> Markdown:
     """Certified pairs at both ends, and the worst residual among them."""
     k = results.config.eigenpairs

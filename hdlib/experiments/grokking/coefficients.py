@@ -1,0 +1,145 @@
+"""The local learning coefficient of a network, of its heads and of its key frequencies."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import NamedTuple
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from numpy.typing import NDArray
+from torch import Tensor
+
+from hdlib.measures import learning_coefficient
+from hdlib.measures.fourier import fourier_basis, wave_rows
+from hdlib.models import ModularTransformer
+from hdlib.tasks import Pairs
+
+
+class Langevin(NamedTuple):
+    """Settings of the chains.
+
+    Attributes:
+        step_size: ε; stable up to eigenvalues h with ε nβh = 4.
+        localisation: γ: m weights stray by about √(m/γ) in norm, and forget where they began in
+            2/(εγ) steps.
+    """
+
+    step_size: float
+    localisation: float
+
+
+USUAL = Langevin(2e-5, 1e3)
+WAVES = Langevin(1e-3, 10.0)
+"""For frequencies, which are a few hundred weights: these have to stray farther to be felt."""
+CHAINS, BURN_IN, DRAWS = 2, 300, 100
+BATCH = 1_024
+"""Pairs of each gradient for parts of the weights; all weights have all pairs."""
+
+
+def whole_coefficient(model: ModularTransformer, pairs: Pairs) -> NDArray[np.float64]:
+    """λ̂ of each chain, (2,), with all weights moving and every pair in each gradient."""
+    return _coefficient(model, pairs, USUAL, seed=0)
+
+
+def part_coefficients(
+    model: ModularTransformer, pairs: Pairs, frequencies: NDArray[np.int64]
+) -> dict[str, NDArray[np.float64]]:
+    """The refined coefficient (Wang et al. 2024) of parts of the weights: only these move.
+
+    A head is its columns of query, key and value, and its rows of the output. A frequency is the
+    cosine and the sine over the residues, in embedding and unembedding, 4 d of P numbers.
+
+    Args:
+        model: softmax attention; it comes back in single precision.
+        pairs: of the loss.
+        frequencies: (K,), key frequencies.
+
+    Returns:
+        λ̂ of each chain: "heads" (H, 2), "frequencies" (K, 2), and "others" (K, 2) of frequencies
+        that are no key ones, chosen at random.
+    """
+    rest = np.setdiff1d(np.arange(1, (model.p + 1) // 2), frequencies)
+    others = np.random.default_rng(0).permutation(rest)[: len(frequencies)]
+    found = {
+        "heads": (USUAL, [_head(model, head) for head in range(model.n_heads)]),
+        "frequencies": (WAVES, [_frequency(model, int(k)) for k in frequencies]),
+        "others": (WAVES, [_frequency(model, int(k)) for k in others]),
+    }
+    size = min(BATCH, len(pairs.a))
+    return {
+        name: np.stack(
+            [
+                _coefficient(model, pairs, setting, seed=1 + at, batch_size=size, within=within)
+                for at, within in enumerate(projections)
+            ]
+        )
+        for name, (setting, projections) in found.items()
+    }
+
+
+def _coefficient(
+    model: ModularTransformer,
+    pairs: Pairs,
+    setting: Langevin,
+    *,
+    seed: int,
+    batch_size: int | None = None,
+    within: Callable[[Tensor], Tensor] | None = None,
+) -> NDArray[np.float64]:
+    device = model.embedding.device
+    return learning_coefficient(
+        model.float(),
+        F.cross_entropy,
+        (pairs.tokens().to(device), pairs.targets.to(device)),
+        **setting._asdict(),
+        chains=CHAINS,
+        burn_in=BURN_IN,
+        draws=DRAWS,
+        batch_size=batch_size,
+        within=within,
+        seed=seed,
+    ).chains
+
+
+def _head(model: ModularTransformer, head: int) -> Callable[[Tensor], Tensor]:
+    """The projection onto the weights of a head."""
+    size = model.embedding.shape[1] // model.n_heads
+    own = torch.zeros(model.embedding.shape[1], device=model.embedding.device)
+    own[head * size : (head + 1) * size] = 1
+    columns = dict.fromkeys(("query", "key", "value"), lambda weight: weight * own)
+    return _projection(model, columns | {"output": lambda weight: weight * own[:, None]})
+
+
+def _frequency(model: ModularTransformer, k: int) -> Callable[[Tensor], Tensor]:
+    """The projection onto the cosine and the sine of a frequency over the residues."""
+    rows = fourier_basis(model.p)[wave_rows(np.array([k]), model.p)]
+    waves = torch.from_numpy(rows).to(model.embedding)
+
+    def onto(weight: Tensor) -> Tensor:
+        kept = torch.zeros_like(weight)
+        kept[: model.p] = waves.T @ (waves @ weight[: model.p])
+        return kept
+
+    return _projection(model, {"embedding": onto, "unembedding": onto})
+
+
+def _projection(
+    model: ModularTransformer, parts: Mapping[str, Callable[[Tensor], Tensor]]
+) -> Callable[[Tensor], Tensor]:
+    """Of a vector of all weights, these parts by name; nothing of the others."""
+    shapes = {name: weight.shape for name, weight in model.named_parameters()}
+
+    def within(vector: Tensor) -> Tensor:
+        pieces = vector.split([shape.numel() for shape in shapes.values()])
+        return torch.cat(
+            [
+                parts[name](piece.view(shape)).flatten()
+                if name in parts
+                else torch.zeros_like(piece)
+                for (name, shape), piece in zip(shapes.items(), pieces, strict=True)
+            ]
+        )
+
+    return within
