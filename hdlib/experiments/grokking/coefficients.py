@@ -63,9 +63,9 @@ def part_coefficients(
     rest = np.setdiff1d(np.arange(1, (model.p + 1) // 2), frequencies)
     others = np.random.default_rng(0).permutation(rest)[: len(frequencies)]
     found = {
-        "heads": (USUAL, [_head(model, head) for head in range(model.n_heads)]),
-        "frequencies": (WAVES, [_frequency(model, int(k)) for k in frequencies]),
-        "others": (WAVES, [_frequency(model, int(k)) for k in others]),
+        "heads": (USUAL, [head_projection(model, head) for head in range(model.n_heads)]),
+        "frequencies": (WAVES, [wave_projection(model, int(k)) for k in frequencies]),
+        "others": (WAVES, [wave_projection(model, int(k)) for k in others]),
     }
     size = min(BATCH, len(pairs.a))
     return {
@@ -103,7 +103,7 @@ def _coefficient(
     ).chains
 
 
-def _head(model: ModularTransformer, head: int) -> Callable[[Tensor], Tensor]:
+def head_projection(model: ModularTransformer, head: int) -> Callable[[Tensor], Tensor]:
     """The projection onto the weights of a head."""
     size = model.embedding.shape[1] // model.n_heads
     own = torch.zeros(model.embedding.shape[1], device=model.embedding.device)
@@ -112,7 +112,7 @@ def _head(model: ModularTransformer, head: int) -> Callable[[Tensor], Tensor]:
     return _projection(model, columns | {"output": lambda weight: weight * own[:, None]})
 
 
-def _frequency(model: ModularTransformer, k: int) -> Callable[[Tensor], Tensor]:
+def wave_projection(model: ModularTransformer, k: int) -> Callable[[Tensor], Tensor]:
     """The projection onto the cosine and the sine of a frequency over the residues."""
     rows = fourier_basis(model.p)[wave_rows(np.array([k]), model.p)]
     waves = torch.from_numpy(rows).to(model.embedding)

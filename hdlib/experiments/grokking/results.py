@@ -13,7 +13,6 @@ from hdlib.experiments.grokking.clusters import PurityResults
 from hdlib.experiments.grokking.config import GrokkingConfig
 from hdlib.experiments.grokking.functions import FunctionResults, HeadFunctions
 from hdlib.experiments.grokking.gaps import gap_beyond
-from hdlib.experiments.grokking.measures import PROBED
 from hdlib.experiments.grokking.recipe import ADAM, MEASURES, SPECTRA, TRAINING, model_at, run
 from hdlib.experiments.grokking.spectra import stored_spectrum
 from hdlib.experiments.grokking.summary import summary
@@ -177,30 +176,6 @@ class GrokkingResults:
         ]
 
     @property
-    def frequency_names(self) -> list[str]:
-        """Columns of `overlap`."""
-        return ["constant", *map(str, self.frequencies), "others"]
-
-    def overlap(self, position: int) -> tuple[Array, dict[str, tuple[Array, Array]]]:
-        """The top 30 eigenvectors' weight in each frequency's subspace, and a random direction's.
-
-        Returns:
-            Eigenvalues (30,), descending; for embedding and unembedding weights (30, K + 2) and the
-            mean weights of a random direction (K + 2,).
-        """
-        found = self.spectra[position]
-        keys = len(self.frequencies)
-        others = (self.config.p - 1) // 2 - keys
-        chance = (
-            np.array([1, *[2] * keys, 2 * others]) * self.config.width / self.config.n_parameters
-        )
-        weights = {
-            tensor: (_top(found[f"{tensor}_frequencies"]).astype(np.float64), chance)
-            for tensor in ("embedding", "unembedding")
-        }
-        return _top(found["eigenvalues"]), weights
-
-    @property
     def spectrum_losses(self) -> Array:
         """Training loss at the checkpoints with a spectrum, (S,)."""
         return self.history["train_loss"][
@@ -270,8 +245,3 @@ class PublishedGrokking:
 def published() -> PublishedGrokking:
     """The one value of its kind, so that nothing is read twice."""
     return PublishedGrokking()
-
-
-def _top(values: NDArray) -> NDArray:
-    """The last 30 rows, the last first."""
-    return values[::-1][:PROBED]

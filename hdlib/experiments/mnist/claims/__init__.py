@@ -1,11 +1,11 @@
-"""What the chapter says, as claims that its two published runs decide; a file a section."""
+"""What the chapter says, as claims that its published runs decide; a file a section."""
 
 from __future__ import annotations
 
 from hdlib.display import Markdown
 from hdlib.experiments import claim
 from hdlib.experiments.claim import Claim
-from hdlib.experiments.mnist.claims import gradient, layers, outliers, samples, spectrum
+from hdlib.experiments.mnist.claims import gradient, labels, layers, outliers, samples, spectrum
 from hdlib.experiments.mnist.results import PublishedMnist, published
 
 __all__ = ["CLAIMS", "PublishedMnist", "published", "shown"]
@@ -14,6 +14,7 @@ CLAIMS: tuple[Claim[PublishedMnist], ...] = (
     *spectrum.CLAIMS,
     *layers.CLAIMS,
     *outliers.CLAIMS,
+    *labels.CLAIMS,
     *gradient.CLAIMS,
     *samples.CLAIMS,
 )
