@@ -45,7 +45,7 @@ def test_heads_are_apart_and_are_all_of_the_attention(model: ModularTransformer)
         assert torch.equal(own @ own, own)
         for other in found[at + 1 :]:
             assert not (own @ other).any()
-    moved = sum(found).diagonal().bool()
+    moved = torch.stack(found).sum(0).diagonal().bool()
     names = [name for name, w in model.named_parameters() for _ in range(w.numel())]
     assert {name for name, m in zip(names, moved.tolist(), strict=True) if m} == {
         "query",

@@ -37,6 +37,7 @@ SMALL: dict[str, Config] = {
         max_products=400,
         spectra=3,
         stored_weights=2,
+        coefficients=1,
         log_every=10,
         device="cpu",
     ),

@@ -48,11 +48,12 @@ def part_coefficients(
 ) -> dict[str, NDArray[np.float64]]:
     """The refined coefficient (Wang et al. 2024) of parts of the weights: only these move.
 
-    A head is its columns of query, key and value, and its rows of the output. A frequency is the
-    cosine and the sine over the residues, in embedding and unembedding, 4 d of P numbers.
+    A head is its columns of query, key and value, where there are such, and its rows of the
+    output. A frequency is the cosine and the sine over the residues, in embedding and unembedding:
+    4 d of P numbers.
 
     Args:
-        model: softmax attention; it comes back in single precision.
+        model: network at a checkpoint; it comes back in single precision.
         pairs: of the loss.
         frequencies: (K,), key frequencies.
 

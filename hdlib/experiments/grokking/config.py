@@ -68,10 +68,10 @@ class GrokkingConfig(Config):
     """Hessian-vector products of a search; pairs for which they do not suffice are marked."""
     tol: Annotated[float, Field(gt=0)] = 1e-6
     """Largest residual of an eigenpair over the largest |λ|."""
-    coefficients: Annotated[int, Field(ge=0)] = 15
-    """Checkpoints, of those with weights, with local learning coefficients, at most: likewise."""
     stored_weights: Annotated[int, Field(ge=1)] = 15
     """Checkpoints of which the finished run keeps the weights, the last among them."""
+    coefficients: Annotated[int, Field(ge=0)] = 15
+    """Checkpoints of these with local learning coefficients, at most: coarse to fine."""
     device: Literal["auto", "cpu", "cuda"] = "auto"
 
     @model_validator(mode="after")
@@ -98,11 +98,6 @@ class GrokkingConfig(Config):
                 1 <= trained < pairs,
                 f"train_fraction={self.train_fraction}: {trained} of {pairs} pairs to train on; "
                 f"there must be at least one, and one to test",
-            ),
-            (
-                self.coefficients == 0 or self.attention == "softmax",
-                f"coefficients={self.coefficients}: must be 0 where attention is uniform, as those "
-                f"of heads are among them",
             ),
             (
                 ends <= self.n_parameters,

@@ -13,6 +13,7 @@ from hdlib.experiments.grokking.clusters import PurityResults
 from hdlib.experiments.grokking.config import GrokkingConfig
 from hdlib.experiments.grokking.functions import FunctionResults, HeadFunctions
 from hdlib.experiments.grokking.gaps import gap_beyond
+from hdlib.experiments.grokking.learning import CoefficientResults
 from hdlib.experiments.grokking.recipe import ADAM, MEASURES, SPECTRA, TRAINING, model_at, run
 from hdlib.experiments.grokking.spectra import stored_spectrum
 from hdlib.experiments.grokking.summary import summary
@@ -230,6 +231,11 @@ class PublishedGrokking:
     def purities(self) -> PurityResults:
         """Purities through the chapter's run."""
         return PurityResults(self.results.run)
+
+    @cached_property
+    def coefficients(self) -> CoefficientResults:
+        """Local learning coefficients through the chapter's run."""
+        return CoefficientResults(self.results.run)
 
     def between(self, first: int, last: int) -> slice:
         """Positions of the chapter's spectra from one step to another, both included."""

@@ -9,6 +9,7 @@ from hdlib.experiments.grokking.figures.steps import (
     leading_eigenvalues,
     training_phases,
 )
+from hdlib.experiments.grokking.figures.timeline import timeline
 from hdlib.experiments.grokking.figures.tracks import circuit_arrival
 
 __all__ = [
@@ -19,5 +20,6 @@ __all__ = [
     "leading_eigenvalues",
     "leading_frequencies",
     "levels",
+    "timeline",
     "training_phases",
 ]
