@@ -89,6 +89,13 @@ PARTS = (
         "function itself.",
     ),
     Part(
+        "The curvature at a network tells of what surrounds it.",
+        refuting=("grokking/no-parabola",),
+        so="While it memorises it does. Afterwards the loss is nearly zero where the network is, "
+        "and what surrounds it is not of second order. The local learning coefficient sees that, "
+        "and falls with the circuit; but it counts weights, and names none.",
+    ),
+    Part(
         "Circuits are in the eigenvectors: in what they do to the function.",
         supporting=(
             "planted/vectors-part-circuits",

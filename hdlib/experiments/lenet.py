@@ -139,7 +139,7 @@ LABELLED_TRAINING = TrainingStage(
     fields=(*FIELDS, "shuffled_labels"),
     schedule=_schedule,
     plan=_labelled_plan,
-    extendable=False,
+    extendable=lambda run: False,
 )
 """Of a `LabelledTraining`."""
 

@@ -37,7 +37,7 @@ class TrainingStage(Stage):
         schedule: config ↦ steps with a row, and checkpoints.
         plan: (config, device) ↦ what is trained, at its start.
         published: run ↦ checkpoints whose weights are published; all where it is None.
-        extendable: whether the last state is published, too, which is several times the weights.
+        extendable: run ↦ whether its last state is published, too, three times the weights.
         version: number that is raised when a correction changes the result.
     """
 
@@ -49,7 +49,7 @@ class TrainingStage(Stage):
         schedule: Callable[[Any], Schedule],
         plan: Callable[[Any, torch.device], Plan],
         published: Callable[[Run[Any]], Sequence[int]] | None = None,
-        extendable: bool = True,
+        extendable: Callable[[Run[Any]], bool] = lambda run: True,
         version: int = 1,
     ) -> None:
         self.name = name
@@ -99,7 +99,7 @@ class TrainingStage(Stage):
     def published(self, run: Run[Any]) -> list[str]:
         """History, weights, and the last state, where the training is to be extended from it."""
         weights = [checkpoint_name(step) for step in self._published(run)]
-        states = [state_name(self.checkpoints(run)[-1])] if self._extendable else []
+        states = [state_name(self.checkpoints(run)[-1])] if self._extendable(run) else []
         return [HISTORY, *weights, *states]
 
     def history(self, run: Run[Any]) -> dict[str, NDArray]:

@@ -85,7 +85,7 @@ TRAINING = TrainingStage(
     schedule=_schedule,
     plan=_plan,
     published=_published,
-    extendable=False,
+    extendable=lambda run: False,
 )
 
 

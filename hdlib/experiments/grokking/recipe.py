@@ -116,6 +116,7 @@ TRAINING = TrainingStage(
     schedule=_schedule,
     plan=_plan,
     published=_published,
+    extendable=lambda run: run.config.stored_weights > 1,
     version=2,
 )
 

@@ -62,7 +62,7 @@ TRAINING = TrainingStage(
     schedule=_schedule,
     plan=_plan,
     published=lambda run: [],
-    extendable=False,
+    extendable=lambda run: False,
 )
 
 

@@ -109,7 +109,7 @@ TRAINING = TrainingStage(
     schedule=_schedule,
     plan=_plan,
     published=_published,
-    extendable=False,
+    extendable=lambda run: False,
 )
 
 

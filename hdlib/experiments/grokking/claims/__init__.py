@@ -8,6 +8,7 @@ from hdlib.experiments.grokking.claims import (
     controls,
     ends,
     functions,
+    learning,
     networks,
     purity,
     sharpness,
@@ -25,6 +26,7 @@ CLAIMS: tuple[claim.Claim[PublishedGrokking], ...] = (
     *purity.CLAIMS,
     *functions.CLAIMS,
     *sharpness.CLAIMS,
+    *learning.CLAIMS,
     *networks.CLAIMS,
     *controls.CLAIMS,
 )

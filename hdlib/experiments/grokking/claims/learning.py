@@ -1,0 +1,95 @@
+"""Claims about what surrounds the network: its local learning coefficient."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from hdlib.display import extent
+from hdlib.experiments.claim import Claim, Verdict
+from hdlib.experiments.grokking.coefficients import USUAL
+from hdlib.experiments.grokking.results import PublishedGrokking
+from hdlib.training import OTHERS
+
+
+def _falls(published: PublishedGrokking) -> Verdict:
+    found, pairs = published.coefficients, published.results.pairs
+    mean = found.whole.mean(1)
+    largest = int(mean.argmax())
+    low = np.flatnonzero((mean <= mean[largest] / 2) & (np.arange(len(mean)) > largest))
+    halved = int(low[0]) if len(low) else len(mean) - 1
+    right = np.interp(found.steps, pairs["step"], pairs[OTHERS])
+    begun, done = published.results.transition or (0, 0)
+    first, last = np.searchsorted(found.steps, (begun, done))
+    return Verdict(
+        bool(
+            len(low)
+            and right[halved] < 0.05
+            and (np.diff(mean[halved:]) < 0).all()
+            and mean[last] < 0.1 * mean[first]
+        ),
+        {
+            "largest": int(found.steps[largest]),
+            "value": mean[largest],
+            "halved": int(found.steps[halved]),
+            "right": right[halved],
+            "begun": int(found.steps[first]),
+            "before": mean[first],
+            "done": int(found.steps[last]),
+            "after": mean[last],
+            "end": mean[-1],
+            "apart": float((np.ptp(found.whole, axis=1) / mean)[halved:].max()),
+        },
+    )
+
+
+FALLS = Claim(
+    name="coefficient-falls",
+    says="The local learning coefficient falls with the circuit: it has halved before the "
+    "pairs are right that memory cannot answer, and falls at every checkpoint from there to the "
+    "end.",
+    evidence="It is largest at step {largest:,}, {value:.0f}, and below half of that from step "
+    "{halved:,} on, with {right:.1%} of these pairs right. From step {begun:,} to {done:,}, the "
+    "transition, it goes from {before:.3g} to {after:.2g}, and at the end it is {end:.2g}; the two "
+    "chains are at most {apart:.0%} of it apart.",
+    decide=_falls,
+    seeds=1,
+    null="two chains; @sec-onset has networks that only memorise",
+    refuted_by="other seeds in which it stays high until the accuracy has risen.",
+)
+
+
+def _no_parabola(published: PublishedGrokking) -> Verdict:
+    found, memorised = published.coefficients, published.results.phases.memorised or 0
+    ratio = found.whole.mean(1) / found.parabola
+    late = found.steps > memorised
+    first = int(np.flatnonzero(found.steps > 0)[0])
+    return Verdict(
+        bool(abs(ratio[first] - 1) < 0.25 and np.median(ratio[late]) > 30),
+        {
+            "first": int(found.steps[first]),
+            "equal": ratio[first],
+            "memorised": memorised,
+            "median": np.median(ratio[late]),
+            "range": extent(ratio[late], ",.0f"),
+            "stray": float(np.sqrt(published.results.config.n_parameters / USUAL.localisation)),
+        },
+    )
+
+
+NO_PARABOLA = Claim(
+    name="no-parabola",
+    says="After memorisation the second order of the loss says next to nothing of what surrounds "
+    "the network.",
+    evidence="If the loss were its second order, λ̂ would be ½ Σ nβh/(nβh + γ) over all "
+    "eigenvalues h. At step {first:,} it is {equal:.2f} times that. After step {memorised:,} it is "
+    "{range} times, {median:,.0f} in the median: the loss, nearly zero at the network, rises much "
+    "faster around it than its curvature there tells. That is at a distance of about "
+    "{stray:.0f}; nearer by the parabola is better.",
+    decide=_no_parabola,
+    seeds=1,
+    null="the whole spectrum at the same checkpoint",
+    refuted_by="chains that stay as near as moves of 1% of the norm and differ from the parabola "
+    "as much.",
+)
+
+CLAIMS = (FALLS, NO_PARABOLA)
