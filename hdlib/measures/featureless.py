@@ -59,7 +59,7 @@ def featureless_spacings(
         samples: N.
         spread: standard deviation of log wₙ; 0 for equal weights.
         draws: how many matrices, S.
-        seed: of the draws.
+        seed: of the draws; another for each setting where `gap_test` takes several together.
 
     Returns:
         (S, 100) float64, mean 1 in each column.

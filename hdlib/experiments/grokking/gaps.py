@@ -19,8 +19,11 @@ LAST = 30
 
 @cache
 def nulls() -> tuple[Array, ...]:
-    """Spacings of featureless spectra for each of the tails; simulated once, in seconds."""
-    return tuple(featureless_spacings(tail_index=index, spread=spread) for index, spread in TAILS)
+    """Spacings of featureless spectra for each tail, drawn apart; simulated once, in seconds."""
+    return tuple(
+        featureless_spacings(tail_index=index, spread=spread, seed=seed)
+        for seed, (index, spread) in enumerate(TAILS)
+    )
 
 
 def widest_by_chance(count: int) -> Array:

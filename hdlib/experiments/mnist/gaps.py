@@ -44,8 +44,11 @@ SETTINGS = (
 
 @cache
 def nulls() -> tuple[Array, ...]:
-    """Spacings of featureless spectra in each setting; simulated once, in a few seconds."""
-    return tuple(featureless_spacings(**setting._asdict()) for setting in SETTINGS)
+    """Spacings of featureless spectra in each setting, drawn apart; simulated once, in seconds."""
+    return tuple(
+        featureless_spacings(**setting._asdict(), seed=seed)
+        for seed, setting in enumerate(SETTINGS)
+    )
 
 
 def least_p() -> float:

@@ -138,6 +138,13 @@ class PlantedResults:
             [self.runs[0.0, s].arrays(BASIS, self.grid.n_steps)["purity"] for s in self.grid.seeds]
         )
 
+    @property
+    def larger_share(self) -> float:
+        """Share of the larger circuit in all parameters of the two, where they are uncoupled."""
+        circuits = self.runs[0.0, self.grid.seeds[0]].config.model().circuits().numpy()
+        sizes = np.bincount(circuits[circuits >= 0])
+        return float(sizes.max() / sizes.sum())
+
     def own_spectra(self, alpha: float, seed: int, when: When) -> list[Array]:
         """Eigenvalues of each circuit, of vectors that move its outputs most; then all of them."""
         values, function = labelled(self.spectrum(alpha, seed, when))

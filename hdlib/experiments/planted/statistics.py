@@ -33,10 +33,10 @@ SETTINGS = ((1.0, 400, 0.0), (1.0, 400, 1.0), (1.0, 400, 2.0), (0.6, 200, 0.0), 
 
 @cache
 def nulls() -> tuple[FloatArray, ...]:
-    """Spacings of featureless spectra in each setting; simulated once, in seconds."""
+    """Spacings of featureless spectra in each setting, drawn apart; simulated once, in seconds."""
     return tuple(
-        featureless_spacings(tail_index=index, samples=samples, spread=spread)
-        for index, samples, spread in SETTINGS
+        featureless_spacings(tail_index=index, samples=samples, spread=spread, seed=seed)
+        for seed, (index, samples, spread) in enumerate(SETTINGS)
     )
 
 

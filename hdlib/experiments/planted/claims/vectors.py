@@ -63,9 +63,10 @@ def _parts(found: PublishedPlanted) -> Verdict:
 
 def _basis(found: PublishedPlanted) -> Verdict:
     own, turned = found["main"].basis().T
+    larger = found["main"].larger_share
     return Verdict(
-        bool(own.min() > 0.99 and turned.max() < 0.6),
-        {"own": extent(own, ".2f"), "turned": extent(turned, ".2f")},
+        bool(own.min() > 0.99 and turned.max() < larger + 0.05),
+        {"own": extent(own, ".2f"), "turned": extent(turned, ".2f"), "larger": larger},
     )
 
 
@@ -102,11 +103,13 @@ CLAIMS = (
         "Modules belong to the basis: of the same Gauss–Newton matrix in a random orthogonal one, "
         "with the same eigenvalues, they say nothing of the circuits.",
         "Share of a module that lies in the parameters of one of two circuits: {own} in the basis "
-        "of the parameters, {turned} in a random one. What eigenvectors do to the outputs does "
-        "not depend on it.",
+        "of the parameters, {turned} in a random one. The larger circuit has {larger:.2f} of all "
+        "parameters, so that no partition has less, and that of one module has it. What "
+        "eigenvectors do to the outputs does not depend on the basis.",
         _basis,
         seeds=5,
-        null="the same matrix in the basis of the parameters",
-        refuted_by="a seed in which modules of a random basis are purer than 0.6.",
+        null="the same matrix in the basis of the parameters; one module of all of them",
+        refuted_by="a seed in which modules of a random basis are purer than all parameters "
+        "together by 0.05.",
     ),
 )
