@@ -4,7 +4,13 @@ from hdlib.measures.collapse import collapsed_share
 from hdlib.measures.concentration import frequency_weights, tensor_weights
 from hdlib.measures.concepts import CONCEPTS, Concept
 from hdlib.measures.couplings import binned, binned_shares
-from hdlib.measures.featureless import GapTest, featureless_scores, featureless_spacings, gap_test
+from hdlib.measures.featureless import (
+    GapTest,
+    featureless_nulls,
+    featureless_scores,
+    featureless_spacings,
+    gap_test,
+)
 from hdlib.measures.fourier import (
     explained_variance,
     fourier_basis,
@@ -53,6 +59,7 @@ __all__ = [
     "binned_shares",
     "collapsed_share",
     "explained_variance",
+    "featureless_nulls",
     "featureless_scores",
     "featureless_spacings",
     "fourier_basis",

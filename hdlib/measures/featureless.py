@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from functools import cache
 from typing import NamedTuple
 
 import numpy as np
@@ -35,6 +36,39 @@ class GapTest(NamedTuple):
     def stands_out(self) -> bool:
         """Whether the score is above the threshold whichever null is taken."""
         return self.score > self.threshold[1]
+
+
+class Featureless(NamedTuple):
+    """A setting of simulated spectra without a gap.
+
+    Attributes:
+        tail_index: α, positive.
+        samples: N.
+        spread: standard deviation of the logarithm of the samples' weights.
+    """
+
+    tail_index: float = 1.0
+    samples: int = 400
+    spread: float = 0.0
+
+
+SETTINGS = (
+    Featureless(),
+    Featureless(spread=1.0),
+    Featureless(spread=2.0),
+    Featureless(tail_index=0.6, samples=200),
+    Featureless(tail_index=1.5),
+)
+"""Settings that a gap has to stand out from: it hangs on what was assumed how high a score is."""
+
+
+@cache
+def featureless_nulls() -> tuple[FloatArray, ...]:
+    """Spacings of featureless spectra in each of `SETTINGS`, drawn apart; in a few seconds."""
+    return tuple(
+        featureless_spacings(**setting._asdict(), seed=seed)
+        for seed, setting in enumerate(SETTINGS)
+    )
 
 
 def featureless_spacings(

@@ -20,7 +20,6 @@ FIVE: tuple[Setting, ...] = (
     (0.6, 200, 0.0),
     (1.5, 400, 0.0),
 )
-THREE: tuple[Setting, ...] = ((0.6, 400, 0.0), (1.0, 400, 0.0), (1.0, 400, 2.0))
 DRAWS = 100
 RANKS = np.arange(1, 101)
 

@@ -23,7 +23,7 @@ from hdlib.experiments.emergence.recipe import TRAINING
 from hdlib.store import Run
 from hdlib.tasks import Pairs, modular_task
 from tests.recomputed.claims import agree, published, recomputes
-from tests.recomputed.gaps import THREE, gap
+from tests.recomputed.gaps import FIVE, gap
 from tests.recomputed.plain import Array, circular, flat, hessian_operator, largest, shaped
 
 P, SMALL = 97, (16, 32, 64)
@@ -258,7 +258,7 @@ def test_what_leading_eigenvectors_move():
         agree(moved.max(1), followed.moved[seed, -1, :14].max(1), within=1e-2)
         assert (moved.max(1) > 0.5).any()
 
-        outliers = gap(followed.eigenvalues[seed, -1], THREE).rank
+        outliers = gap(followed.eigenvalues[seed, -1], FIVE).rank
         assert outliers == followed.outliers[seed, -1]
         network = Perceptron(run_of(64, seed), trained=True)
         logits = network.layers(network.theta, network.task.grid)[1].numpy()
@@ -272,7 +272,7 @@ def test_outliers_come_with_generalisation():
     followed = published("emergence").followed
     accuracy = followed.logged("test_accuracy", followed.spectrum_steps)
     for values, right, theirs in zip(followed.eigenvalues, accuracy, followed.gaps, strict=True):
-        found = [gap(each, THREE) for each in values]
+        found = [gap(each, FIVE) for each in values]
         assert [g.rank for g in found] == [g.rank for g in theirs]
         agree([g.score for g in found], [g.score for g in theirs], within=1e-9)
         assert np.abs([a.p - b.p for a, b in zip(found, theirs, strict=True)]).max() < 0.1

@@ -13,8 +13,7 @@ from numpy.typing import NDArray
 from hdlib.experiments.emergence.probing import HELD_OUT, TRUE
 from hdlib.experiments.emergence.recipe import DIRECTIONS, PROBES, SPECTRA, TRAINING
 from hdlib.experiments.emergence.results import RISE, EmergenceResults
-from hdlib.experiments.grokking.gaps import nulls
-from hdlib.measures import GapTest, gap_test
+from hdlib.measures import GapTest, featureless_nulls, gap_test
 
 Array = NDArray[np.float64]
 
@@ -154,7 +153,10 @@ class FollowedResults:
     @cached_property
     def gaps(self) -> list[list[GapTest]]:
         """At each checkpoint of each seed, the widest gap among the leading eigenvalues."""
-        return [[gap_test(values, nulls()) for values in found] for found in self.eigenvalues]
+        return [
+            [gap_test(values, featureless_nulls()) for values in found]
+            for found in self.eigenvalues
+        ]
 
     @property
     def outliers(self) -> NDArray[np.int64]:

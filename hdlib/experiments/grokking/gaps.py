@@ -2,28 +2,15 @@
 
 from __future__ import annotations
 
-from functools import cache
-
 import numpy as np
 from numpy.typing import NDArray
 
-from hdlib.measures import GapTest, featureless_spacings, gap_test, tail_spacings
+from hdlib.measures import GapTest, featureless_nulls, gap_test, tail_spacings
 
 Array = NDArray[np.float64]
 
-TAILS = ((0.6, 0.0), (1.0, 0.0), (1.0, 2.0))
-"""Tail index, and standard deviation of the logarithm of the samples' weights."""
 LAST = 30
 """The last rank that is searched for a gap beyond the heads."""
-
-
-@cache
-def nulls() -> tuple[Array, ...]:
-    """Spacings of featureless spectra for each tail, drawn apart; simulated once, in seconds."""
-    return tuple(
-        featureless_spacings(tail_index=index, spread=spread, seed=seed)
-        for seed, (index, spread) in enumerate(TAILS)
-    )
 
 
 def widest_by_chance(count: int) -> Array:
@@ -33,10 +20,10 @@ def widest_by_chance(count: int) -> Array:
         count: number of gaps that are looked at, K.
 
     Returns:
-        (tails, K) float64; rows sum to 1.
+        (settings, K) float64; rows sum to 1.
     """
     ranks = np.arange(1, count + 1)
-    widest = [(spacings[:, :count] / ranks).argmax(1) for spacings in nulls()]
+    widest = [(spacings[:, :count] / ranks).argmax(1) for spacings in featureless_nulls()]
     return np.stack([np.bincount(at, minlength=count) / len(at) for at in widest])
 
 
@@ -48,4 +35,4 @@ def gap_beyond(eigenvalues: Array, heads: int) -> GapTest:
         heads: number of ranks that are left out.
     """
     last = min(LAST, len(tail_spacings(eigenvalues)))
-    return gap_test(eigenvalues, nulls(), ranks=range(heads + 1, last + 1))
+    return gap_test(eigenvalues, featureless_nulls(), ranks=range(heads + 1, last + 1))

@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-from functools import cache
-from typing import NamedTuple
-
 import numpy as np
 from numpy.typing import NDArray
 
-from hdlib.measures import GapTest, featureless_scores, featureless_spacings, gap_test
+from hdlib.measures import GapTest, featureless_nulls, featureless_scores, gap_test
 from hdlib.measures.featureless import LEVEL
 
 Array = NDArray[np.float64]
@@ -25,50 +22,24 @@ FEATURELESS = "simulated spectra without a gap"
 """What gaps are compared with, in words."""
 
 
-class Setting(NamedTuple):
-    """Of simulated spectra: tail index α, number of images N, and spread of their log weights."""
-
-    tail_index: float = 1.0
-    samples: int = 400
-    spread: float = 0.0
-
-
-SETTINGS = (
-    Setting(),
-    Setting(spread=1.0),
-    Setting(spread=2.0),
-    Setting(tail_index=0.6, samples=200),
-    Setting(tail_index=1.5),
-)
-
-
-@cache
-def nulls() -> tuple[Array, ...]:
-    """Spacings of featureless spectra in each setting, drawn apart; simulated once, in seconds."""
-    return tuple(
-        featureless_spacings(**setting._asdict(), seed=seed)
-        for seed, setting in enumerate(SETTINGS)
-    )
-
-
 def least_p() -> float:
     """The smallest p that the draws of all nulls together can show."""
-    return 1 / (1 + sum(len(null) for null in nulls()))
+    return 1 / (1 + sum(len(null) for null in featureless_nulls()))
 
 
 def searched(eigenvalues: Array) -> GapTest:
     """The gap with the highest score among the top 100."""
-    return gap_test(eigenvalues, nulls())
+    return gap_test(eigenvalues, featureless_nulls())
 
 
 def predicted(eigenvalues: Array, rank: int = PREDICTED) -> GapTest:
     """The gap below a rank that was predicted, tested alone."""
-    return gap_test(eigenvalues, nulls(), ranks=[rank])
+    return gap_test(eigenvalues, featureless_nulls(), ranks=[rank])
 
 
 def second_level(eigenvalues: Array) -> GapTest:
     """The gap with the highest score where a second level may end."""
-    return gap_test(eigenvalues, nulls(), ranks=SECOND_LEVEL)
+    return gap_test(eigenvalues, featureless_nulls(), ranks=SECOND_LEVEL)
 
 
 def straight_threshold(null: Array) -> float:

@@ -13,10 +13,8 @@ from hdlib.experiments.mnist.gaps import (
     CLASSES,
     PREDICTED,
     SECOND_LEVEL,
-    SETTINGS,
     bent_threshold,
     least_p,
-    nulls,
     predicted,
     searched,
     second_level,
@@ -25,8 +23,8 @@ from hdlib.experiments.mnist.gaps import (
 from hdlib.experiments.mnist.recipe import SWEEP
 from hdlib.experiments.mnist.results import ALL_DATA, MnistResults
 from hdlib.experiments.mnist.samples import QUOTED
-from hdlib.measures import featureless_scores, spacing_ratio, tail_spacings
-from hdlib.measures.featureless import LEVEL, quantile_error
+from hdlib.measures import featureless_nulls, featureless_scores, spacing_ratio, tail_spacings
+from hdlib.measures.featureless import LEVEL, SETTINGS, quantile_error
 
 GAP_HEADER = (
     "highest score (rank)",
@@ -89,7 +87,7 @@ def null_table(results: MnistResults) -> Markdown:
     """The settings of the null and the thresholds that they give for the tails of the run."""
     spectra = results.trajectory.eigenvalues
     rows = []
-    for setting, null in zip(SETTINGS, nulls(), strict=True):
+    for setting, null in zip(SETTINGS, featureless_nulls(), strict=True):
         scores = [featureless_scores(null, eigenvalues) for eigenvalues in spectra]
         rows.append(
             (

@@ -10,10 +10,9 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
-from hdlib.experiments.grokking.gaps import nulls
 from hdlib.experiments.onset.config import OnsetConfig
 from hdlib.experiments.onset.recipe import CIRCUIT, COEFFICIENT, SPECTRA, TRAINING
-from hdlib.measures import GapTest, gap_test
+from hdlib.measures import GapTest, featureless_nulls, gap_test
 from hdlib.store import Run
 from hdlib.training import OTHERS
 
@@ -74,7 +73,7 @@ class FollowedNetwork:
         """At each checkpoint the gap with the highest score below the rank of the heads."""
         heads = self.config.n_heads
         ranks = range(heads + 1, self.config.eigenpairs)
-        return [gap_test(values, nulls(), ranks=ranks) for values in self.eigenvalues]
+        return [gap_test(values, featureless_nulls(), ranks=ranks) for values in self.eigenvalues]
 
     @cached_property
     def stands_out(self) -> Mask:
@@ -99,7 +98,7 @@ class FollowedNetwork:
         rank = self.predicted_rank
         if rank >= self.config.eigenpairs:
             return None
-        return gap_test(self.eigenvalues[-1], nulls(), ranks=[rank])
+        return gap_test(self.eigenvalues[-1], featureless_nulls(), ranks=[rank])
 
     def seen(self, name: str = "dimensions") -> Mask:
         """Whether two directions of each frequency are among all leading eigenvectors, (T, K).

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from functools import cache
-
 import numpy as np
 from numpy.typing import NDArray
 
 from hdlib.clustering.agreement import CutAgreement, agreement
-from hdlib.measures import GapTest, featureless_spacings, gap_test
+from hdlib.measures import GapTest, featureless_nulls, gap_test
 from hdlib.measures.spacings import neighbours, spacing_ratio
 from hdlib.store import Arrays
 
@@ -27,17 +25,6 @@ RHOS = (1.0, 10.0, 100.0, 1e3, 1e4, 1e6)
 """Factors on the first circuit's loss, laid on afterwards where circuits are uncoupled."""
 RANKS = range(5, 61)
 """Ranks that are searched for a gap: those of all circuits together are among them."""
-SETTINGS = ((1.0, 400, 0.0), (1.0, 400, 1.0), (1.0, 400, 2.0), (0.6, 200, 0.0), (1.5, 400, 0.0))
-"""Tail index, samples and spread of the weights of the featureless spectra."""
-
-
-@cache
-def nulls() -> tuple[FloatArray, ...]:
-    """Spacings of featureless spectra in each setting, drawn apart; simulated once, in seconds."""
-    return tuple(
-        featureless_spacings(tail_index=index, samples=samples, spread=spread, seed=seed)
-        for seed, (index, samples, spread) in enumerate(SETTINGS)
-    )
 
 
 def labelled(arrays: Arrays) -> tuple[FloatArray, FloatArray]:
@@ -49,12 +36,12 @@ def labelled(arrays: Arrays) -> tuple[FloatArray, FloatArray]:
 
 def searched_gap(values: FloatArray) -> GapTest:
     """The widest gap of a spectrum among `RANKS`; featureless spectra are searched likewise."""
-    return gap_test(values, nulls(), ranks=RANKS)
+    return gap_test(values, featureless_nulls(), ranks=RANKS)
 
 
 def own_gap(values: FloatArray, rank: int) -> GapTest:
     """The gap below one rank, predicted or found elsewhere, against featureless spectra."""
-    return gap_test(values, nulls(), ranks=[rank])
+    return gap_test(values, featureless_nulls(), ranks=[rank])
 
 
 def eigenvalue_statistics(arrays: Arrays, *, uncoupled: bool) -> dict[str, NDArray]:

@@ -74,8 +74,8 @@ def _over_edge(published: PublishedGrokking) -> float:
 
 def _single(published: PublishedGrokking) -> Array:
     """Share of the leading eigenvectors that move one frequency, one head, by seed."""
-    heads = published.heads
-    return np.array([heads.single(n) / LEADING for n in heads.names if n.startswith("1 head,")])
+    found = [of for n, of in published.sweep.purities.items() if n.startswith("1 head,")]
+    return np.array([np.mean(of.pure(of.steps[-1])[:LEADING] > 0) for of in found])
 
 
 RECORDS: tuple[Reported[PublishedGrokking], ...] = (

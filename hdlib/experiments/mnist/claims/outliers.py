@@ -14,13 +14,12 @@ from hdlib.experiments.mnist.gaps import (
     PREDICTED,
     SMALL_P,
     bent_threshold,
-    nulls,
     searched,
     second_level,
     straight_threshold,
 )
 from hdlib.experiments.mnist.results import MnistResults, PublishedMnist
-from hdlib.measures import GapTest, spacing_ratio, tail_spacings
+from hdlib.measures import GapTest, featureless_nulls, spacing_ratio, tail_spacings
 
 EARLY = 200
 """Step until which outliers are called early."""
@@ -29,9 +28,9 @@ EARLY = 200
 def _repulsion(runs: PublishedMnist) -> Verdict:
     spectra = runs.first.trajectory.eigenvalues
     ratio = float(np.mean([spacing_ratio(tail_spacings(each)) for each in spectra]))
-    simulated = [spacing_ratio(null) for null in nulls()]
-    straight = [straight_threshold(null) for null in nulls()]
-    bent = [bent_threshold(null, each) for null in nulls() for each in spectra]
+    simulated = [spacing_ratio(null) for null in featureless_nulls()]
+    straight = [straight_threshold(null) for null in featureless_nulls()]
+    bent = [bent_threshold(null, each) for null in featureless_nulls() for each in spectra]
     return Verdict(
         abs(ratio - 0.526) < 0.005
         and all(abs(each - 0.535) < 0.01 for each in simulated)
