@@ -34,8 +34,6 @@ class Story:
     """It has its final share."""
     fallen: float = 400
     """The restricted loss is low."""
-    flat: float = 800
-    """The learning coefficient is low, after it was high from step 200 on."""
     known: float = 1_000
     """80% of the other pairs are right, and all 500 steps later."""
     gap: float = 1_800
@@ -55,7 +53,6 @@ class Story:
             self,
             seen=tuple(step + by for step in self.seen),
             risen=tuple(step + by for step in self.risen),
-            flat=self.flat + by,
             known=self.known + by,
         )
 
@@ -85,10 +82,6 @@ class Story:
             shares[strongest] = 0.5
         return np.tile(shares, (m, 1))
 
-    def chains(self, step: int) -> NDArray:
-        """Learning coefficients of two chains."""
-        return np.array([0.9, 1.1]) * (1 if step < 200 else 100 if step < self.flat else 30)
-
     def circuit(self, step: int, *, frequencies: int) -> dict[str, NDArray]:
         """What `measuring.circuit` returns."""
         power = np.linspace(0.001, 0.01, frequencies)
@@ -114,7 +107,6 @@ class PlantedFollowed(FollowedNetwork):
             story.spectrum(step, m=config.eigenpairs, frequencies=size) for step in steps
         ]
         self._circuit = [story.circuit(step, frequencies=size) for step in steps]
-        self._chains = [story.chains(step) for step in steps]
         right = np.where(self.steps >= story.known, 0.8, 0.1)
         right[self.steps >= story.known + 500] = 1.0
         self.__dict__["_history"] = {
@@ -148,7 +140,7 @@ class PlantedOnset(OnsetResults):
         self.grid = OnsetGrid()
         told = [Story(**{**EVEN, **(story or {})}), Story(**(story or {}))]
         never = (NEVER, NEVER, NEVER)
-        nothing = {"known": NEVER, "flat": NEVER, "gap": NEVER, "seen": never, "detached": never}
+        nothing = {"known": NEVER, "gap": NEVER, "seen": never, "detached": never}
         self.__dict__ |= {
             "followed": [
                 PlantedFollowed(config, told[i % 2].later(100 * (i % 4)))

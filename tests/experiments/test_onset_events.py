@@ -11,7 +11,6 @@ from hdlib.experiments.onset.events import (
     EVENTS,
     FALLEN,
     FIRST,
-    FLAT,
     KNOWN,
     LASTING,
     LEARNT,
@@ -35,7 +34,6 @@ PLANTED = {
     "risen": (600, 900, 1_200),
     "known": 1_000,
     "fallen": 400,
-    "flat": 700,
     "gap": 1_800,
 }
 
@@ -49,14 +47,7 @@ def test_events_are_found_where_they_were_planted(network):
     assert onsets(network, SEEN).tolist() == [300, 500, np.inf]
     assert onsets(network, DETACHED).tolist() == [2_000, 2_200, np.inf]
     assert onsets(network, RISEN).tolist() == [600, 900, 1_200]
-    for event, step in {
-        FIRST: 300,
-        FALLEN: 400,
-        FLAT: 700,
-        KNOWN: 1_000,
-        LEARNT: 1_500,
-        OUT: 1_800,
-    }.items():
+    for event, step in {FIRST: 300, FALLEN: 400, KNOWN: 1_000, LEARNT: 1_500, OUT: 1_800}.items():
         assert onsets(network, event).tolist() == [step] * 3, event
     assert onsets(network, PROMINENT).tolist() == [100] * 3
     assert set(EVENTS) >= {SEEN, DETACHED, RISEN, FALLEN, KNOWN, LEARNT, OUT, PROMINENT, FIRST}

@@ -20,7 +20,6 @@ DETACHED = "doublet above the gap"
 PROMINENT = "more of the logits than other frequencies"
 RISEN = "half of its final share of the logits"
 FALLEN = "restricted loss has halved"
-FLAT = "learning coefficient has halved"
 KNOWN = "half of the other pairs right"
 LEARNT = "95% of the other pairs right"
 
@@ -33,7 +32,6 @@ EVENTS: Mapping[str, Callable[[FollowedNetwork], Array]] = {
     STAYS: lambda of: of.lasting_onset(of.seen()),
     FALLEN: lambda of: of.onset(of.restricted <= HALF * of.restricted[0]),
     RISEN: lambda of: of.onset(of.risen),
-    FLAT: lambda of: of.onset(of.flat),
     KNOWN: lambda of: of.onset(of.column(OTHERS) > HALF),
     LEARNT: lambda of: of.onset(of.column(OTHERS) >= GENERALISED),
     OUT: lambda of: of.onset(of.stands_out),

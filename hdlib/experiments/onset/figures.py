@@ -21,16 +21,14 @@ SHOWN = 6
 """Key frequencies that have a colour: those with most of the logits at the end."""
 PALE = "#BBBBBB"
 TIMELINE: dict[str, Callable[[FollowedNetwork], Array]] = {
-    "mirrored pairs right": lambda of: of.column(MIRRORED),
     "other pairs right": lambda of: of.column(OTHERS),
     "restricted loss": lambda of: of.restricted,
     "key frequencies in the logits": lambda of: of.power.sum(1),
     "doublets seen": lambda of: of.seen().mean(1),
     "doublets above a gap": lambda of: of.detached().mean(1),
-    "learning coefficient": lambda of: of.coefficients,
     "λmax over training loss": lambda of: of.eigenvalues[:, 0] / of.column("train_loss"),
 }
-WIDE = {"restricted loss", "learning coefficient", "λmax over training loss"}
+WIDE = {"restricted loss", "λmax over training loss"}
 PAIRS = {
     "seen, against accuracy": (SEEN, KNOWN),
     "seen, against the logits": (SEEN, PROMINENT),
@@ -100,7 +98,7 @@ def timeline(results: OnsetResults) -> Figure:
         )
         for title, of in TIMELINE.items()
     }
-    return curves(panels, columns=2, xscale="linear")
+    return curves(panels, columns=3, xscale="linear")
 
 
 def first_of_two(results: OnsetResults) -> Figure:

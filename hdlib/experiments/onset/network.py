@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hdlib.experiments.onset.config import OnsetConfig
-from hdlib.experiments.onset.recipe import CIRCUIT, COEFFICIENT, SPECTRA, TRAINING
+from hdlib.experiments.onset.recipe import CIRCUIT, SPECTRA, TRAINING
 from hdlib.measures import GapTest, featureless_nulls, gap_test
 from hdlib.store import Run
 from hdlib.training import OTHERS
@@ -42,7 +42,6 @@ class FollowedNetwork:
         self.steps = np.array(run.config.checkpoints)
         self._spectra = [run.arrays(SPECTRA, step) for step in run.config.checkpoints]
         self._circuit = [run.arrays(CIRCUIT, step) for step in run.config.checkpoints]
-        self._chains = [run.arrays(COEFFICIENT, step)["whole"] for step in run.config.checkpoints]
         self.frequencies: NDArray[np.int64] = self._circuit[-1]["frequencies"]
 
     @cached_property
@@ -170,18 +169,6 @@ class FollowedNetwork:
     def restricted(self) -> Array:
         """Loss of the key frequencies alone, over all pairs, (T,)."""
         return np.array([float(arrays["restricted_loss"]) for arrays in self._circuit])
-
-    @cached_property
-    def coefficients(self) -> Array:
-        """Local learning coefficient of all weights, mean over the chains, (T,)."""
-        return np.stack(self._chains).mean(1)
-
-    @property
-    def flat(self) -> Mask:
-        """Whether it has been largest, and is half of that at most, (T,)."""
-        largest = int(self.coefficients.argmax())
-        low = self.coefficients <= HALF * self.coefficients[largest]
-        return low & (np.arange(len(low)) > largest)
 
     def standing(self, shares: Array) -> Array:
         """How many of the other frequencies have less than that with most of the logits at the end.

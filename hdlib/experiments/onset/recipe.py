@@ -8,7 +8,6 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from hdlib.experiments.grokking.coefficients import whole_coefficient
 from hdlib.experiments.grokking.measures import circuit_frequencies
 from hdlib.experiments.onset import measuring
 from hdlib.experiments.onset.config import OnsetConfig, OnsetGrid
@@ -91,11 +90,6 @@ def _circuit(run: OnsetRun, step: int) -> Arrays:
     return measuring.circuit(run.config, model_at(run, step).to(run.device), _frequencies(run))
 
 
-def _coefficient(run: OnsetRun, step: int) -> Arrays:
-    model = model_at(run, step).to(run.device)
-    return {"whole": whole_coefficient(model, run.config.task.train)}
-
-
 CIRCUIT = ArrayStage(
     "onset/circuit",
     fields=("n_steps",),
@@ -114,18 +108,9 @@ SPECTRA = ArrayStage(
     compute=_spectrum,
     agreement=agreement(eigenvalues=1e-4),
 )
-COEFFICIENT = ArrayStage(
-    "onset/coefficient",
-    fields=(),
-    needs=(TRAINING,),
-    items=lambda run: coarse_to_fine(run.config.checkpoints),
-    sources=lambda run, step: [(TRAINING, checkpoint_name(step))],
-    compute=_coefficient,
-    agreement=agreement(whole=1e-3),
-)
 EXPERIMENT = Experiment(
     OnsetConfig,
-    (TRAINING, CIRCUIT, SPECTRA, COEFFICIENT),
+    (TRAINING, CIRCUIT, SPECTRA),
     cost="about five minutes",
     grid=OnsetGrid,
 )

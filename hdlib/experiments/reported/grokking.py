@@ -75,7 +75,7 @@ def _over_edge(published: PublishedGrokking) -> float:
 def _single(published: PublishedGrokking) -> Array:
     """Share of the leading eigenvectors that move one frequency, one head, by seed."""
     found = [of for n, of in published.sweep.purities.items() if n.startswith("1 head,")]
-    return np.array([np.mean(of.pure(of.steps[-1])[:LEADING] > 0) for of in found])
+    return np.array([float(np.mean(of.pure(of.steps[-1])[:LEADING] > 0)) for of in found])
 
 
 RECORDS: tuple[Reported[PublishedGrokking], ...] = (
