@@ -187,7 +187,7 @@ def test_leading_vectors_are_the_balance_of_attention():
     agree(shares, stored[:-4:-1, columns].sum(1), within=1e-3)
 
 
-@recomputes("grokking", "pure-vectors", "gap-closes", "pure-clusters")
+@recomputes("grokking", "pure-vectors", "gap-closes")
 def test_leading_vectors_are_purer_than_random_bases_of_their_span():
     """Of a smaller span than the chapter's, whose random bases are purer: 16 instead of 60."""
     last = chapter().config.n_steps
