@@ -64,7 +64,7 @@ SETTINGS = (
 
 @cache
 def featureless_nulls() -> tuple[FloatArray, ...]:
-    """Spacings of featureless spectra in each of `SETTINGS`, drawn apart; in a few seconds."""
+    """Spacings of featureless spectra in each of `SETTINGS`, drawn apart; in ten seconds."""
     return tuple(
         featureless_spacings(**setting._asdict(), seed=seed)
         for seed, setting in enumerate(SETTINGS)
@@ -76,7 +76,7 @@ def featureless_spacings(
     tail_index: float = 1.0,
     samples: int = 400,
     spread: float = 0.0,
-    draws: int = 200,
+    draws: int = 1_000,
     seed: int = 0,
 ) -> FloatArray:
     """Spacings of the top eigenvalues of random matrices without a gap, each over its rank's mean.

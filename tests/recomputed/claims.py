@@ -13,7 +13,16 @@ from hdlib.experiments.claim import Claim, Verdict
 
 Test = TypeVar("Test", bound=Callable[..., None])
 
-CHAPTERS = ("mnist", "planted", "fiedler", "depth", "emergence", "least_action")
+CHAPTERS = (
+    "mnist",
+    "planted",
+    "grokking",
+    "onset",
+    "fiedler",
+    "depth",
+    "emergence",
+    "least_action",
+)
 RECOMPUTED: dict[tuple[str, str], list[str]] = {}
 """(chapter, name of a claim) → tests that recompute it."""
 
@@ -46,8 +55,14 @@ def decided(chapter: str, name: str) -> Verdict:
     return claim_of(chapter, name).decide(published(chapter))
 
 
-def agree(recomputed: ArrayLike, stored: ArrayLike, *, within: float) -> None:
-    """Raises if the largest difference, over the largest stored value, is more than ``within``."""
+def agree(recomputed: ArrayLike, stored: object, *, within: float) -> None:
+    """Raises if the largest difference, over the largest stored value, is more than ``within``.
+
+    Args:
+        recomputed: numbers.
+        stored: numbers as they are published, or as a claim prints them.
+        within: tolerance.
+    """
     ours, theirs = np.asarray(recomputed, np.float64), np.asarray(stored, np.float64)
     assert ours.shape == theirs.shape
     error = np.abs(ours - theirs).max() / np.abs(theirs).max()

@@ -1,5 +1,3 @@
-# pyright: reportAttributeAccessIssue=false, reportArgumentType=false, reportCallIssue=false
-# pyright: reportReturnType=false, reportAssignmentType=false
 """The test of gaps, written anew: other draws of the null, and a fit by scikit-learn."""
 
 from __future__ import annotations
@@ -11,7 +9,7 @@ from typing import NamedTuple
 import numpy as np
 from sklearn.linear_model import GammaRegressor
 
-from tests.recomputed.plain import Array
+from tests.recomputed.plain import Array, eigenvalues
 
 Setting = tuple[float, int, float]
 """Exponent of the covariance's power law, samples, and spread of the logarithms of weights."""
@@ -36,7 +34,7 @@ class Gap(NamedTuple):
 def spacings(values: Array) -> Array:
     """k log(λₖ / λₖ₊₁) for the 100 largest, or as many as there are."""
     logs = np.log(np.sort(values)[:-102:-1])
-    return RANKS[: len(logs) - 1] * (logs[:-1] - logs[1:])
+    return np.asarray((logs[:-1] - logs[1:]) * RANKS[: len(logs) - 1], np.float64)
 
 
 @cache
@@ -47,7 +45,7 @@ def featureless(setting: Setting) -> Array:
     for _ in range(DRAWS):
         weights = np.exp(generator.normal(0, spread, (samples, 1)))
         x = generator.standard_normal((samples, 200)) / np.arange(1, 201) ** (exponent / 2)
-        found.append(spacings(np.linalg.eigvalsh(x.T @ (weights * x))))
+        found.append(spacings(eigenvalues(x.T @ (weights * x))))
     return np.array(found) / np.mean(found, 0)
 
 

@@ -1,23 +1,26 @@
-# pyright: reportAttributeAccessIssue=false, reportArgumentType=false, reportCallIssue=false
-# pyright: reportReturnType=false, reportAssignmentType=false
 """Plain autograd, NumPy and SciPy: what claims are recomputed with, and none of our numerics."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 import scipy.linalg
+import scipy.sparse.linalg
 import torch
 from numpy.typing import ArrayLike, NDArray
 from scipy.sparse.csgraph import laplacian
-from scipy.sparse.linalg import LinearOperator, eigsh
+from scipy.sparse.linalg import LinearOperator
 from torch import Tensor
 
 Array = NDArray[np.float64]
 Labels = NDArray[np.int64]
 Loss = Callable[[Tensor], Tensor]
 """Weights, all in one vector (P,) ↦ mean loss."""
+# What is inferred of these from SciPy's source is not what they take.
+eigsh: Any = scipy.sparse.linalg.eigsh
+_operator: Any = LinearOperator
 
 
 def flat(tensors: list[Tensor]) -> Tensor:
@@ -49,12 +52,12 @@ def hessian_operator(loss: Loss, theta: Tensor) -> LinearOperator:
         (image,) = torch.autograd.grad(slope, theta, direction, retain_graph=True)
         return image.double().numpy()
 
-    return LinearOperator((len(theta), len(theta)), matvec=product, dtype=np.float64)
+    return _operator((len(theta), len(theta)), matvec=product, dtype=np.float64)
 
 
 def scaled_operator(operator: LinearOperator, scale: Array) -> LinearOperator:
     """v ↦ DHDv with D = diag(scale)."""
-    return LinearOperator(
+    return _operator(
         operator.shape,
         matvec=lambda v: scale * operator.matvec(scale * v.reshape(-1)),
         dtype=np.float64,
@@ -62,14 +65,22 @@ def scaled_operator(operator: LinearOperator, scale: Array) -> LinearOperator:
 
 
 def largest(
-    operator: LinearOperator, k: int = 1, *, tol: float = 1e-4, start: ArrayLike | None = None
+    operator: LinearOperator,
+    k: int = 1,
+    *,
+    tol: float = 1e-4,
+    start: ArrayLike | None = None,
+    space: int = 8,
 ) -> tuple[Array, Array]:
-    """The k largest eigenvalues, descending, (k,), and their vectors, (P, k), by ARPACK."""
+    """The k largest eigenvalues, descending, (k,), and their vectors, (P, k), by ARPACK.
+
+    In a space of 2k + 1 dimensions, or more where that is asked for.
+    """
     n = operator.shape[0]
     first = np.random.default_rng(0).standard_normal(n)
     if start is not None:
         first = np.asarray(start, dtype=np.float64) + 0.1 * first / np.linalg.norm(first)
-    values, vectors = eigsh(operator, k=k, ncv=max(2 * k + 1, 8), which="LA", tol=tol, v0=first)
+    values, vectors = eigsh(operator, k=k, ncv=max(2 * k + 1, space), which="LA", tol=tol, v0=first)
     order = np.argsort(values)[::-1]
     return values[order], vectors[:, order]
 
@@ -83,6 +94,16 @@ def dense_hessian(loss: Loss, theta: Tensor, alive: Labels) -> Array:
 
     directions = torch.eye(len(theta)).to(theta)[alive]
     return torch.func.vmap(column, chunk_size=32)(directions).numpy()[:, alive]
+
+
+def eigenvalues(matrix: Array) -> Array:
+    """All of a symmetric matrix's, ascending, (n,)."""
+    return np.linalg.eigvalsh(matrix).astype(np.float64)
+
+
+def statistic(result: Any) -> Array:
+    """That of one of SciPy's tests, whose results have no type that is known."""
+    return np.asarray(result.statistic, np.float64)
 
 
 def normalised_laplacian(matrix: Array) -> tuple[Array, Array]:

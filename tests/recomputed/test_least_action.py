@@ -1,5 +1,3 @@
-# pyright: reportAttributeAccessIssue=false, reportArgumentType=false, reportCallIssue=false
-# pyright: reportReturnType=false, reportAssignmentType=false
 """Claims of the chapter on least action, from its published weights: plain forward passes."""
 
 from __future__ import annotations
@@ -174,7 +172,7 @@ def test_free_paths_follow_the_sum_in_the_last_layer():
     assert second > 0.9 > first
     assert max(shares) < 0.1
     low, high = (
-        decided("least_action", "paths-by-the-sum").values["last"].rstrip("%").split("% to ")
+        str(decided("least_action", "paths-by-the-sum").values["last"]).rstrip("%").split("% to ")
     )
     assert float(low) - 0.05 <= 100 * second <= float(high) + 0.05
 

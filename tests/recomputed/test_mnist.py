@@ -1,5 +1,3 @@
-# pyright: reportAttributeAccessIssue=false, reportArgumentType=false, reportCallIssue=false
-# pyright: reportReturnType=false, reportAssignmentType=false
 """Claims of the MNIST chapter, from its published weights and the images themselves."""
 
 from __future__ import annotations
@@ -16,7 +14,13 @@ from hdlib.experiments.mnist.recipe import DRAWS, SWEEP
 from tests.recomputed.claims import agree, decided, published, recomputes
 from tests.recomputed.gaps import FIVE, Gap, gap
 from tests.recomputed.lenet import READ_OUT, hessian_sample, needs_mnist, sample, weights
-from tests.recomputed.plain import Array, gradient, hessian_operator, largest, spacing_ratio
+from tests.recomputed.plain import (
+    Array,
+    gradient,
+    hessian_operator,
+    largest,
+    spacing_ratio,
+)
 
 LAST = 14_070
 
@@ -219,4 +223,7 @@ def test_eigenvalues_repel():
     agree(np.mean(ratios), decided("mnist", "repulsion").values["ratio"], within=1e-9)
     assert abs(np.mean(ratios) - 0.531) < abs(np.mean(ratios) - 0.386) / 10
     goe = np.random.default_rng(0).standard_normal((600, 600))
-    assert abs(spacing_ratio(np.linalg.eigvalsh(goe + goe.T)) - np.mean(ratios)) < 0.03
+    assert (
+        abs(spacing_ratio(np.linalg.eigvalsh(goe + goe.T).astype(np.float64)) - np.mean(ratios))
+        < 0.03
+    )
