@@ -78,7 +78,7 @@ PARTS = (
             "onset/first-before-accuracy",
         ),
         refuting=(
-            "onset/gap-comes-after",
+            "onset/gap-is-no-early-sign",
             "onset/rest-comes-after",
             "onset/logits-before-curvature",
             "planted/ratio-sees-wiring",

@@ -60,18 +60,27 @@ def test_nine_outputs_needs_one_feature_that_is_shared():
         assert not holds("nine-outputs", results)
 
 
-def test_nine_stays_with_classes_needs_some_that_keep_it_without():
-    for kept, expected in (([], False), ([3], True), (range(5), False)):
-        results = Made([200], [])
-        for values in (results.calibrated[SHUFFLED], results.scores[SHUFFLED]):
-            values[list(kept), results.at(200)] += 20
-        assert holds("nine-stays-with-classes", results) == expected
+LATE = [30, 50, 70, 100, 200]
 
 
-def test_nine_comes_and_goes_needs_both():
-    assert holds("nine-comes-and-goes", Made([50, 100], []))
-    assert not holds("nine-comes-and-goes", Made(STEPS, []))
-    assert not holds("nine-comes-and-goes", Made([0, 469], []))
+@pytest.mark.parametrize(
+    ("true", "shuffled", "expected"),
+    [
+        (LATE, [10], True),
+        (LATE, [30], True),
+        (LATE, [30, 50], False),
+        (LATE, LATE, False),
+        (LATE[1:], [], False),
+        ([10], [10], False),
+    ],
+)
+def test_nine_stays_with_classes_where_it_stays_and_mostly_not_without(true, shuffled, expected):
+    assert holds("nine-stays-with-classes", Made(true, shuffled)) == expected
+
+
+def test_nine_before_training_needs_most_of_the_networks():
+    assert holds("nine-before-training", Made([0], []))
+    assert not holds("nine-before-training", Made([5], [0]))
 
 
 def test_signs_of_paired_differences():

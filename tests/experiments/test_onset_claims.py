@@ -51,7 +51,7 @@ REFUTED: dict[str, list[tuple[Mapping[str, Any], Mapping[str, Any]]]] = {
     "rest-comes-after": [({"seen": EARLY}, {})],
     "logits-before-curvature": [({"seen": EARLY, "prominent": 1_200}, {})],
     "which-frequency": [({"foretold": True}, {})],
-    "gap-comes-after": [({"gap": 300}, {})],
+    "gap-is-no-early-sign": [({"gap": 300}, {})],
     "eigenvectors-not-any-basis": [({"rotated": True}, {})],
     "too-few-pairs": [({}, {"gap": 1_800, "detached": (2_000, 2_200, 2_400)})],
     "rank-is-no-count": [({"rank": 7}, {}), ({"rank": 5}, {})],
@@ -85,7 +85,7 @@ def test_what_never_happens_is_told():
         {"seen": NEVER_SEEN, "detached": NEVER_SEEN, "gap": NEVER, "known": NEVER}
     )
     told = {claim.name: claim.shown(nothing) for claim in CLAIMS}
-    assert "stands out from step never on" in told["gap-comes-after"]
+    assert "stands out from step never on" in told["gap-is-no-early-sign"]
     assert "there from step never on" in told["first-before-accuracy"]
 
 
@@ -94,7 +94,7 @@ def test_an_undecided_order_is_none(story: PlantedOnset):
     later, mixed = PlantedOnset({"seen": LATE, "gap": 300}), PlantedOnset()
     mixed.__dict__["followed"] = story.followed[:5] + later.followed[5:]
     by_name = {claim.name: claim for claim in CLAIMS}
-    for name in ("first-before-accuracy", "gap-comes-after"):
+    for name in ("first-before-accuracy", "gap-is-no-early-sign"):
         verdict = by_name[name].decide(mixed)
         assert not verdict.holds
         assert verdict.values["p"] == 1

@@ -77,7 +77,10 @@ CONTROLS: dict[str, list[GrokkingConfig]] = {
     OTHER_HEADS: [
         _with_ends(width=96, n_heads=heads, seed=seed) for heads in (3, 6) for seed in SEEDS
     ],
-    FEW_PAIRS: [_with_ends(train_fraction=0.2, seed=seed) for seed in SEEDS],
+    FEW_PAIRS: [
+        _with_ends(train_fraction=0.2, seed=seed, stored_weights=5, coefficients=5)
+        for seed in SEEDS
+    ],
     UNIFORM: [_with_ends(attention="uniform", seed=seed) for seed in SEEDS],
 }
 """Other numbers of heads; pairs too few to generalise; attention that has nothing to choose."""

@@ -210,7 +210,7 @@ def _gap_row(eigenvalues: NDArray[np.float64]) -> tuple[str, ...]:
 
 def _chance(p: float) -> str:
     """A p-value; the least that the draws can show is a bound."""
-    return f"≤ {p:.3f}" if p <= least_p() else f"{p:.2g}"
+    return f"≤ {p:.1g}" if p <= least_p() else f"{p:.2g}"
 
 
 def _range(values: list[float]) -> str:

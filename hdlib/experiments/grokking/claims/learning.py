@@ -6,6 +6,7 @@ import numpy as np
 
 from hdlib.display import extent
 from hdlib.experiments.claim import Claim, Verdict
+from hdlib.experiments.grokking.claims.words import listed
 from hdlib.experiments.grokking.coefficients import USUAL
 from hdlib.experiments.grokking.results import PublishedGrokking
 from hdlib.training import OTHERS
@@ -92,4 +93,40 @@ NO_PARABOLA = Claim(
     "as much.",
 )
 
-CLAIMS = (FALLS, NO_PARABOLA)
+
+def _frequencies(published: PublishedGrokking) -> Verdict:
+    found = published.coefficients
+    begun, done = published.results.transition or (0, 0)
+    within = (found.steps > begun) & (found.steps < done)
+    key, other = found.frequencies[within], found.others[within]
+    before = int(np.searchsorted(found.steps, published.results.phases.memorised or 0))
+    lower = (key[:, :, None] < other[:, None, :]).mean((1, 2))
+    return Verdict(
+        bool(within.any() and lower.min() > 0.75 and (key.mean(1) < 0.75 * other.mean(1)).all()),
+        {
+            "steps": listed(found.steps[within], ","),
+            "key": listed(key.mean(1), ".2f"),
+            "other": listed(other.mean(1), ".2f"),
+            "lower": listed(lower, ".0%"),
+            "before": int(found.steps[before]),
+            "key_before": found.frequencies[before].mean(),
+            "other_before": found.others[before].mean(),
+        },
+    )
+
+
+FREQUENCIES = Claim(
+    name="flat-along-the-circuit",
+    says="In the transition the loss surrounds the network more flatly along the frequencies of "
+    "its circuit than along others.",
+    evidence="λ̂ of the weights of one frequency, with all others held, is {key} in the mean over "
+    "key frequencies at steps {steps}, and {other} over as many others; {lower} of all pairs of "
+    "one and another have the key one lower. At step {before:,}, where memorisation ends, it is "
+    "{key_before:.1f} and {other_before:.1f}. This was not asked, but seen.",
+    decide=_frequencies,
+    seeds=1,
+    null="as many frequencies that are no key ones, drawn at random",
+    refuted_by="other seeds in which key frequencies have as much.",
+)
+
+CLAIMS = (FALLS, NO_PARABOLA, FREQUENCIES)

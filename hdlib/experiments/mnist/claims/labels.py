@@ -6,14 +6,15 @@ import numpy as np
 
 from hdlib.display import extent
 from hdlib.experiments.claim import Claim, Verdict
-from hdlib.experiments.mnist.gaps import CLASSES, FEATURELESS, SMALL_P
+from hdlib.experiments.mnist.gaps import CLASSES, FEATURELESS
 from hdlib.experiments.mnist.labels.results import SHUFFLED, TRUE, paired_p
 from hdlib.experiments.mnist.results import PublishedMnist
 
 CHANCE = 0.25
 """Test accuracy below which no class is learnt; a constant answer has 0.1, and it fluctuates."""
-FIRST, LATER = 10, 200
-"""A checkpoint of the first steps, and the last one before the end of the epoch."""
+FIRST, FROM, LATER = 10, 30, 200
+"""A checkpoint of the first steps; where shuffled labels mostly have no gap any more; the last
+checkpoint before the end of the epoch."""
 LOOKED_AT = 2
 """Of the first seeds, on whose scores these two were chosen; the others are a test of them."""
 MOST = 0.8
@@ -68,51 +69,44 @@ def _nine_outputs(runs: PublishedMnist) -> Verdict:
 
 def _nine_stays_with_classes(runs: PublishedMnist) -> Verdict:
     results = runs.labels
-    later = results.at(LATER)
-    standing = {labels: values[:, later] for labels, values in results.standing.items()}
-    scores = {labels: values[:, later] for labels, values in results.scores.items()}
-    p = paired_p(scores[TRUE] - scores[SHUFFLED])
+    between = (results.steps >= FROM) & (results.steps <= LATER)
+    often = {labels: values[:, between].mean(1) for labels, values in results.standing.items()}
+    more = often[TRUE] - often[SHUFFLED]
+    at_last = {labels: values[:, results.at(LATER)] for labels, values in results.scores.items()}
     return Verdict(
-        bool(
-            standing[TRUE].mean() >= MOST
-            and 0 < standing[SHUFFLED].sum() < standing[TRUE].sum() / 2
-            and p > SMALL_P
-        ),
+        bool((often[TRUE] == 1).all() and (more > 0).all() and np.mean(often[SHUFFLED]) < 1 / 3),
         {
+            "first": FROM,
             "step": LATER,
-            "seeds": len(results.seeds),
-            "true": standing[TRUE].sum(),
-            "true_scores": extent(scores[TRUE], ".1f"),
-            "shuffled": standing[SHUFFLED].sum(),
-            "shuffled_scores": extent(scores[SHUFFLED], ".1f"),
-            "fresh": (standing[TRUE] & ~standing[SHUFFLED])[LOOKED_AT:].sum(),
-            "others": len(standing[TRUE][LOOKED_AT:]),
-            "p": p,
+            "spectra": between.sum() * len(more),
+            "true": round(often[TRUE].sum() * between.sum()),
+            "shuffled": round(often[SHUFFLED].sum() * between.sum()),
+            "p": paired_p(more),
+            "alone": results.standing[SHUFFLED][:, results.at(LATER)].sum(),
+            "seeds": len(more),
+            "highest": at_last[SHUFFLED].max(),
+            "true_scores": extent(at_last[TRUE], ".1f"),
+            "p_alone": paired_p(at_last[TRUE] - at_last[SHUFFLED]),
         },
     )
 
 
-def _nine_comes_and_goes(runs: PublishedMnist) -> Verdict:
-    results = runs.labels
-    counts = {labels: values.sum(0) for labels, values in results.standing.items()}
-    before, after = (
-        {labels: int(values[at]) for labels, values in counts.items()} for at in (0, -1)
-    )
-    between = counts[TRUE][1:-1]
+def _nine_before_training(runs: PublishedMnist) -> Verdict:
+    standing = runs.labels.standing
+    before = {labels: int(values[:, 0].sum()) for labels, values in standing.items()}
+    always = {labels: int(values.all(1).sum()) for labels, values in standing.items()}
+    seeds = len(standing[TRUE])
     return Verdict(
-        bool(
-            between.max() > max(before[TRUE], after[TRUE])
-            and not results.standing[TRUE].all(1).any()
-        ),
+        before[TRUE] > seeds / 2,
         {
-            "seeds": len(results.seeds),
+            "seeds": seeds,
             "before": before[TRUE],
             "before_shuffled": before[SHUFFLED],
-            "after": after[TRUE],
-            "after_shuffled": after[SHUFFLED],
-            "most": between.max(),
-            "when": f"{results.steps[1:-1][int(np.argmax(between))]:,}",
-            "last": f"{results.steps[-1]:,}",
+            "always": always[TRUE],
+            "always_shuffled": always[SHUFFLED],
+            "after": standing[TRUE][:, -1].sum(),
+            "after_shuffled": standing[SHUFFLED][:, -1].sum(),
+            "last": f"{runs.labels.steps[-1]:,}",
         },
     )
 
@@ -150,29 +144,33 @@ CLAIMS: tuple[Claim[PublishedMnist], ...] = (
     ),
     Claim(
         name="nine-stays-with-classes",
-        says="Nor does it say so if it stays: at step {step} it is there in most networks with the "
-        "labels of the data and in few with shuffled ones, but in some.",
-        evidence="It stands out in {true} of {seeds} networks with the labels of the data (scores "
-        "of {true_scores}), in {shuffled} with shuffled ones ({shuffled_scores}): in the one and "
-        "not in the other in {fresh} of the {others} seeds on which the step was not chosen. "
-        "Paired by seed p = {p:.2f}: five seeds do not settle that the labels make a difference.",
+        says="What goes with learning is that the gap *stays*: from step {first} to {step} it is "
+        "there all the time with the labels of the data, and now and then with shuffled ones.",
+        evidence="It stands out in {true} of {spectra} spectra of the one kind and in {shuffled} "
+        "of the other, in each seed more often (paired p = {p:.3f}); these steps were chosen when "
+        "the scores were known. At step {step} alone, which was chosen on two of the seeds, it "
+        "does in {alone} of {seeds} with shuffled labels, once with a score of {highest:.1f} where "
+        "true labels have {true_scores}: paired by seed p = {p_alone:.2f}.",
         decide=_nine_stays_with_classes,
         seeds=5,
         null="shuffled labels of the same seed: all signs of the paired differences",
-        refuted_by="more seeds with which the difference is certain, and none with shuffled labels "
-        "that keeps the gap.",
+        refuted_by="further seeds that keep the gap with shuffled labels, or lose it with true "
+        "ones.",
+        replaces="five seeds do not settle that the labels make a difference, which was said of "
+        "one step.",
     ),
     Claim(
-        name="nine-comes-and-goes",
-        says="In no network does the ninth gap stand out from 1,000 images at every checkpoint of "
-        "the first epoch.",
-        evidence="Before training it does in {before} of {seeds} networks with the labels of the "
-        "data, at most in {most} (step {when}), and in {after} at step {last}; with shuffled "
-        "labels in {before_shuffled} before and in {after_shuffled} after.",
-        decide=_nine_comes_and_goes,
+        name="nine-before-training",
+        says="The nine are often there before training, when nothing has been learnt.",
+        evidence="Before the first update the ninth gap stands out in {before} of {seeds} networks "
+        "with the labels of the data, and in {before_shuffled} with shuffled ones. It does at "
+        "every checkpoint of the first epoch in {always} and in {always_shuffled}, and at step "
+        "{last} in {after} and {after_shuffled}.",
+        decide=_nine_before_training,
         seeds=5,
         null=FEATURELESS,
-        refuted_by="a seed from which it stands out at every checkpoint.",
+        refuted_by="more seeds of which most have no gap at rank nine before training.",
+        replaces="in no network does it stand out at every checkpoint, as two seeds had it.",
     ),
 )
 """Decided on `PublishedMnist.labels`."""

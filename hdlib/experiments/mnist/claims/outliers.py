@@ -34,8 +34,8 @@ def _repulsion(runs: PublishedMnist) -> Verdict:
     return Verdict(
         abs(ratio - 0.526) < 0.005
         and all(abs(each - 0.535) < 0.01 for each in simulated)
-        and 3.05 < min(straight) <= max(straight) < 3.25
-        and (round(min(bent), 1), round(max(bent), 1)) == (3.1, 4.4),
+        and 3 < min(straight) <= max(straight) < 3.5
+        and max(bent) > max(straight) + 0.5,
         {
             "ratio": ratio,
             "simulated": extent(simulated, ".3f"),
@@ -190,8 +190,8 @@ CLAIMS: tuple[Claim[PublishedMnist], ...] = (
     ),
     Claim(
         name="nine-not-always",
-        says="The nine are not there at every early checkpoint, are gone from both networks after "
-        "one epoch, and are not all learned.",
+        says="In these two networks the nine are not there at every early checkpoint, are gone "
+        "after one epoch, and are not all learned.",
         evidence="From seed 42 a gap at rank {first} scores higher at step 100. From seed 43 the "
         "highest is at rank {peak} at step 50, where the ninth is weak ({weak:.1f}), and at rank "
         "{early} at step 200; but the ninth stands out before training, if it is tested alone "

@@ -19,7 +19,11 @@ def _after(published: PublishedOnset) -> Verdict:
     known, learnt = (precedence(published.followed, OUT, event) for event in (KNOWN, LEARNT))
     doublets = precedence(published.followed, DETACHED, KNOWN)
     return Verdict(
-        bool(known.networks[1] > known.networks[0] and known.p <= LEVEL),
+        bool(
+            known.networks[0] < 0.25 * len(published.followed)
+            and doublets.networks[1] > doublets.networks[0]
+            and doublets.p <= LEVEL
+        ),
         {
             "out": steps_of(published, OUT),
             "known": steps_of(published, KNOWN),
@@ -106,8 +110,10 @@ def by_chance(passed: int, tests: int) -> float:
 
 CLAIMS = (
     Claim(
-        "gap-comes-after",
-        "The gap in the spectrum comes after the generalisation that it was to foretell.",
+        "gap-is-no-early-sign",
+        "The gap in the spectrum is no early sign: but for {ahead} of {all} networks it is not "
+        "there before half of the pairs that memory cannot answer are right, and the circuit above "
+        "it mostly comes later.",
         "A gap below the rank of the head stands out from step {out} on; half of the "
         "other pairs are right at {known}, 95% at {learnt}. It is later than half of them in "
         "{behind} of {all} networks and earlier in {ahead} (p = {p:.3f}), later than 95% in "
@@ -115,8 +121,11 @@ CLAIMS = (
         _after,
         seeds=10,
         null="simulated spectra without a gap, searched over as many ranks; either order as likely",
-        refuted_by="further seeds, as many of which have a gap at two checkpoints in a row before "
-        "half of the other pairs are right.",
+        refuted_by="further seeds, a quarter of which have a gap at two checkpoints in a row "
+        "before half of the other pairs are right.",
+        replaces="the gap was said to come after the generalisation, in 8 networks and before it "
+        "in none (p = 0.008). That was the luck of one null whose settings shared their draws: "
+        "with more draws, and drawn apart, it is undecided whether it comes after or with it.",
     ),
     Claim(
         "eigenvectors-not-any-basis",
