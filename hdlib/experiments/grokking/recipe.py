@@ -309,7 +309,7 @@ DOSED = ArrayStage(
     "grokking/doses",
     fields=(),
     needs=(VECTORS,),
-    items=lambda run: FUNCTIONS.items(run),
+    items=lambda run: [step for step in FUNCTIONS.items(run) if step in _looked_at(run)],
     sources=_with_vectors,
     compute=_doses,
     agreement=agreement(eigenvectors_purity=1e-2, random_purity=1e-2),

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from hdlib.experiments.grokking.clusters import PurityResults
 from hdlib.experiments.grokking.config import GrokkingConfig
+from hdlib.experiments.grokking.learning import CoefficientResults
 from hdlib.experiments.grokking.recipe import MEASURES, SPECTRA, TRAINING, model_at, run
 from hdlib.experiments.grokking.spectra import LEADING
 from hdlib.measures.pairs import grid_logits, pair_accuracies
@@ -213,6 +214,11 @@ class GrokkingSweep:
     def control_purities(self) -> dict[str, dict[str, PurityResults]]:
         """Purities of these."""
         return _each(PurityResults, self.controls)
+
+    @cached_property
+    def memorising_coefficients(self) -> dict[str, CoefficientResults]:
+        """Local learning coefficients of the networks with too few pairs to generalise."""
+        return {name: CoefficientResults(found) for name, found in self.controls[FEW_PAIRS].items()}
 
     @property
     def levels(self) -> dict[str, tuple[NDArray, NDArray[np.int64]]]:
