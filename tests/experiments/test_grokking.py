@@ -165,6 +165,13 @@ def test_without_spectra_there_is_only_training(tmp_path: Path):
     assert TRAINING.history(run)["step"].tolist() == [0, 10, 20, 40, 50, 60]
 
 
+def test_functions_are_looked_at_where_there_are_fewer_purities(tmp_path: Path):
+    config = SMALL.model_copy(update={"purities": 2, "coefficients": 0})
+    run = computed(config, root=tmp_path)
+    assert FUNCTIONS.steps(run) == TRAINING.with_weights(run)
+    assert DOSED.steps(run) == PURITY.steps(run) == [0, SMALL.n_steps]
+
+
 def test_results_have_an_entry_for_every_checkpoint(run):
     results = GrokkingResults(run)
     count, spectra = len(results.steps), 4

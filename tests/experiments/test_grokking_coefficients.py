@@ -3,21 +3,28 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from types import SimpleNamespace
+from typing import Any, cast
 
 import numpy as np
 import pytest
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn.utils import parameters_to_vector
 
+from hdlib.experiments.grokking.claims.learning import CLAIMS
 from hdlib.experiments.grokking.coefficients import (
     CHAINS,
+    USUAL,
     head_projection,
     part_coefficients,
     wave_projection,
     whole_coefficient,
 )
 from hdlib.experiments.grokking.config import GrokkingConfig
+from hdlib.experiments.grokking.learning import CoefficientResults
+from hdlib.experiments.grokking.recipe import SPECTRA
 from hdlib.models import ModularTransformer
 
 CONFIG = GrokkingConfig(
@@ -103,3 +110,75 @@ def test_each_part_has_a_coefficient_for_each_chain(model: ModularTransformer):
     again = part_coefficients(model, pairs, keys)
     assert all(np.array_equal(found[name], again[name]) for name in found)
     assert whole_coefficient(model, pairs).shape == (CHAINS,)
+
+
+STEPS = np.array([0, 1_000, 3_000, 6_000, 9_000, 12_000, 17_000])
+FALLING = np.array([1, 300, 200, 30, 5, 0.2, 0.05])
+
+
+def made(
+    whole: NDArray[np.float64] = FALLING,
+    *,
+    key: float = 0.5,
+    parabola: float = 1e-3,
+    few: float = 15,
+) -> Any:
+    """Results with a transition from step 6,000 to 12,000 and three networks that only memorise."""
+
+    def of(values: NDArray[np.float64], steps: NDArray[np.int64]) -> Any:
+        return SimpleNamespace(steps=steps, whole=np.stack([0.95 * values, 1.05 * values], 1))
+
+    found = of(whole, STEPS)
+    found.parabola = np.where(STEPS <= 1_000, whole, parabola * whole)
+    found.others = np.tile(whole[:, None], (1, 4))
+    found.frequencies = found.others * np.where(STEPS > 3_000, key, 1)[:, None]
+    memorising = of(np.array([100.0, 20.0, few]), np.array([0, 7_000, 17_000]))
+    return SimpleNamespace(
+        coefficients=found,
+        results=SimpleNamespace(
+            transition=(6_000, 12_000),
+            phases=SimpleNamespace(memorised=2_500),
+            pairs={"step": STEPS},
+            config=CONFIG,
+        ),
+        sweep=SimpleNamespace(memorising_coefficients=dict.fromkeys("abc", memorising)),
+    )
+
+
+@pytest.mark.parametrize(
+    ("name", "otherwise"),
+    [
+        ("coefficient-falls", made(np.array([1, 300, 200, 150, 140, 130, 120.0]))),
+        ("coefficient-falls", made(np.array([1, 300, 20, 30, 5, 0.2, 0.05]))),
+        ("coefficient-falls", made(few=0.1)),
+        ("no-parabola", made(parabola=0.5)),
+        ("flat-along-the-circuit", made(key=0.9)),
+    ],
+)
+def test_claims_hold_and_can_fail(name: str, otherwise: Any):
+    (claim,) = (claim for claim in CLAIMS if claim.name == name)
+    assert claim.decide(made()).holds is True, claim.decide(made()).values
+    assert "Holds in the published runs" in claim.shown(made())
+    assert claim.decide(otherwise).holds is False
+
+
+def test_a_parabola_has_what_its_spectrum_gives():
+    """½ Σ nβh / (nβh + γ), of a whole spectrum that is known, by the run's own quadrature."""
+    values = np.r_[np.full(5, -1.0), np.zeros(20), np.geomspace(0.1, 100, 30)]
+    arrays = {
+        "eigenvalues": values,
+        "converged": np.ones(len(values), bool),
+        "density_diagonal": np.zeros((2, 3)),
+        "density_coupling": np.zeros((2, 3)),
+    }
+    run = SimpleNamespace(
+        config=CONFIG.model_copy(update={"p": 11}), arrays=lambda stage, step: arrays
+    )
+    n = len(CONFIG.task.train.a)
+    steep = n / np.log(n) * np.maximum(values, 0)
+    expected = (steep / (steep + USUAL.localisation)).sum() / 2
+    found = CoefficientResults.__new__(CoefficientResults)
+    found.run, found.steps = cast(Any, run), np.array([0])
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(SPECTRA, "steps", lambda run: [0])
+        assert found.parabola[0] == pytest.approx(expected, rel=1e-9)

@@ -2,6 +2,8 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from matplotlib.collections import LineCollection
+from matplotlib.colors import to_hex
 
 from hdlib.experiments.grokking.figures import (
     adam_sharpness,
@@ -123,7 +125,9 @@ def test_levels_are_coloured_by_frequency_and_named_once_for_neighbours_that_sha
     fig = levels({"one": (eigenvalues, frequencies), "two": (eigenvalues[:2], [0, 0])})
     (ax,) = fig.axes
     drawn = [
-        (float(line.get_segments()[0][0, 1]), tuple(line.get_color()[0])) for line in ax.collections
+        (float(line.get_segments()[0][0, 1]), to_hex(line.get_color()[0]))
+        for line in ax.collections
+        if isinstance(line, LineCollection)
     ]
     heights, colours = zip(*drawn, strict=True)
     np.testing.assert_allclose(heights, np.r_[eigenvalues, eigenvalues[:2]] / np.float64(4))
