@@ -3,7 +3,6 @@ from __future__ import annotations
 import numpy as np
 import pytest
 from matplotlib.collections import LineCollection
-from matplotlib.colors import to_hex
 
 from hdlib.experiments.grokking.figures import (
     adam_sharpness,
@@ -125,7 +124,7 @@ def test_levels_are_coloured_by_frequency_and_named_once_for_neighbours_that_sha
     fig = levels({"one": (eigenvalues, frequencies), "two": (eigenvalues[:2], [0, 0])})
     (ax,) = fig.axes
     drawn = [
-        (float(line.get_segments()[0][0, 1]), to_hex(line.get_color()[0]))
+        (float(line.get_segments()[0][0, 1]), tuple(np.ravel(line.get_color())))
         for line in ax.collections
         if isinstance(line, LineCollection)
     ]
