@@ -58,9 +58,12 @@ def escaped(text: str) -> str:
 def extent(values: Iterable[float], form: str = "") -> str:
     """The least and the largest of some numbers, each in a format, or the one that both are.
 
+    What is rounded to zero has no sign.
+
     Example:
-        >>> extent([3, 1, 2]), extent([0.501, 0.499], ".1f")
-        ('1 to 3', '0.5')
+        >>> extent([3, 1, 2]), extent([0.501, 0.499], ".1f"), extent([-0.001, 0.2], ".1f")
+        ('1 to 3', '0.5', '0.0 to 0.2')
     """
     ordered = sorted(values)
-    return " to ".join(dict.fromkeys(f"{end:{form}}" for end in (ordered[0], ordered[-1])))
+    texts = (f"{end:{form}}" for end in (ordered[0], ordered[-1]))
+    return " to ".join(dict.fromkeys(re.sub(r"^-(?=[0.,%]+$)", "", text) for text in texts))

@@ -68,7 +68,7 @@ def _scales(found: PublishedPlanted) -> Verdict:
             "pairs": ", ".join(
                 f"{(pairs[..., at] > MOST).mean():.0%} at {RHOS[at]:g}" for at in range(2, last + 1)
             ),
-            "plain": extent(plain.ravel(), ".3f"),
+            "plain": f"{plain.max():.3f}",
             "before": extent(before, ".2f"),
             "trained": extent(trained, ".3f"),
         },
