@@ -12,6 +12,7 @@ from hdlib.experiments.grokking.clusters import PurityResults
 from hdlib.experiments.grokking.learning import CoefficientResults
 from hdlib.experiments.grokking.results import GrokkingResults
 from hdlib.figures import Curve, Panel, curves
+from hdlib.figures.style import BLUE, INK, ORANGE, VERMILLION
 from hdlib.training import MIRRORED, OTHERS
 
 
@@ -52,22 +53,32 @@ def timeline(
             yscale="log",
         ),
         "purity of the first twelve eigenvectors": Panel(
-            {"eigenvectors": Curve(purities.steps, [test.purity for test in leading])},
+            {"": Curve(purities.steps, [test.purity for test in leading])},
             nulls={"random bases, most": Curve(purities.steps, [t.rotated.max() for t in leading])},
             covers=(0,),
         ),
         "learning coefficient λ̂": Panel(
             {
-                "all weights": Curve(steps, _positive(chains.mean(1)), np.ptp(chains, axis=1) / 2),
-                "each head": [Curve(steps, _positive(head)) for head in coefficients.heads.T],
+                "all weights": Curve(
+                    steps,
+                    _positive(chains.mean(1)),
+                    np.ptp(chains, axis=1) / 2,
+                    colour=INK,
+                ),
+                "each head": [
+                    Curve(steps, _positive(head), colour=ORANGE) for head in coefficients.heads.T
+                ],
             },
             nulls={"a parabola, all weights": Curve(steps, coefficients.parabola)},
             yscale="log",
         ),
         "λ̂ of frequencies": Panel(
             {
-                "key": [Curve(steps, _positive(each)) for each in coefficients.frequencies.T],
-                "no key": [Curve(steps, _positive(each)) for each in coefficients.others.T],
+                name: [Curve(steps, _positive(each), colour=colour) for each in found.T]
+                for name, found, colour in (
+                    ("key frequencies", coefficients.frequencies, BLUE),
+                    ("other frequencies", coefficients.others, VERMILLION),
+                )
             },
             yscale="log",
         ),
