@@ -153,19 +153,16 @@ def ratios(results: PlantedResults) -> Figure:
         for when, words in ENDS.items()
     }
     sizes = tuple(results.statistic("sizes", alphas[0], "end")[0].tolist())
-    nulls = {
-        "one random matrix": predicted((sum(sizes),), None).ratio,
-        "one for each circuit": predicted(sizes, None).ratio,
-    }
-    lowest = lines["at the end"].min(1) - 0.012
     panel = Panel(
         lines,
         x=np.arange(len(alphas), dtype=float),
-        nulls=nulls,
+        nulls={"one random matrix for each circuit": predicted(sizes, None).ratio},
+        limits={"one random matrix": predicted((sum(sizes),), None).ratio},
         ylabel="spacing ratio r",
-        marks=[(i, lowest[i], f"α = {alpha:g}") for i, alpha in enumerate(alphas)],
     )
-    return curves(panel, xlabel="α, one of the grid's after the other", xscale="linear")
+    fig = curves(panel, xlabel="factor α on the weights between circuits", xscale="linear")
+    fig.axes[0].set_xticks(range(len(alphas)), [f"{alpha:g}" for alpha in alphas])
+    return fig
 
 
 def _task(results: PlantedResults, circuit: int) -> str:
