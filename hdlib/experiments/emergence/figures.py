@@ -88,7 +88,7 @@ def scores_by_wave(results: EmergenceResults, layer: str) -> Figure:
 def same_rows(results: EmergenceResults) -> Figure:
     """The probe of the original work, scored on the rows it was fitted on and on others.
 
-    On the layer before the logits, 95% intervals over seeds.
+    On the layer before the logits, 95% intervals over seeds, moved apart sideways.
     """
     name, panels = results.grid.concepts[0], {}
     for title, rows in {"rows it was fitted on": FITTED, "other rows": HELD_OUT}.items():
@@ -96,9 +96,9 @@ def same_rows(results: EmergenceResults) -> Figure:
         panels[title] = Panel(
             {
                 label: _with_interval(
-                    results.widths, results.scores(name, kind, rows=rows)[..., -2]
+                    results.widths * 1.04**side, results.scores(name, kind, rows=rows)[..., -2]
                 )
-                for label, kind in kinds.items()
+                for side, (label, kind) in zip((-1, 1), kinds.items(), strict=True)
             },
             nulls={"chance": CHANCE},
             ylabel="balanced accuracy",
@@ -108,8 +108,7 @@ def same_rows(results: EmergenceResults) -> Figure:
 
 def scores_through_training(found: FollowedResults) -> Figure:
     """Test accuracy, and scores of the concepts of the sum on each layer; a line for each seed."""
-    names = sums(found.results)
-    panels = {"test pairs": Panel({"test accuracy": found.accuracy.T}, x=found.steps)}
+    names, panels = sums(found.results), {}
     for at, layer in enumerate(found.layers):
         control = np.concatenate([found.scores(name, RELABELLED)[..., at] for name in names])
         lines = {name: found.scores(name)[..., at].T for name in names}
@@ -120,6 +119,9 @@ def scores_through_training(found: FollowedResults) -> Figure:
             ylabel="balanced accuracy",
             covers=(0.45, 0.75),
         )
+    # Last, so that concepts and controls have the colours that they have by layer.
+    accuracy = {"test accuracy": found.accuracy.T}
+    panels["test pairs"] = Panel(accuracy, x=found.steps, ylabel="accuracy")
     return curves(panels, columns=2, xscale="linear")
 
 
@@ -182,7 +184,7 @@ def leading_frequencies(found: FollowedResults, seed: int) -> Figure:
     )
 
 
-def _with_interval(widths: NDArray[np.int64], values: Array) -> Curve:
+def _with_interval(widths: Array, values: Array) -> Curve:
     """Mean and interval over seeds of (W, S) values."""
     mean, half = interval(values)
     return Curve(widths, mean, half)
