@@ -54,14 +54,14 @@ def dose_curve(results: LeastActionResults) -> Figure:
     """Steps until the other test pairs are known, and entropy at the end, against the penalty λ.
 
     A point a seed, moved apart sideways where they would hide each other. Hollow points above the
-    line of the last step were not there by then; grey lines are networks without penalty.
+    line of their last step were not there by then; grey lines are networks without penalty.
     """
     grid = results.grid
     doses: dict[str, list[Arm]] = {}
     for arm in grid.dosed:
         doses.setdefault(arm.configs[0].routing_regularizer, []).append(arm)
     free = results.of(grid.matched)
-    last = max(n.config.n_steps for arm in [grid.matched, *grid.dosed] for n in results.of(arm))
+    lasts = sorted({c.n_steps for arm in [grid.matched, *grid.dosed] for c in arm.configs})
     steps: dict[str, list[Curve]] = {}
     entropies: dict[str, list[Curve]] = {}
     for i, (kind, arms) in enumerate(doses.items()):
@@ -70,7 +70,7 @@ def dose_curve(results: LeastActionResults) -> Figure:
                 apart = 1.04 ** (2 * j - len(arm.configs) + 1) * 1.02 ** (2 * i - 1)
                 x = [network.config.lambda_routing * apart]
                 markers = "hollow" if network.generalised is None else "few"
-                height = [_height(network, last)]
+                height = [_height(network)]
                 steps.setdefault(kind, []).append(Curve(x, height, markers=markers))
                 entropies.setdefault(kind, []).append(Curve(x, [network.last(ENTROPY)]))
     dosed = [config.lambda_routing for arm in grid.dosed for config in arm.configs]
@@ -80,8 +80,8 @@ def dose_curve(results: LeastActionResults) -> Figure:
         REACHED: Panel(
             {},
             points=steps,
-            nulls={without: [Curve(ends, [_height(n, last)] * 2) for n in free]},
-            limits={f"last step, {last:,} (above: not reached)": last},
+            nulls={without: [Curve(ends, [_height(n)] * 2) for n in free]},
+            limits={f"last step, {last:,} (hollow: not reached)": last for last in lasts},
             ylabel="step",
             covers=(0,),
         ),
@@ -93,7 +93,12 @@ def dose_curve(results: LeastActionResults) -> Figure:
             covers=(0, 1),
         ),
     }
-    return curves(panels, xlabel="factor λ of the penalty", xscale="log")
+    fig = curves(panels, xlabel="factor λ of the penalty", xscale="log")
+    factors = sorted(set(dosed))
+    fig.axes[0].set_xticks(factors, [f"{factor:g}" for factor in factors])
+    fig.axes[0].tick_params(axis="x", which="minor", length=0)
+    fig.axes[1].tick_params(axis="x", which="minor", length=0)
+    return fig
 
 
 @style()
@@ -141,9 +146,10 @@ def _length(arms: Iterable[Arm]) -> int:
     return max(config.n_steps for arm in arms for config in arm.configs)
 
 
-def _height(network: TrainedNetwork, last: int) -> float:
-    """The step at which the other test pairs are known, or above the last one."""
-    return 1.08 * last if network.generalised is None else network.generalised
+def _height(network: TrainedNetwork) -> float:
+    """The step at which the other test pairs are known, or above the network's last one."""
+    reached = network.generalised
+    return 1.08 * network.config.n_steps if reached is None else reached
 
 
 def _cells(
