@@ -44,7 +44,7 @@ def training(networks: Sequence[Network]) -> Figure:
         title: Panel(_curves(networks, column), ylabel=title, yscale=scale, shaded=shaded)  # pyright: ignore
         for title, (column, scale) in columns.items()
     }
-    return figures.curves(panels, columns=2, stages=True, xscale="linear")
+    return figures.curves(panels, columns=2, stages=True)
 
 
 def accuracies(results: DepthResults) -> Figure:
