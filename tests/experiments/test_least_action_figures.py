@@ -168,8 +168,13 @@ def test_doses_are_beside_the_networks_without_penalty(told):
     above, below = figures.dose_curve(told).axes
     points = [line for line in above.lines if line.get_marker() == "o"]
     assert len(points) == len(LONG.dosed) * len(LONG.seeds)
-    hollow = [values(p)[0] > LONG.routed_steps for p in points if p.get_markerfacecolor() == "none"]
-    assert hollow == [True] * len(LONG.dosed)
+    hollow = sorted(values(p)[0] for p in points if p.get_markerfacecolor() == "none")
+    dosed = [network for arm in LONG.dosed for network in told.of(arm)]
+    lasts = sorted(n.config.n_steps for n in dosed if n.generalised is None)
+    assert lasts == [LONG.dosed_steps, LONG.dosed_steps, LONG.routed_steps]
+    # Just above the last step of their own network, not of the longest.
+    assert all(last < height < 1.1 * last for last, height in zip(lasts, hollow, strict=True))
+    assert [text.get_text() for text in below.get_xticklabels()] == ["0.03", "0.1"]
     free = [line for line in above.lines if line.get_linestyle() == "--" and len(values(line)) == 2]
     assert {values(line)[0] for line in free} >= {
         told.of(LONG.matched)[0].generalised,
