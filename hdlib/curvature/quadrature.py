@@ -115,7 +115,15 @@ class Density(Saved):
 
     def trace(self) -> Estimate[float]:
         """The trace Σλ; `hdlib.curvature.trace` needs fewer products where only it is wanted."""
-        return _mean(self._sums(lambda values: values))
+        return self.spectral_sum(lambda values: values)
+
+    def spectral_sum(self, function: Function) -> Estimate[float]:
+        """The trace of a function of the operator, Σ f(λ) (Ubaru, Chen & Saad 2017).
+
+        Args:
+            function: f, of arrays of any shape, entry by entry.
+        """
+        return _mean(self._sums(function))
 
     def moment(self, k: int) -> Estimate[float]:
         """The moment 1/n Σλᵏ.

@@ -1,4 +1,4 @@
-"""Both ends of a spectrum, as stages store them."""
+"""Both ends of a spectrum, and the quadrature for the rest, as stages store them."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections.abc import Mapping
 import numpy as np
 from numpy.typing import NDArray
 
-from hdlib.curvature import Spectrum
+from hdlib.curvature import Density, Spectrum
 
 
 def stored_ends(arrays: Mapping[str, NDArray], *, n: int, tol: float) -> Spectrum:
@@ -29,4 +29,22 @@ def stored_ends(arrays: Mapping[str, NDArray], *, n: int, tol: float) -> Spectru
         scale=float(np.abs(eigenvalues).max()),
         tol=tol,
         products=int(arrays["products"]),
+    )
+
+
+def stored_density(
+    arrays: Mapping[str, NDArray], *, n: int, certified: NDArray[np.bool_]
+) -> Density:
+    """The density of the whole spectrum: certified pairs exactly, by quadrature all others.
+
+    Args:
+        arrays: ``eigenvalues`` (m,), ``density_diagonal`` and ``density_coupling`` (probes, k).
+        n: number of all eigenvalues.
+        certified: (m,), those that were taken out of the quadrature.
+    """
+    return Density(
+        n,
+        arrays["eigenvalues"][certified],
+        arrays["density_diagonal"],
+        arrays["density_coupling"],
     )

@@ -118,6 +118,7 @@ def test_full_quadrature_is_the_dense_density(name):
     trace = result.trace()
     assert trace.value == pytest.approx(N * result.moment(1).value)
     assert abs(trace.value - values.sum()) <= 4 * trace.standard_error
+    assert result.spectral_sum(lambda t: t**2).value == pytest.approx(N * result.moment(2).value)
     entropy = result.entropy()
     expected = spectral_summary(values).spectral_entropy
     assert abs(entropy.value - expected) <= 4 * entropy.standard_error

@@ -13,7 +13,7 @@ from hdlib.curvature import Density, Spectrum, adam_ceiling
 from hdlib.experiments.depth.config import DepthConfig, DepthGrid
 from hdlib.experiments.depth.recipe import EXACT, EXPERIMENT, SPECTRA, TOLERANCE, TRAINING
 from hdlib.experiments.depth.sharpness import BETA1
-from hdlib.experiments.ends import stored_ends
+from hdlib.experiments.ends import stored_density, stored_ends
 from hdlib.experiments.grid import run_grid
 from hdlib.models import Encoding
 from hdlib.store import Run
@@ -80,12 +80,7 @@ class Network:
         """The density of the whole spectrum at a checkpoint, by its position."""
         arrays = self.spectra[position]
         sure = _spectrum(self.config, arrays).certified
-        return Density(
-            self.config.n_parameters,
-            arrays["eigenvalues"][sure],
-            arrays["density_diagonal"],
-            arrays["density_coupling"],
-        )
+        return stored_density(arrays, n=self.config.n_parameters, certified=sure)
 
     @cached_property
     def adaptive(self) -> Array:

@@ -13,6 +13,7 @@ from torch import Tensor
 
 from hdlib.measures import learning_coefficient
 from hdlib.measures.fourier import fourier_basis, wave_rows
+from hdlib.measures.learning_coefficient import Projection
 from hdlib.models import ModularTransformer
 from hdlib.tasks import Pairs
 
@@ -87,7 +88,7 @@ def _coefficient(
     *,
     seed: int,
     batch_size: int | None = None,
-    within: Callable[[Tensor], Tensor] | None = None,
+    within: Projection | None = None,
 ) -> NDArray[np.float64]:
     device = model.embedding.device
     return learning_coefficient(
@@ -104,7 +105,7 @@ def _coefficient(
     ).chains
 
 
-def head_projection(model: ModularTransformer, head: int) -> Callable[[Tensor], Tensor]:
+def head_projection(model: ModularTransformer, head: int) -> Projection:
     """The projection onto the weights of a head."""
     size = model.embedding.shape[1] // model.n_heads
     own = torch.zeros(model.embedding.shape[1], device=model.embedding.device)
@@ -113,7 +114,7 @@ def head_projection(model: ModularTransformer, head: int) -> Callable[[Tensor], 
     return _projection(model, columns | {"output": lambda weight: weight * own[:, None]})
 
 
-def wave_projection(model: ModularTransformer, k: int) -> Callable[[Tensor], Tensor]:
+def wave_projection(model: ModularTransformer, k: int) -> Projection:
     """The projection onto the cosine and the sine of a frequency over the residues."""
     rows = fourier_basis(model.p)[wave_rows(np.array([k]), model.p)]
     waves = torch.from_numpy(rows).to(model.embedding)
@@ -128,7 +129,7 @@ def wave_projection(model: ModularTransformer, k: int) -> Callable[[Tensor], Ten
 
 def _projection(
     model: ModularTransformer, parts: Mapping[str, Callable[[Tensor], Tensor]]
-) -> Callable[[Tensor], Tensor]:
+) -> Projection:
     """Of a vector of all weights, these parts by name; nothing of the others."""
     shapes = {name: weight.shape for name, weight in model.named_parameters()}
 

@@ -8,7 +8,7 @@ from math import log
 import numpy as np
 from numpy.typing import NDArray
 
-from hdlib.curvature import Density
+from hdlib.experiments.ends import stored_density
 from hdlib.experiments.grokking.coefficients import USUAL
 from hdlib.experiments.grokking.config import GrokkingConfig
 from hdlib.experiments.grokking.recipe import COEFFICIENTS, SPECTRA
@@ -78,12 +78,8 @@ class CoefficientResults:
         for at, step in enumerate(self.steps.tolist()):
             if step in known:
                 stored = self.run.arrays(SPECTRA, step)
-                density = Density(
-                    config.n_parameters,
-                    stored["eigenvalues"][stored["converged"]],
-                    stored["density_diagonal"],
-                    stored["density_coupling"],
+                density = stored_density(
+                    stored, n=config.n_parameters, certified=stored["converged"]
                 )
-                rest = (density.weights * share(density.nodes)).sum(1).mean()
-                found[at] = (share(density.known).sum() + density.n * rest) / 2
+                found[at] = density.spectral_sum(share).value / 2
         return found

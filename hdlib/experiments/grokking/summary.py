@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from hdlib.curvature import Density
+from hdlib.experiments.ends import stored_density
 from hdlib.trajectory import Trajectory
 
 Array = NDArray[np.float64]
@@ -37,13 +37,7 @@ def summary(
         largest and smallest eigenvalue; and errors of the second to the fourth.
     """
     densities = [
-        Density(
-            n_parameters,
-            found["eigenvalues"][found["converged"]],
-            found["density_diagonal"],
-            found["density_coupling"],
-        )
-        for found in spectra
+        stored_density(found, n=n_parameters, certified=found["converged"]) for found in spectra
     ]
     largest = trajectory.eigenvalues[:, -1]
     lowest = np.array([found["eigenvalues"][0] for found in spectra])

@@ -226,18 +226,18 @@ class GrokkingSweep:
 
         Of the networks with uniform attention, and with one and with four heads.
         """
-        groups = {
-            "uniform": self.control_purities[UNIFORM],
-            "1 head": {n: of for n, of in self.purities.items() if n.startswith("1 head")},
-            "4 heads": {n: of for n, of in self.purities.items() if n.startswith("4 heads")},
+        by_heads = {
+            kind: [of for of in self.purities.values() if of.run.config.n_heads == heads]
+            for kind, heads in (("1 head", 1), ("4 heads", 4))
         }
+        groups = {"uniform": [*self.control_purities[UNIFORM].values()]} | by_heads
         return {
-            f"{kind}\n{name.rpartition(', ')[2]}": (
+            f"{kind}\nseed {of.run.config.seed}": (
                 of.arrays(of.steps[-1])["eigenvalues"][:LEVELS],
                 of.pure(of.steps[-1])[:LEVELS],
             )
             for kind, group in groups.items()
-            for name, of in group.items()
+            for of in group
         }
 
 

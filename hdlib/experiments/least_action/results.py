@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hdlib.curvature import Density, Spectrum
+from hdlib.experiments.ends import stored_density
 from hdlib.experiments.grid import run_grid
 from hdlib.experiments.least_action.config import LeastActionConfig
 from hdlib.experiments.least_action.grid import Arm, LeastActionGrid
@@ -150,12 +151,7 @@ class Top:
     @property
     def density(self) -> Density:
         """The density of the whole spectrum."""
-        return Density(
-            self._n,
-            self.eigenvalues,
-            self._arrays["density_diagonal"],
-            self._arrays["density_coupling"],
-        )
+        return stored_density(self._arrays, n=self._n, certified=self._sure)
 
     @property
     def spectrum(self) -> Spectrum:

@@ -16,7 +16,8 @@ FIRST, FROM, LATER = 10, 30, 200
 """A checkpoint of the first steps; where shuffled labels mostly have no gap any more; the last
 checkpoint before the end of the epoch."""
 LOOKED_AT = 2
-"""Of the first seeds, on whose scores these two were chosen; the others are a test of them."""
+"""Of the first seeds, on whose scores the first and the last of these were chosen; the others are a
+test of them, and none of `FROM`, which was chosen when all scores were known."""
 MOST = 0.8
 """Share of the seeds that is called most of them."""
 
