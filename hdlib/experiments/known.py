@@ -84,9 +84,9 @@ PARTS = (
             "planted/ratio-sees-wiring",
             "emergence/outliers-after",
         ),
-        so="Gaps come with generalisation or after it. What leading eigenvectors do to the "
-        "function is ahead of the accuracy for a part of the circuit, and not ahead of the "
-        "function itself.",
+        so="Gaps come with generalisation or after it, with few exceptions. What leading "
+        "eigenvectors do to the function is ahead of the accuracy for a part of the circuit, and "
+        "not ahead of the function itself.",
     ),
     Part(
         "The curvature at a network tells of what surrounds it.",

@@ -138,7 +138,7 @@ def _second_level_open(runs: PublishedMnist) -> Verdict:
             "chance": SMALL_P * count,
             "steps": _listed(found[1]),
             "ranks": " and ".join(str(gap.rank) for gap in more),
-            "p": extent([gap.p for gap in more], ".3f"),
+            "p": extent([gap.p for gap in more], ".2g"),
         },
     )
 

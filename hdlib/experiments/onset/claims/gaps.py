@@ -155,7 +155,7 @@ CLAIMS = (
         "rank-is-no-count",
         "That the gap is below one eigenvalue for each head and two for each key frequency is true "
         "more often than by chance, and no rule.",
-        "Tested alone, the predicted rank has a gap in {passed} of {tests} networks (p = {p:.3f} "
+        "Tested alone, the predicted rank has a gap in {passed} of {tests} networks (p = {p:.1g} "
         "if each did by chance in one of twenty). Ranks of the widest gap at the end, seed by "
         "seed, where one stands out: {ranks}; predicted: {predicted}. {hits} of {all} are as "
         "predicted, {lower} lower; with the prediction for any of the networks {chance:.0%} would "

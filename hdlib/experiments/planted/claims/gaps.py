@@ -29,7 +29,7 @@ def _sorted_gaps(found: PublishedPlanted) -> Verdict:
         for circuit, gap in enumerate(gaps[:-1], 1)
     }
     standing = [gap for gap in own.values() if gap.stands_out]
-    rest = [f"{name}: p = {gap.p:.3f}" for name, gap in own.items() if not gap.stands_out]
+    rest = [f"{name}: p = {gap.p:.2g}" for name, gap in own.items() if not gap.stands_out]
     return Verdict(
         bool(len(standing) >= MOSTLY * len(own)),
         {
@@ -135,7 +135,7 @@ def _frequencies(found: PublishedPlanted) -> Verdict:
 
 
 def _ps(gaps: Sequence[GapTest]) -> str:
-    return ", ".join(f"{gap.p:.3f}" for gap in gaps)
+    return ", ".join(f"{gap.p:.2g}" for gap in gaps)
 
 
 CLAIMS = (
@@ -144,7 +144,7 @@ CLAIMS = (
         "Sorted by the outputs that they move, the eigenvalues of a circuit have a gap of their "
         "own: in {standing} of {spectra} spectra it stands out from every kind of featureless one.",
         "Widest gap of the two circuits, seed by seed: below ranks {ranks} at α = 0, {trunk} at "
-        "α = 1; scores {scores}. Where it stands out p is at most {p:.3f}, the search over ranks "
+        "α = 1; scores {scores}. Where it stands out p is at most {p:.2g}, the search over ranks "
         "included; where it does not, {rest}.",
         _sorted_gaps,
         seeds=5,
@@ -167,7 +167,7 @@ CLAIMS = (
         "the-union-counts-both",
         "Laid together, two circuits of one scale have one gap, below as many eigenvalues as both "
         "have above theirs: it counts them and does not part them.",
-        "Rank of all, seed by seed: {sums} (p at most {p:.3f}, search included); with one trunk "
+        "Rank of all, seed by seed: {sums} (p at most {p:.2g}, search included); with one trunk "
         "it differs from the sum by {trunk}. The best cut of the top 100 has an adjusted Rand "
         "index of {best}.",
         _together,
