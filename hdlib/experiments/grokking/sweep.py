@@ -59,12 +59,14 @@ NETWORKS: dict[str, list[GrokkingConfig]] = {
             n_steps=12_000,
             seed=seed,
         )
-        for seed in SEEDS[1:]
+        for seed in SEEDS
     ],
     # An initial embedding of standard deviation 1, as PyTorch's default has.
-    "attention only, 30%": [_attention_only()],
+    "attention only, 30%": [_attention_only(seed=seed) for seed in SEEDS],
     # And matrices as PyTorch's linear layers have them.
-    "attention only, 30%, uniform start": [_attention_only(matrix_start="uniform")],
+    "attention only, 30%, uniform start": [
+        _attention_only(matrix_start="uniform", seed=seed) for seed in SEEDS
+    ],
 }
 """The networks of the chapter and of the literature, one config for each seed."""
 HEADS: list[GrokkingConfig] = [
