@@ -21,6 +21,7 @@ from hdlib.experiments.grokking.spectra import (
     function_measures,
     spectrum_measures,
 )
+from hdlib.experiments.grokking.whole import MOST_PARAMETERS, whole_measures
 from hdlib.models import ModularTransformer
 from hdlib.store import (
     Agreement,
@@ -51,6 +52,8 @@ from hdlib.training import (
 
 AT_ONCE = 2
 """Spectra computed side by side, where there are threads for it."""
+WHOLE_SPECTRA = 4
+"""Checkpoints with all eigenvalues, of networks that are small enough: coarse to fine."""
 RESOLUTION = Resolution("test_accuracy", 0.08)
 
 GrokkingRun: TypeAlias = Run[GrokkingConfig]
@@ -200,6 +203,16 @@ def _coefficients(run: GrokkingRun, step: int) -> Arrays:
     return parts | {"whole": whole_coefficient(model, pairs)}
 
 
+def _whole(run: GrokkingRun, step: int) -> Arrays:
+    return whole_measures(run.config, model_at(run, step).to(run.device))
+
+
+def _seen_whole(run: GrokkingRun) -> list[int]:
+    """Checkpoints with all eigenvalues."""
+    small = run.config.n_parameters <= MOST_PARAMETERS
+    return coarse_to_fine(TRAINING.checkpoints(run))[:WHOLE_SPECTRA] if small else []
+
+
 def _before(run: GrokkingRun, step: int) -> int:
     """The checkpoint before one of those looked at."""
     return max(at for at in _looked_at(run) if at < step)
@@ -335,6 +348,15 @@ COEFFICIENTS = ArrayStage(
     compute=_coefficients,
     agreement=agreement(whole=1e-3, heads=1e-3, frequencies=1e-3, others=1e-3),
 )
+WHOLE = ArrayStage(
+    "grokking/whole",
+    fields=("n_steps",),
+    needs=(TRAINING,),
+    items=_seen_whole,
+    sources=_own_weights,
+    compute=_whole,
+    agreement=agreement(all_pairs=1e-9, few_pairs=1e-9),
+)
 EXPERIMENT = Experiment(
     GrokkingConfig,
     (
@@ -348,6 +370,7 @@ EXPERIMENT = Experiment(
         DOSED,
         LOWEST,
         COEFFICIENTS,
+        WHOLE,
     ),
     cost="about an hour",
 )

@@ -175,8 +175,21 @@ def function_measures(
 
 
 def hessian_operator(
-    config: GrokkingConfig, model: ModularTransformer, dtype: torch.dtype = torch.float64
+    config: GrokkingConfig,
+    model: ModularTransformer,
+    dtype: torch.dtype = torch.float64,
+    *,
+    pairs: NDArray[np.int64] | None = None,
 ) -> HessianOperator:
-    """The Hessian of the mean cross-entropy over all training pairs, products in ``dtype``."""
+    """The Hessian of the mean cross-entropy over the training pairs, products in ``dtype``.
+
+    Args:
+        config: task.
+        model: network at a checkpoint.
+        dtype: of the products.
+        pairs: positions of the training pairs that count; by default all.
+    """
     train = config.task.train
-    return HessianOperator(model, F.cross_entropy, (train.tokens(), train.targets), dtype=dtype)
+    chosen = slice(None) if pairs is None else torch.from_numpy(pairs)
+    data = train.tokens()[chosen], train.targets[chosen]
+    return HessianOperator(model, F.cross_entropy, data, dtype=dtype)

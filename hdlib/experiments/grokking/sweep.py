@@ -13,7 +13,14 @@ from numpy.typing import NDArray
 from hdlib.experiments.grokking.clusters import PurityResults
 from hdlib.experiments.grokking.config import GrokkingConfig
 from hdlib.experiments.grokking.learning import CoefficientResults
-from hdlib.experiments.grokking.recipe import MEASURES, SPECTRA, TRAINING, model_at, run
+from hdlib.experiments.grokking.recipe import (
+    MEASURES,
+    SPECTRA,
+    TRAINING,
+    WHOLE_SPECTRA,
+    model_at,
+    run,
+)
 from hdlib.experiments.grokking.spectra import LEADING
 from hdlib.measures.pairs import grid_logits, pair_accuracies
 from hdlib.store import Run
@@ -75,6 +82,10 @@ HEADS: list[GrokkingConfig] = [
     for seed in SEEDS
 ]
 """The chapter's network with one to eight heads, from each seed."""
+SMALL = _with_ends(
+    width=32, n_heads=1, eigenpairs=200, max_products=1_200, stored_weights=WHOLE_SPECTRA
+)
+"""The network that the original work measured, 11,456 parameters: all of its eigenvalues."""
 OTHER_HEADS, FEW_PAIRS, UNIFORM = "width 96", "20% of the pairs", "uniform attention"
 CONTROLS: dict[str, list[GrokkingConfig]] = {
     OTHER_HEADS: [
