@@ -67,7 +67,7 @@ def test_results_fit_together(results):
         assert results.null_agreement[labels, "R", units].shape == (2, 1)
         assert results.modularity_gain[labels].shape == (2, 1, 3)
         assert results.ratios[labels].min() > 0
-    assert labels_table(results).count("\n") == 1 + 2 * len(results.steps)
+    assert labels_table(results).count("\n") == 1 + 2 * len(results.null_steps)
     assert null_table(results).count("\n") == 1 + 6
     titles = list(agreement_panels(results))
     axes = curves(agreement_panels(results), columns=2).axes[titles.index("G: true labels")]
