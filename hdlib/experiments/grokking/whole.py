@@ -19,6 +19,27 @@ FEW_PAIRS = 200
 COLUMNS = 256
 
 
+def zeros_by_symmetry(width: int, n_heads: int) -> int:
+    """How many eigenvalues are exactly zero at any weights of `ModularTransformer` with scores.
+
+    Hv is the derivative of the gradient along v, so that v is null where neither the function nor
+    any of its slopes changes. With width d and H heads, of a network without an MLP:
+
+    - 3 d shifts: of all rows of the unembedding, which softmax takes away; of the embedding of "="
+      against its position; of those of the numbers against the two other positions.
+    - Queries are read as x₂Q alone. A change Δ of Q leaves them if x₂Δ = 0, and the slope by x₂ if
+      Δ takes away the d slopes of the queries, too; one of these conditions is met by the others:
+      d² − 2 d + 1 = (d − 1)² directions.
+    - Keys are read as xKₕqₕ, and the slope by qₕ is mₕKₕ, with one vector mₕ for each head: Δₕqₕ = 0
+      and mₕΔₕ = 0, where one condition for each head is met by the others: d² − d H − d + H
+      = (d − 1)(d − H) directions.
+
+    A unit that no pair switches on adds to them.
+    """
+    d, heads = width, n_heads
+    return 3 * d + (d - 1) ** 2 + (d - 1) * (d - heads)
+
+
 def whole_measures(config: GrokkingConfig, model: ModularTransformer) -> dict[str, NDArray]:
     """All eigenvalues of the Hessian at a checkpoint, from one tridiagonalisation each.
 
