@@ -28,10 +28,10 @@ def results(tmp_path_factory: pytest.TempPathFactory) -> FiedlerLabelsResults:
 
 def test_they_are_complete_and_can_be_checked(results):
     assert results.steps.tolist() == [0, 10]
-    assert results.null_steps.tolist() == [0]
+    assert results.null_steps.tolist() == [10]
     for run in results.runs.values():
         assert run.complete
-        for stage, step in ((MODULES, 10), (NULLS, 0)):
+        for stage, step in ((MODULES, 10), (NULLS, 10)):
             assert all(error <= allowed for _, error, allowed in stage.check(run, step))
 
 
@@ -67,7 +67,7 @@ def test_results_fit_together(results):
         assert results.null_agreement[labels, "R", units].shape == (2, 1)
         assert results.modularity_gain[labels].shape == (2, 1, 3)
         assert results.ratios[labels].min() > 0
-    assert labels_table(results).count("\n") == 1 + 2 * len(results.null_steps)
+    assert labels_table(results).count("\n") == 1 + 2 * len(results.steps)
     assert null_table(results).count("\n") == 1 + 6
     titles = list(agreement_panels(results))
     axes = curves(agreement_panels(results), columns=2).axes[titles.index("G: true labels")]

@@ -30,9 +30,9 @@ def zeros_by_symmetry(width: int, n_heads: int) -> int:
     - Queries are read as x₂Q alone. A change Δ of Q leaves them if x₂Δ = 0, and the slope by x₂ if
       Δ takes away the d slopes of the queries, too; one of these conditions is met by the others:
       d² − 2 d + 1 = (d − 1)² directions.
-    - Keys are read as xKₕqₕ, and the slope by qₕ is mₕKₕ, with one vector mₕ for each head: Δₕqₕ = 0
-      and mₕΔₕ = 0, where one condition for each head is met by the others: d² − d H − d + H
-      = (d − 1)(d − H) directions.
+    - Keys are read as xKₕqₕ, and the slope by qₕ is mₕKₕ, with one vector mₕ for each head. So
+      Δₕqₕ = 0 and mₕΔₕ = 0, where one condition for each head is met by the others:
+      d² − d H − d + H = (d − 1)(d − H) directions.
 
     A unit that no pair switches on adds to them.
     """

@@ -79,7 +79,7 @@ NULLS = ArrayStage(
     "fiedler-labels/nulls",
     fields=("hessian_samples", "hessian_seed"),
     needs=(LABELLED_TRAINING,),
-    items=lambda run: run.config.order[: run.config.nulls],
+    items=lambda run: run.config.null_steps,
     sources=weights_at,
     compute=_nulls,
     agreement=agreement(modularity=1e-6),

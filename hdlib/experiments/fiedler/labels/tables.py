@@ -5,21 +5,22 @@ from __future__ import annotations
 import numpy as np
 
 from hdlib.display import Markdown, extent, table
+from hdlib.experiments.fiedler.config import CHOSEN
 from hdlib.experiments.fiedler.labels.recipe import PARTS
 from hdlib.experiments.fiedler.labels.results import LABELS, FiedlerLabelsResults
+from hdlib.experiments.lenet import log_spaced
 from hdlib.figures import Panel
 
 
 def labels_table(results: FiedlerLabelsResults) -> Markdown:
     """Agreement of the modules with what they follow, from the least to the most over the seeds.
 
-    Of H with units and classes, of G with classes, and of R with units, at the checkpoints that
-    have a null, too.
+    Of H with units and classes, of G with classes, and of R with units, at a few checkpoints.
     """
     units, classes = results.compared
     columns = (("H", units), ("H", classes), ("G", classes), ("R", units))
     rows = []
-    for step in results.null_steps:
+    for step in log_spaced(results.steps.tolist(), CHOSEN):
         at = int(np.searchsorted(results.steps, step))
         for labels in LABELS:
             found = (results.agreement[labels, part, truth][:, at] for part, truth in columns)
