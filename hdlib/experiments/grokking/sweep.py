@@ -21,6 +21,7 @@ from hdlib.experiments.grokking.recipe import (
     model_at,
     run,
 )
+from hdlib.experiments.grokking.small import WholeResults
 from hdlib.experiments.grokking.spectra import LEADING
 from hdlib.measures.pairs import grid_logits, pair_accuracies
 from hdlib.store import Run
@@ -232,6 +233,11 @@ class GrokkingSweep:
     def memorising_coefficients(self) -> dict[str, CoefficientResults]:
         """Local learning coefficients of the networks with too few pairs to generalise."""
         return {name: CoefficientResults(found) for name, found in self.controls[FEW_PAIRS].items()}
+
+    @cached_property
+    def small(self) -> WholeResults:
+        """All eigenvalues of the small network."""
+        return WholeResults(run(SMALL))
 
     @property
     def levels(self) -> dict[str, tuple[NDArray, NDArray[np.int64]]]:
