@@ -13,8 +13,8 @@ from hdlib.tasks import TRAIN_SIZE, Dataset
 from hdlib.training import coarse_to_fine
 
 Seed = Annotated[int, Field(ge=0, lt=SEEDS)]
-MOST = 12
-"""Of the 25 checkpoints of 30 epochs: a minute of a core each, and there are six networks."""
+MOST = 6
+"""Of the 25 checkpoints of 30 epochs: one to two minutes of a core each, in six networks."""
 
 ENDS = 2
 """The last checkpoint and the first."""
