@@ -17,6 +17,7 @@ from hdlib.experiments.grokking.recipe import (
     MEASURES,
     SPECTRA,
     TRAINING,
+    WHOLE,
     WHOLE_SPECTRA,
     model_at,
     run,
@@ -238,6 +239,10 @@ class GrokkingSweep:
     def small(self) -> WholeResults:
         """All eigenvalues of the small network."""
         return WholeResults(run(SMALL))
+
+    def whole(self, found: Run[GrokkingConfig]) -> WholeResults:
+        """All eigenvalues of a run, or of the small network where the run's is too large."""
+        return WholeResults(found) if WHOLE.steps(found) else self.small
 
     @property
     def levels(self) -> dict[str, tuple[NDArray, NDArray[np.int64]]]:

@@ -12,6 +12,7 @@ from hdlib.experiments.grokking.claims import (
     networks,
     purity,
     sharpness,
+    small,
     spectrum,
     training,
 )
@@ -29,6 +30,7 @@ CLAIMS: tuple[claim.Claim[PublishedGrokking], ...] = (
     *learning.CLAIMS,
     *networks.CLAIMS,
     *controls.CLAIMS,
+    *small.CLAIMS,
 )
 
 
