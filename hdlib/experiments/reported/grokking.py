@@ -87,7 +87,7 @@ RECORDS: tuple[Reported[PublishedGrokking], ...] = (
             ours=_each(network, _accuracy),
             form=".1%",
             rule=around(REPORTED_ACCURACY, factor=2),
-            seeds=1,
+            seeds=3,
             section=SECTION,
         )
         for network, start in ((UNIFORM, "its start"), (ALONE, "normal start"))
