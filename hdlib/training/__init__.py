@@ -8,6 +8,7 @@ from hdlib.training.loop import train
 from hdlib.training.losses import cross_entropy_float64, cross_entropy_of_errors
 from hdlib.training.pairs import MIRRORED, OTHERS, pair_evaluation, steps_to
 from hdlib.training.plan import Batches, Log, Plan, Resolution, Schedule, State
+from hdlib.training.random_numbers import seeded
 from hdlib.training.regularisers import (
     low_frequency_share,
     routing_consistency,
@@ -50,6 +51,7 @@ __all__ = [
     "routing_entropy",
     "routing_gini",
     "routing_sparsity",
+    "seeded",
     "squared_jacobian_norm",
     "state_name",
     "state_tensors",

@@ -22,15 +22,14 @@ from hdlib.experiments.depth.config import DepthConfig, DepthGrid
 from hdlib.experiments.depth.sharpness import BETA1, BETA2, adam_sharpness, sharpness
 from hdlib.experiments.room import require_matrices
 from hdlib.measures import squared_cosines
-from hdlib.models import MLP, encoded
-from hdlib.store import Agreement, Arrays, ArrayStage, Experiment, Run, Stage, agreement
+from hdlib.models import encoded
+from hdlib.store import Agreement, Arrays, ArrayStage, Experiment, Run, agreement
 from hdlib.training import (
     Batches,
     Log,
     Plan,
     Schedule,
     TrainingStage,
-    checkpoint_name,
     coarse_to_fine,
     cross_entropy_float64,
     pair_evaluation,
@@ -114,22 +113,12 @@ TRAINING = TrainingStage(
         *("p", "width", "depth", "encoding", "train_fraction", "unordered", "optimizer", "lr"),
         *("weight_decay", "log_every", "sharpness_every", "seed"),
     ),
+    model=DepthConfig.model,
     schedule=_schedule,
     plan=_plan,
     published=_published,
     extendable=lambda run: False,
 )
-
-
-def model_at(run: DepthRun, step: int) -> MLP:
-    """The network at a checkpoint, on the run's device."""
-    model = run.config.model()
-    model.load_state_dict(TRAINING.weights(run, step))
-    return model.to(run.device)
-
-
-def _weights(run: DepthRun, step: int) -> list[tuple[Stage, str]]:
-    return [(TRAINING, checkpoint_name(step))]
 
 
 def _spectrum(run: DepthRun, step: int) -> Arrays:
@@ -139,7 +128,8 @@ def _spectrum(run: DepthRun, step: int) -> Arrays:
     change where a factor is moved from a layer, or from the inputs, to the next (Kwon et al. 2021,
     elementwise).
     """
-    config, model, data = run.config, model_at(run, step), _data(run.config, run.device)
+    config, data = run.config, _data(run.config, run.device)
+    model = TRAINING.model(run, step).to(run.device)
     operator = HessianOperator(model, F.cross_entropy, data)
     ends = lanczos(
         operator,
@@ -170,8 +160,8 @@ def _spectrum(run: DepthRun, step: int) -> Arrays:
 
 def _exact(run: DepthRun, step: int) -> Arrays:
     """All eigenvalues, of the Hessian as a matrix."""
-    data = _data(run.config, run.device)
-    found = spectrum(hessian(model_at(run, step), F.cross_entropy, data), vectors=0)
+    model, data = TRAINING.model(run, step).to(run.device), _data(run.config, run.device)
+    found = spectrum(hessian(model, F.cross_entropy, data), vectors=0)
     return {"eigenvalues": found.eigenvalues}
 
 
@@ -189,7 +179,7 @@ SPECTRA = ArrayStage(
     fields=("n_steps", "eigenpairs"),
     needs=(TRAINING,),
     items=lambda run: coarse_to_fine(TRAINING.checkpoints(run))[: run.config.spectra],
-    sources=_weights,
+    sources=TRAINING.weights_source,
     compute=_spectrum,
     agreement=_agreement,
 )
@@ -198,7 +188,7 @@ EXACT = ArrayStage(
     fields=("n_steps",),
     needs=(TRAINING,),
     items=lambda run: coarse_to_fine(TRAINING.checkpoints(run))[: run.config.exact],
-    sources=_weights,
+    sources=TRAINING.weights_source,
     compute=_exact,
     agreement=agreement(eigenvalues=1e-9),
 )

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from threading import Lock
 from typing import TypeAlias
 
 import numpy as np
@@ -22,7 +21,6 @@ from hdlib.experiments.grokking.spectra import (
     spectrum_measures,
 )
 from hdlib.experiments.grokking.whole import MOST_PARAMETERS, whole_measures
-from hdlib.models import ModularTransformer
 from hdlib.store import (
     Agreement,
     Arrays,
@@ -57,9 +55,6 @@ WHOLE_SPECTRA = 4
 RESOLUTION = Resolution("test_accuracy", 0.08)
 
 GrokkingRun: TypeAlias = Run[GrokkingConfig]
-
-_BUILDING = Lock()
-"""Initial weights are drawn from global random numbers, which threads share."""
 
 
 def _schedule(config: GrokkingConfig) -> Schedule:
@@ -116,6 +111,7 @@ TRAINING = TrainingStage(
             "seed",
         ),
     ),
+    model=GrokkingConfig.model,
     schedule=_schedule,
     plan=_plan,
     published=_published,
@@ -124,33 +120,19 @@ TRAINING = TrainingStage(
 )
 
 
-def model_at(run: GrokkingRun, step: int) -> ModularTransformer:
-    """The network at a checkpoint, on the CPU."""
-    with _BUILDING:
-        model = run.config.model()
-    model.load_state_dict(TRAINING.weights(run, step))
-    return model
-
-
-def _weights(run: GrokkingRun, step: int) -> list[tuple[Stage, str]]:
-    """Weights at a checkpoint, and those of the last, whose frequencies are looked at."""
-    last = TRAINING.checkpoints(run)[-1]
-    return [(TRAINING, checkpoint_name(at)) for at in dict.fromkeys((step, last))]
-
-
 def _frequencies(run: GrokkingRun) -> NDArray[np.int64]:
-    return circuit_frequencies(model_at(run, TRAINING.checkpoints(run)[-1]))
+    return circuit_frequencies(TRAINING.model(run, TRAINING.checkpoints(run)[-1]))
 
 
 def _measures(run: GrokkingRun, step: int) -> Arrays:
     frequencies = _frequencies(run)
-    model = model_at(run, step).to(run.device)
+    model = TRAINING.model(run, step).to(run.device)
     measured = circuit_measures(model, run.config.task, frequencies)
     return measured | {"frequencies": frequencies}
 
 
 def _spectrum(run: GrokkingRun, step: int) -> Arrays:
-    model = model_at(run, step).to(run.device)
+    model = TRAINING.model(run, step).to(run.device)
     return spectrum_measures(
         run.config, model, _frequencies(run), lower_end=step in lower_ends(run)
     )
@@ -162,34 +144,34 @@ def lower_ends(run: GrokkingRun) -> list[int]:
 
 
 def _functions(run: GrokkingRun, step: int) -> Arrays:
-    model = model_at(run, step).to(run.device)
+    model = TRAINING.model(run, step).to(run.device)
     return function_measures(run.config, model, _frequencies(run))
 
 
 def _adam(run: GrokkingRun, step: int) -> Arrays:
     second_moment = moment(TRAINING.state(run, step), "exp_avg_sq")
-    model = model_at(run, step).to(run.device)
+    model = TRAINING.model(run, step).to(run.device)
     return adam_measures(run.config, model, second_moment, step=step)
 
 
 def _vectors(run: GrokkingRun, step: int) -> Arrays:
-    return span_pairs(run.config, model_at(run, step).to(run.device))
+    return span_pairs(run.config, TRAINING.model(run, step).to(run.device))
 
 
 def _purity(run: GrokkingRun, step: int) -> Arrays:
     found = run.arrays(VECTORS, step)
-    model = model_at(run, step).to(run.device)
+    model = TRAINING.model(run, step).to(run.device)
     measured = purity_measures(run.config, model, found["vectors"])
     return {"eigenvalues": found["eigenvalues"]} | measured
 
 
 def _doses(run: GrokkingRun, step: int) -> Arrays:
     vectors = run.arrays(VECTORS, step)["vectors"]
-    return dose_measures(run.config, model_at(run, step).to(run.device), vectors)
+    return dose_measures(run.config, TRAINING.model(run, step).to(run.device), vectors)
 
 
 def _lowest(run: GrokkingRun, step: int) -> Arrays:
-    return lowest_measures(run.config, model_at(run, step).to(run.device))
+    return lowest_measures(run.config, TRAINING.model(run, step).to(run.device))
 
 
 def _overlaps(run: GrokkingRun, step: int) -> Arrays:
@@ -198,13 +180,13 @@ def _overlaps(run: GrokkingRun, step: int) -> Arrays:
 
 
 def _coefficients(run: GrokkingRun, step: int) -> Arrays:
-    model, pairs = model_at(run, step).to(run.device), run.config.task.train
+    model, pairs = TRAINING.model(run, step).to(run.device), run.config.task.train
     parts = part_coefficients(model, pairs, _frequencies(run))
     return parts | {"whole": whole_coefficient(model, pairs)}
 
 
 def _whole(run: GrokkingRun, step: int) -> Arrays:
-    return whole_measures(run.config, model_at(run, step).to(run.device))
+    return whole_measures(run.config, TRAINING.model(run, step).to(run.device))
 
 
 def _seen_whole(run: GrokkingRun) -> list[int]:
@@ -223,12 +205,8 @@ def _looked_at(run: GrokkingRun) -> list[int]:
     return coarse_to_fine(TRAINING.checkpoints(run))[: run.config.purities]
 
 
-def _own_weights(run: GrokkingRun, step: int) -> list[tuple[Stage, str]]:
-    return [(TRAINING, checkpoint_name(step))]
-
-
 def _with_vectors(run: GrokkingRun, step: int) -> list[tuple[Stage, str]]:
-    return [(VECTORS, file_name(step)), *_own_weights(run, step)]
+    return [(VECTORS, file_name(step)), *TRAINING.weights_source(run, step)]
 
 
 def _overlap_agreement(stored: Arrays, recomputed: Arrays) -> list[Agreement]:
@@ -251,7 +229,7 @@ MEASURES = ArrayStage(
     fields=("n_steps",),
     needs=(TRAINING,),
     items=lambda run: TRAINING.checkpoints(run),
-    sources=_weights,
+    sources=TRAINING.weights_and_last,
     compute=_measures,
     agreement=agreement(
         embedding_power=1e-5, unembedding_power=1e-5, logit_power=1e-5, restricted_loss=1e-5
@@ -262,7 +240,7 @@ SPECTRA = ArrayStage(
     fields=("n_steps", "lower_ends", "eigenpairs", "max_products", "tol"),
     needs=(TRAINING,),
     items=lambda run: coarse_to_fine(TRAINING.checkpoints(run))[: run.config.spectra],
-    sources=_weights,
+    sources=TRAINING.weights_and_last,
     compute=_spectrum,
     agreement=_spectrum_agreement,
     at_once=AT_ONCE,
@@ -283,7 +261,7 @@ FUNCTIONS = ArrayStage(
     fields=("n_steps", "tol"),
     needs=(TRAINING,),
     items=lambda run: _published(run)[: run.config.spectra],
-    sources=_weights,
+    sources=TRAINING.weights_and_last,
     compute=_functions,
     agreement=agreement(responses=1e-3, random_responses=1e-3),
     at_once=AT_ONCE,
@@ -293,7 +271,7 @@ VECTORS = ArrayStage(
     fields=("tol",),
     needs=(TRAINING,),
     items=_looked_at,
-    sources=_own_weights,
+    sources=TRAINING.weights_source,
     compute=_vectors,
     agreement=agreement(eigenvalues=1e-5),
     at_once=AT_ONCE,
@@ -334,7 +312,7 @@ LOWEST = ArrayStage(
     needs=(TRAINING,),
     # Uniform attention has no scores.
     items=lambda run: FUNCTIONS.items(run) if run.config.attention == "softmax" else [],
-    sources=_own_weights,
+    sources=TRAINING.weights_source,
     compute=_lowest,
     agreement=agreement(sigma=1e-5, minus=1e-3, plus=1e-3),
     at_once=AT_ONCE,
@@ -344,7 +322,7 @@ COEFFICIENTS = ArrayStage(
     fields=("n_steps",),
     needs=(TRAINING,),
     items=lambda run: _published(run)[: run.config.coefficients],
-    sources=_weights,
+    sources=TRAINING.weights_and_last,
     compute=_coefficients,
     agreement=agreement(whole=1e-3, heads=1e-3, frequencies=1e-3, others=1e-3),
 )
@@ -353,7 +331,7 @@ WHOLE = ArrayStage(
     fields=("n_steps",),
     needs=(TRAINING,),
     items=_seen_whole,
-    sources=_own_weights,
+    sources=TRAINING.weights_source,
     compute=_whole,
     agreement=agreement(all_pairs=1e-9, few_pairs=1e-9),
 )

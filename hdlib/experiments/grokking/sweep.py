@@ -13,14 +13,7 @@ from numpy.typing import NDArray
 from hdlib.experiments.grokking.clusters import PurityResults
 from hdlib.experiments.grokking.config import GrokkingConfig
 from hdlib.experiments.grokking.learning import CoefficientResults
-from hdlib.experiments.grokking.recipe import (
-    MEASURES,
-    SPECTRA,
-    TRAINING,
-    WHOLE_SPECTRA,
-    model_at,
-    run,
-)
+from hdlib.experiments.grokking.recipe import MEASURES, SPECTRA, TRAINING, WHOLE_SPECTRA, run
 from hdlib.experiments.grokking.spectra import LEADING
 from hdlib.measures.pairs import grid_logits, pair_accuracies
 from hdlib.store import Run
@@ -293,7 +286,7 @@ def _outcome(found: Run[GrokkingConfig]) -> Outcome:
     history = TRAINING.history(found)
     last = TRAINING.checkpoints(found)[-1]
     measured, task = found.arrays(MEASURES, last), found.config.task
-    pairs = pair_accuracies(grid_logits(model_at(found, last), task), task)
+    pairs = pair_accuracies(grid_logits(TRAINING.model(found, last), task), task)
     return Outcome(
         int(history["step"][-1]),
         float(history["test_accuracy"][-1]),
