@@ -1,5 +1,6 @@
 """How it learns."""
 
+from hdlib.training.adamw import adamw
 from hdlib.training.decay import decay_groups
 from hdlib.training.evaluate import evaluate, evaluation, logits_of, supervised
 from hdlib.training.files import HISTORY, checkpoint_name, state_name
@@ -33,6 +34,7 @@ __all__ = [
     "Schedule",
     "State",
     "TrainingStage",
+    "adamw",
     "checkpoint_name",
     "checkpoint_steps",
     "coarse_to_fine",

@@ -30,6 +30,7 @@ from hdlib.training import (
     Plan,
     Schedule,
     TrainingStage,
+    adamw,
     coarse_to_fine,
     cross_entropy_float64,
     pair_evaluation,
@@ -78,12 +79,8 @@ def _plan(config: DepthConfig, device: torch.device) -> Plan:
         Log(partial(sharpness, data=data), every=config.sharpness_every),
     ]
     if config.optimizer == "adam":
-        optimizer = torch.optim.AdamW(
-            model.parameters(),
-            lr=config.lr,
-            betas=(BETA1, BETA2),
-            weight_decay=config.weight_decay,
-            fused=True,
+        optimizer = adamw(
+            model, lr=config.lr, weight_decay=config.weight_decay, beta1=BETA1, beta2=BETA2
         )
         every = ADAM_EVERY * config.sharpness_every
         logs.append(Log(partial(adam_sharpness, data=data), every=every))

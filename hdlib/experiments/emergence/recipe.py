@@ -26,6 +26,7 @@ from hdlib.training import (
     Plan,
     Schedule,
     TrainingStage,
+    adamw,
     cross_entropy_float64,
     pair_evaluation,
     supervised,
@@ -53,16 +54,9 @@ def _plan(config: EmergenceConfig, device: torch.device) -> Plan:
     def encode(pairs: Pairs) -> torch.Tensor:
         return encoded(pairs, config.encoding)
 
-    optimizer = torch.optim.AdamW(
-        model.parameters(),
-        lr=config.lr,
-        betas=(0.9, config.beta2),
-        weight_decay=config.weight_decay,
-        fused=True,
-    )
     return Plan(
         model,
-        optimizer,
+        adamw(model, lr=config.lr, weight_decay=config.weight_decay, beta2=config.beta2),
         Batches(encode(task.train).to(device), task.train.targets.to(device)),
         supervised(cross_entropy_float64),
         [Log(pair_evaluation(cross_entropy_float64, task, encode, device), config.log_every)],

@@ -38,6 +38,7 @@ from hdlib.training import (
     Resolution,
     Schedule,
     TrainingStage,
+    adamw,
     checkpoint_name,
     coarse_to_fine,
     cross_entropy_float64,
@@ -72,12 +73,12 @@ def _plan(config: GrokkingConfig, device: torch.device) -> Plan:
         (part.tokens().to(device), part.targets.to(device))
         for part in (config.task.train, config.task.test)
     )
-    optimizer = torch.optim.AdamW(
-        model.parameters(),
+    optimizer = adamw(
+        model,
         lr=config.lr,
-        betas=(config.beta1, config.beta2),
         weight_decay=config.weight_decay,
-        fused=True,
+        beta1=config.beta1,
+        beta2=config.beta2,
     )
     return Plan(
         model,

@@ -18,6 +18,7 @@ from hdlib.training import (
     Plan,
     Schedule,
     TrainingStage,
+    adamw,
     coarse_to_fine,
     cross_entropy_float64,
     known_pairs_step,
@@ -33,18 +34,11 @@ def _schedule(config: OnsetConfig) -> Schedule:
 
 def _plan(config: OnsetConfig, device: torch.device) -> Plan:
     model, task = config.model().to(device), config.task
-    optimizer = torch.optim.AdamW(
-        model.parameters(),
-        lr=config.lr,
-        betas=(0.9, config.beta2),
-        weight_decay=config.weight_decay,
-        fused=True,
-    )
     train = task.train.tokens().to(device), task.train.targets.to(device)
     log = pair_evaluation(cross_entropy_float64, task, lambda pairs: pairs.tokens(), device)
     return Plan(
         model,
-        optimizer,
+        adamw(model, lr=config.lr, weight_decay=config.weight_decay, beta2=config.beta2),
         Batches(*train),
         known_pairs_step(model, train[0]),
         [Log(log)],
