@@ -10,19 +10,23 @@ from numpy.typing import NDArray
 from hdlib.curvature import Density, Spectrum
 
 
-def stored_ends(arrays: Mapping[str, NDArray], *, n: int, tol: float) -> Spectrum:
-    """The spectrum of which as many eigenvalues at each end are stored, without its vectors.
+def stored_ends(
+    arrays: Mapping[str, NDArray], *, n: int, tol: float, lowest: int | None = None
+) -> Spectrum:
+    """The spectrum of which eigenvalues at the ends are stored, without its vectors.
 
     Args:
-        arrays: ``eigenvalues`` (2k,), ``residuals`` (2k,) and the number of ``products``.
+        arrays: ``eigenvalues`` (m,), ``residuals`` (m,) and the number of ``products``.
         n: number of all eigenvalues.
         tol: largest residual of a certified pair, over the largest |λ|.
+        lowest: how many of the m are at the lower end; as many as at the upper one where it is
+            None.
     """
     eigenvalues = arrays["eigenvalues"]
     return Spectrum(
         n=n,
         eigenvalues=eigenvalues,
-        lowest=len(eigenvalues) // 2,
+        lowest=len(eigenvalues) // 2 if lowest is None else lowest,
         indices=np.arange(len(eigenvalues)),
         residuals=arrays["residuals"],
         vectors=np.empty((n, 0)),
