@@ -11,9 +11,10 @@ from numpy.typing import NDArray
 
 from hdlib.experiments.grokking.config import GrokkingConfig
 from hdlib.experiments.grokking.measures import attention_shifts
-from hdlib.experiments.grokking.recipe import FUNCTIONS, TRAINING
+from hdlib.experiments.grokking.recipe import FUNCTIONS
 from hdlib.experiments.grokking.spectra import DOSES, leading_vectors
 from hdlib.experiments.grokking.sweep import GrokkingSweep, head_name
+from hdlib.experiments.grokking.training import TRAINING
 from hdlib.measures.functions import concentration
 from hdlib.store import Run
 

@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TypeAlias
-
 import numpy as np
-import torch
 from numpy.typing import NDArray
 
 from hdlib.experiments.grokking.coefficients import part_coefficients, whole_coefficient
@@ -20,105 +17,23 @@ from hdlib.experiments.grokking.spectra import (
     function_measures,
     spectrum_measures,
 )
+from hdlib.experiments.grokking.training import TRAINING, GrokkingRun, kept_steps
 from hdlib.experiments.grokking.whole import MOST_PARAMETERS, whole_measures
 from hdlib.store import (
     Agreement,
     Arrays,
     ArrayStage,
     Experiment,
-    Run,
     Stage,
     agreement,
     file_name,
 )
-from hdlib.training import (
-    Batches,
-    Log,
-    Plan,
-    Resolution,
-    Schedule,
-    TrainingStage,
-    adamw,
-    checkpoint_name,
-    coarse_to_fine,
-    cross_entropy_float64,
-    evaluation,
-    grokking_steps,
-    known_pairs_step,
-    moment,
-    state_name,
-)
+from hdlib.training import checkpoint_name, coarse_to_fine, moment, state_name
 
 AT_ONCE = 2
 """Spectra computed side by side, where there are threads for it."""
 WHOLE_SPECTRA = 4
 """Checkpoints with all eigenvalues, of networks that are small enough: coarse to fine."""
-RESOLUTION = Resolution("test_accuracy", 0.08)
-
-GrokkingRun: TypeAlias = Run[GrokkingConfig]
-
-
-def _schedule(config: GrokkingConfig) -> Schedule:
-    return Schedule.of(
-        config.n_steps,
-        checkpoints=grokking_steps(config.n_steps),
-        log_steps=range(0, config.n_steps + 1, config.log_every),
-        resolution=RESOLUTION,
-    )
-
-
-def _plan(config: GrokkingConfig, device: torch.device) -> Plan:
-    model = config.model().to(device)
-    train, test = (
-        (part.tokens().to(device), part.targets.to(device))
-        for part in (config.task.train, config.task.test)
-    )
-    optimizer = adamw(
-        model,
-        lr=config.lr,
-        weight_decay=config.weight_decay,
-        beta1=config.beta1,
-        beta2=config.beta2,
-    )
-    return Plan(
-        model,
-        optimizer,
-        Batches(*train),
-        known_pairs_step(model, train[0]),
-        [Log(evaluation(cross_entropy_float64, train, test))],
-        seed=config.seed,
-        one_thread=True,
-    )
-
-
-def _published(run: GrokkingRun) -> list[int]:
-    return coarse_to_fine(TRAINING.checkpoints(run))[: run.config.stored_weights]
-
-
-TRAINING = TrainingStage(
-    "grokking/training",
-    fields=(
-        *("p", "operation", "train_fraction", "width", "n_heads", "activation", "mlp_width"),
-        *(
-            "equals_logit",
-            "attention",
-            "init_scale",
-            "matrix_start",
-            "lr",
-            "weight_decay",
-            "beta1",
-            "beta2",
-            "log_every",
-            "seed",
-        ),
-    ),
-    model=GrokkingConfig.model,
-    schedule=_schedule,
-    plan=_plan,
-    published=_published,
-    extendable=lambda run: run.config.stored_weights > 1,
-    version=2,
-)
 
 
 def _frequencies(run: GrokkingRun) -> NDArray[np.int64]:
@@ -261,7 +176,7 @@ FUNCTIONS = ArrayStage(
     "grokking/functions",
     fields=("n_steps", "tol"),
     needs=(TRAINING,),
-    items=lambda run: _published(run)[: run.config.spectra],
+    items=lambda run: kept_steps(run)[: run.config.spectra],
     sources=TRAINING.weights_and_last,
     compute=_functions,
     agreement=agreement(responses=1e-3, random_responses=1e-3),
@@ -322,7 +237,7 @@ COEFFICIENTS = ArrayStage(
     "grokking/coefficients",
     fields=("n_steps",),
     needs=(TRAINING,),
-    items=lambda run: _published(run)[: run.config.coefficients],
+    items=lambda run: kept_steps(run)[: run.config.coefficients],
     sources=TRAINING.weights_and_last,
     compute=_coefficients,
     agreement=agreement(whole=1e-3, heads=1e-3, frequencies=1e-3, others=1e-3),

@@ -14,10 +14,11 @@ from hdlib.experiments.grokking.config import GrokkingConfig
 from hdlib.experiments.grokking.functions import FunctionResults, HeadFunctions
 from hdlib.experiments.grokking.gaps import gap_beyond
 from hdlib.experiments.grokking.learning import CoefficientResults
-from hdlib.experiments.grokking.recipe import ADAM, MEASURES, SPECTRA, TRAINING, run
+from hdlib.experiments.grokking.recipe import ADAM, MEASURES, SPECTRA, run
 from hdlib.experiments.grokking.spectra import stored_spectrum
 from hdlib.experiments.grokking.summary import summary
 from hdlib.experiments.grokking.sweep import GrokkingSweep
+from hdlib.experiments.grokking.training import TRAINING
 from hdlib.measures import GapTest, Phases, phases
 from hdlib.measures.pairs import grid_logits, pair_accuracies
 from hdlib.store import Run

@@ -13,8 +13,9 @@ from numpy.typing import NDArray
 from hdlib.experiments.grokking.clusters import PurityResults
 from hdlib.experiments.grokking.config import GrokkingConfig
 from hdlib.experiments.grokking.learning import CoefficientResults
-from hdlib.experiments.grokking.recipe import MEASURES, SPECTRA, TRAINING, WHOLE_SPECTRA, run
+from hdlib.experiments.grokking.recipe import MEASURES, SPECTRA, WHOLE_SPECTRA, run
 from hdlib.experiments.grokking.spectra import LEADING
+from hdlib.experiments.grokking.training import TRAINING
 from hdlib.measures.pairs import grid_logits, pair_accuracies
 from hdlib.store import Run
 from hdlib.training import MIRRORED, OTHERS, steps_to
