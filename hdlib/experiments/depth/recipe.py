@@ -8,11 +8,11 @@ from typing import TypeAlias
 import numpy as np
 import torch
 import torch.nn.functional as F
+from numpy.typing import NDArray
 
 from hdlib.curvature import (
     HessianOperator,
     PreconditionedOperator,
-    density,
     gradient,
     hessian,
     lanczos,
@@ -20,10 +20,11 @@ from hdlib.curvature import (
 )
 from hdlib.experiments.depth.config import DepthConfig, DepthGrid
 from hdlib.experiments.depth.sharpness import BETA1, BETA2, adam_sharpness, sharpness
+from hdlib.experiments.ends import certified_agreement, end_arrays
 from hdlib.experiments.room import require_matrices
 from hdlib.measures import squared_cosines
 from hdlib.models import encoded
-from hdlib.store import Agreement, Arrays, ArrayStage, Experiment, Run, agreement
+from hdlib.store import Arrays, ArrayStage, Experiment, Run, agreement
 from hdlib.training import (
     Batches,
     Log,
@@ -136,22 +137,15 @@ def _spectrum(run: DepthRun, step: int) -> Arrays:
         max_products=MOST_PRODUCTS,
         mark=True,
     )
-    sure = ends.certified
-    known = torch.from_numpy(ends.eigenvalues[sure]), torch.from_numpy(ends.vectors[:, sure])
-    rest = density(operator, probes=PROBES, steps=NODES, deflate=known)
+    arrays = end_arrays(operator, ends, probes=PROBES, nodes=NODES)
     slope = gradient(model, F.cross_entropy, data).cpu().numpy()
     weights = torch.cat([p.detach().flatten() for p in model.parameters()]).double()
     scaled = PreconditionedOperator(operator, weights.square().clamp_min(1e-300).reciprocal())
     adaptive = lanczos(scaled, top=1, bottom=0, tol=1e-3, max_products=MOST_PRODUCTS, mark=True)
-    return {
-        "eigenvalues": ends.eigenvalues,
-        "residuals": ends.residuals,
-        "density_diagonal": rest.diagonal,
-        "density_coupling": rest.coupling,
+    return arrays | {
         "gradient_cosines": squared_cosines(slope, ends.vectors),
         "adaptive_eigenvalue": adaptive.eigenvalues,
         "adaptive_residual": adaptive.residuals,
-        "products": np.array(ends.products),
     }
 
 
@@ -162,13 +156,8 @@ def _exact(run: DepthRun, step: int) -> Arrays:
     return {"eigenvalues": found.eigenvalues}
 
 
-def _agreement(stored: Arrays, recomputed: Arrays) -> list[Agreement]:
-    """Eigenvalues that are certified in both; both are known to their residuals."""
-    scale = np.abs(stored["eigenvalues"]).max()
-    sure = np.maximum(stored["residuals"], recomputed["residuals"]) <= TOLERANCE * scale
-    pairs = [arrays["eigenvalues"][sure] for arrays in (stored, recomputed)]
-    apart = float(np.abs(pairs[0] - pairs[1]).max(initial=0.0) / scale)
-    return [Agreement("certified eigenvalues over |λ|max", apart, 2 * TOLERANCE)]
+def _certified(arrays: Arrays) -> NDArray[np.bool_]:
+    return arrays["residuals"] <= TOLERANCE * np.abs(arrays["eigenvalues"]).max()
 
 
 SPECTRA = ArrayStage(
@@ -178,7 +167,7 @@ SPECTRA = ArrayStage(
     items=lambda run: coarse_to_fine(TRAINING.checkpoints(run))[: run.config.spectra],
     sources=TRAINING.weights_source,
     compute=_spectrum,
-    agreement=_agreement,
+    agreement=certified_agreement(_certified, allowed=2 * TOLERANCE),
 )
 EXACT = ArrayStage(
     "depth/exact",

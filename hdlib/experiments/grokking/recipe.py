@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+from hdlib.experiments.ends import certified_agreement
 from hdlib.experiments.grokking.coefficients import part_coefficients, whole_coefficient
 from hdlib.experiments.grokking.config import GrokkingConfig
 from hdlib.experiments.grokking.doses import dose_measures
@@ -131,15 +132,6 @@ def _overlap_agreement(stored: Arrays, recomputed: Arrays) -> list[Agreement]:
     return [Agreement("squared cosines", float(apart), 1e-2)]
 
 
-def _spectrum_agreement(stored: Arrays, recomputed: Arrays) -> list[Agreement]:
-    """Eigenvalues that are certified in both; both are known to their residuals."""
-    scale = np.abs(stored["eigenvalues"]).max()
-    sure = stored["converged"].astype(bool) & recomputed["converged"].astype(bool)
-    pairs = [arrays["eigenvalues"][sure] for arrays in (stored, recomputed)]
-    apart = float(np.abs(pairs[0] - pairs[1]).max(initial=0.0) / scale)
-    return [Agreement("certified eigenvalues over |λ|max", apart, 2e-6)]
-
-
 MEASURES = ArrayStage(
     "grokking/measures",
     fields=("n_steps",),
@@ -158,7 +150,7 @@ SPECTRA = ArrayStage(
     items=lambda run: coarse_to_fine(TRAINING.checkpoints(run))[: run.config.spectra],
     sources=TRAINING.weights_and_last,
     compute=_spectrum,
-    agreement=_spectrum_agreement,
+    agreement=certified_agreement(lambda arrays: arrays["converged"].astype(bool), allowed=2e-6),
     at_once=AT_ONCE,
 )
 ADAM = ArrayStage(
