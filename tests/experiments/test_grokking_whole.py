@@ -8,9 +8,10 @@ import torch.nn.functional as F
 
 from hdlib.curvature import hessian
 from hdlib.experiments.grokking.config import GrokkingConfig
-from hdlib.experiments.grokking.recipe import EXPERIMENT, WHOLE, GrokkingRun, model_at
+from hdlib.experiments.grokking.recipe import EXPERIMENT, WHOLE
 from hdlib.experiments.grokking.small import ALL, FEW, WholeResults
 from hdlib.experiments.grokking.tables import whole_table
+from hdlib.experiments.grokking.training import TRAINING, GrokkingRun
 from hdlib.experiments.grokking.whole import FEW_PAIRS, whole_measures, zeros_by_symmetry
 
 SMALL = GrokkingConfig(
@@ -40,7 +41,7 @@ def test_all_eigenvalues_are_those_of_the_hessian(run):
     few = np.random.default_rng(SMALL.seed).permutation(len(train.a))[:FEW_PAIRS]
     assert len(train.a) > FEW_PAIRS
     for step in WHOLE.steps(run):
-        stored, model = run.arrays(WHOLE, step), model_at(run, step)
+        stored, model = run.arrays(WHOLE, step), TRAINING.model(run, step)
         for name, chosen in ((ALL, slice(None)), (FEW, few)):
             data = train.tokens()[chosen], train.targets[chosen]
             expected = np.linalg.eigvalsh(hessian(model, F.cross_entropy, data).numpy())

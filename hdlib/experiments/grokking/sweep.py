@@ -13,17 +13,10 @@ from numpy.typing import NDArray
 from hdlib.experiments.grokking.clusters import PurityResults
 from hdlib.experiments.grokking.config import GrokkingConfig
 from hdlib.experiments.grokking.learning import CoefficientResults
-from hdlib.experiments.grokking.recipe import (
-    MEASURES,
-    SPECTRA,
-    TRAINING,
-    WHOLE,
-    WHOLE_SPECTRA,
-    model_at,
-    run,
-)
+from hdlib.experiments.grokking.recipe import MEASURES, SPECTRA, WHOLE, WHOLE_SPECTRA, run
 from hdlib.experiments.grokking.small import WholeResults
 from hdlib.experiments.grokking.spectra import LEADING
+from hdlib.experiments.grokking.training import TRAINING
 from hdlib.measures.pairs import grid_logits, pair_accuracies
 from hdlib.store import Run
 from hdlib.training import MIRRORED, OTHERS, steps_to
@@ -305,7 +298,7 @@ def _outcome(found: Run[GrokkingConfig]) -> Outcome:
     history = TRAINING.history(found)
     last = TRAINING.checkpoints(found)[-1]
     measured, task = found.arrays(MEASURES, last), found.config.task
-    pairs = pair_accuracies(grid_logits(model_at(found, last), task), task)
+    pairs = pair_accuracies(grid_logits(TRAINING.model(found, last), task), task)
     return Outcome(
         int(history["step"][-1]),
         float(history["test_accuracy"][-1]),

@@ -8,10 +8,10 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from hdlib.experiments.grokking.config import GrokkingConfig
-from hdlib.experiments.grokking.recipe import TRAINING
 from hdlib.experiments.grokking.results import GrokkingResults, PublishedGrokking
 from hdlib.experiments.grokking.spectra import LEADING
 from hdlib.experiments.grokking.sweep import LEARNT
+from hdlib.experiments.grokking.training import TRAINING
 from hdlib.experiments.reported.record import ORIGINAL, Reported
 from hdlib.experiments.reported.rules import about, around, between
 from hdlib.measures import Phases
