@@ -30,8 +30,8 @@ def _sensitive(results: PublishedLeastAction) -> Verdict:
 
 SENSITIVE = Claim(
     name="sensitivity-grows",
-    says="A transformer ends far more sensitive to its inputs than it began, with a large "
-    "negative trace of the input Hessian at the predicted class: that logit curves down on average.",
+    says="A transformer ends far more sensitive to its inputs than it began, with a large negative "
+    "trace of the input Hessian at the predicted class: that logit curves down on average.",
     evidence="The mean squared Jacobian norm by the embeddings goes from {first} to {last} "
     "(standard errors up to {error:.0%} at the end), the mean trace of the input Hessian comes to "
     "{traces}.",

@@ -197,11 +197,12 @@ CLAIMS = (
         "more belong to two circuits than of all neighbours, as in superposed random matrices, "
         "whose own eigenvalues repel each other.",
         "Of the tightest 5% of spacings of log λ, these are between two circuits: {untrained} "
-        "before training, where {all_untrained} of all spacings are, {memorised} of {all_memorised} "
-        "where they have memorised, and {end} of {all_end} at the end; {every} of {all_every} in "
-        "{spectra} spectra of all kinds. A spacing between circuits is the wider one with "
-        "probability {wider}. Two random matrices laid over one another, nothing fitted, have "
-        "{goe:.0%} and {goe_wider:.2f} (GOE), {wishart:.0%} and {wishart_wider:.2f} (Wishart).",
+        "before training, {memorised} where they have memorised, and {end} at the end; of all "
+        "spacings {all_untrained}, {all_memorised} and {all_end}. In {spectra} spectra of all "
+        "kinds it is {every}, against {all_every}, and more in each. A spacing between circuits is "
+        "the wider one with probability {wider}. Two random matrices laid over one another, "
+        "nothing fitted, have {goe:.0%} and {goe_wider:.2f} (GOE), {wishart:.0%} and "
+        "{wishart_wider:.2f} (Wishart).",
         _strangers,
         seeds=5,
         null="all spacings of the same spectra; superposed random matrices as the prediction",
