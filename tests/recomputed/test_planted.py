@@ -406,7 +406,7 @@ def test_circuits_form_in_a_trunk():
 @recomputes("planted", "close-ones-mix")
 def test_vectors_with_a_close_neighbour_mix():
     results, found = published("planted")["main"], {}
-    for alpha in (alpha for alpha in results.alphas if alpha > 0):
+    for alpha in (alpha for alpha in results.alphas if alpha >= 0.1):
         found[alpha] = []
         for seed in results.grid.seeds:
             arrays = results.spectrum(alpha, seed, "end")

@@ -16,6 +16,8 @@ EQUAL = ("main", "relu", "all pairs", "few waves", "fewer waves")
 """Grids in which two circuits of nearly one size have losses of one scale."""
 LITTLE = 0.1
 """An adjusted Rand index below it is next to nothing."""
+MIXED = 0.1
+"""Factor between circuits below which purities are one to the precision that they are kept in."""
 MOST = 0.8
 
 
@@ -148,15 +150,16 @@ def _zeros(found: PublishedPlanted) -> Verdict:
 
 def _mixing(found: PublishedPlanted) -> Verdict:
     main = found["main"]
-    alphas = [alpha for alpha in main.alphas if alpha > 0]
+    alphas = [alpha for alpha in main.alphas if alpha >= MIXED]
     values = np.array([main.statistic("mixing", alpha, "end") for alpha in alphas])
     return Verdict(
         bool(values.min() > 0),
         {
+            "mixed": MIXED,
             "each": "; ".join(
                 f"{extent(row, '.2f')} at α = {alpha:g}"
                 for alpha, row in zip(alphas, values, strict=True)
-            )
+            ),
         },
     )
 
@@ -236,7 +239,8 @@ CLAIMS = (
     ),
     Claim(
         "close-ones-mix",
-        "Where circuits are wired together, eigenvectors mix more that have a close neighbour.",
+        "Where circuits are wired together by a factor of {mixed:g} or more, eigenvectors mix more "
+        "that have a close neighbour.",
         "Rank correlation of an eigenvector’s purity with the distance of its nearest eigenvalue, "
         "at the end: {each}.",
         _mixing,
