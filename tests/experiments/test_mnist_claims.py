@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from types import SimpleNamespace
+from typing import Any
 
 import pytest
 
@@ -74,7 +75,7 @@ def test_gaps_from_all_images_decide_what_is_back(
     spectra = samples.eigenvalues.copy()
     few, top = spectra[at, -1], spectra[at, -1, -rank:].copy()
     spectra[at, -1, -rank:] = top * (few[-rank - 1] / top[0] if factor < 1 else factor)
-    altered = PublishedMnist()
+    altered: Any = PublishedMnist()
     altered.first = SimpleNamespace(samples=SimpleNamespace(eigenvalues=spectra))
     (claim,) = (claim for claim in CLAIMS if claim.name == "nine-are-back")
     assert claim.decide(published).holds

@@ -91,7 +91,7 @@ def _strangers(found: PublishedPlanted) -> Verdict:
     return Verdict(
         bool((values[:, 2] > values[:, 1]).all() and values[:, 3].max() < 0.5),
         {
-            **{when: extent(found[:, 2], ".0%") for when, found in main.items()},
+            **{str(when): extent(found[:, 2], ".0%") for when, found in main.items()},
             **{f"all_{when}": extent(found[:, 1], ".0%") for when, found in main.items()},
             "every": extent(values[:, 2], ".0%"),
             "all_every": extent(values[:, 1], ".0%"),
