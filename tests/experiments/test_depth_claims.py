@@ -137,6 +137,17 @@ REFUTED: dict[str, tuple[Callable[[PublishedDepth], list[Network]], Callable[[Ne
 }
 
 
+def test_sharpness_may_grow_with_depth_but_for_one_exchange():
+    """Nearly in order in most seeds, and in none all the way: that refutes it, too."""
+    (claim,) = (claim for claim in CLAIMS if claim.name == "grows-not-in-order")
+    steps = {1: 1, 2: 2, 3: 4, 4: 3, 5: 5, 6: 6, 7: 7}
+    grows = scaled("largest_eigenvalue", lambda n: 100.0 ** steps[n.config.depth])
+    with altered(published().original("raw"), grows):
+        verdict = claim.decide(published())
+    assert verdict.values["monotone"] == 0
+    assert not verdict.holds
+
+
 def test_every_claim_has_numbers_that_refute_it():
     assert set(REFUTED) == {claim.name for claim in CLAIMS}
 

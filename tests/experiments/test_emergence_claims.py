@@ -132,7 +132,7 @@ def without_single(found):
 
 FOLLOWED = {
     "ahead-of-accuracy": late,
-    "waves-come-first": late,
+    "waves-with-accuracy": late,
     "outliers-after": with_outliers,
     "one-outlier-a-frequency": without_single,
     "single-frequencies": without_single,

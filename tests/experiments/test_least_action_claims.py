@@ -82,9 +82,14 @@ def undecided(network: Altered) -> None:
         network.history[f"routing_entropy_{layer}"][:] = heads
 
 
-def collapsed(network: Altered) -> None:
+def all_heads(network: Altered) -> None:
     for layer in range(network.config.n_layers):
-        network.history[f"marginal_entropy_{layer}"][:] = 0
+        for head in range(network.config.n_heads):
+            network.history[f"head_use_{layer}_{head}"][:] = 1 / network.config.n_heads
+
+
+def later_than_doses(network: Altered) -> None:
+    network.history[OTHERS][network.history["step"] <= GRID.dosed_steps] = 0
 
 
 def patternless(network: Altered) -> None:
@@ -135,7 +140,7 @@ CHANGES: dict[str, tuple[list[Arm], Callable[[Altered], None]]] = {
     "one-difference-each": ([GRID.confounds[2]], at_once),
     "no-threshold": ([GRID.matched], never),
     "gates-may-decay": (GRID.gates, undecided),
-    "pressure-ends-routing": ([GRID.matched], collapsed),
+    "pressure-ends-routing": ([GRID.pressed], all_heads),
     "paths-by-the-sum": ([GRID.matched], patternless),
     "pressure-decides": ([GRID.pressed], undecided),
     "waiting-is-memory": ([GRID.matched], understood),
@@ -162,6 +167,28 @@ CHANGES: dict[str, tuple[list[Arm], Callable[[Altered], None]]] = {
 def test_a_claim_can_fail(name: str, change: tuple[list[Arm], Callable[[Altered], None]]):
     (claim,) = (claim for claim in CLAIMS if claim.name == name)
     assert not claim.decide(altered(*change)).holds
+
+
+def test_doses_are_compared_at_equal_steps():
+    """Networks without a penalty that generalise later than doses were followed do not count."""
+    (claim,) = (claim for claim in CLAIMS if claim.name == "no-threshold")
+    later = altered([GRID.matched], later_than_doses)
+    assert all(network.generalised for network in later.of(GRID.matched))
+    assert not claim.decide(later).holds
+    told = str(claim.decide(published()).values["reached"])
+    assert told.startswith("no penalty: 1;")
+
+
+def test_half_of_the_paths_on_another_head_is_no_collapse():
+    (claim,) = (claim for claim in CLAIMS if claim.name == "pressure-ends-routing")
+
+    def two_heads(network: Altered) -> None:
+        all_heads(network)
+        for layer in range(network.config.n_layers):
+            for head, use in enumerate((0.55, 0.45, 0, 0)):
+                network.history[f"head_use_{layer}_{head}"][:] = use
+
+    assert not claim.decide(altered([GRID.pressed], two_heads)).holds
 
 
 def test_every_claim_has_been_made_to_fail():

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 
@@ -61,4 +63,20 @@ def test_a_claim_can_fail(published: PublishedMnist):
 
     assert altered.first.predicted_gaps[2].score == pytest.approx(0, abs=1e-9)
     (claim,) = (claim for claim in CLAIMS if claim.name == "nine-early")
+    assert not claim.decide(altered).holds
+
+
+@pytest.mark.parametrize(("at", "rank", "factor"), [(1, 9, 0.9), (2, 10, 2.0)])
+def test_gaps_from_all_images_decide_what_is_back(
+    published: PublishedMnist, at: int, rank: int, factor: float
+):
+    """Without the ninth gap after the epoch it fails, and with a clear tenth at the end as well."""
+    samples = published.first.samples
+    spectra = samples.eigenvalues.copy()
+    few, top = spectra[at, -1], spectra[at, -1, -rank:].copy()
+    spectra[at, -1, -rank:] = top * (few[-rank - 1] / top[0] if factor < 1 else factor)
+    altered: Any = PublishedMnist()
+    altered.first = SimpleNamespace(samples=SimpleNamespace(eigenvalues=spectra))
+    (claim,) = (claim for claim in CLAIMS if claim.name == "nine-are-back")
+    assert claim.decide(published).holds
     assert not claim.decide(altered).holds

@@ -100,6 +100,16 @@ def test_an_undecided_order_is_none(story: PlantedOnset):
         assert verdict.values["p"] == 1
 
 
+def test_what_is_undecided_is_told():
+    """A sentence says so where as many networks have one first as the other."""
+    told = {claim.name: claim.shown(published()) for claim in CLAIMS}
+    assert "over networks undecided which is first" in told["rest-comes-after"]
+    assert "it is undecided which is first" in told["logits-before-curvature"]
+    later = PlantedOnset({"seen": LATE})
+    (claim,) = (claim for claim in CLAIMS if claim.name == "rest-comes-after")
+    assert "over networks after it" in claim.shown(later)
+
+
 def test_so_many_by_chance():
     """Of ten tests at 5% two or more: 1 − 0.95¹⁰ − 10 · 0.05 · 0.95⁹."""
     assert by_chance(2, 10) == pytest.approx(1 - 0.95**10 - 0.5 * 0.95**9)

@@ -93,6 +93,11 @@ def always(tested: list[tuple[int, list[GapTest]]], *args: Any) -> list[tuple[in
     return [(rank, [gap._replace(p=0.01) for gap in gaps]) for rank, gaps in tested]
 
 
+def seldom(tested: list[tuple[int, list[GapTest]]], *args: Any) -> list[tuple[int, list[GapTest]]]:
+    """No gap at the rank that was suggested."""
+    return [(rank, [gap._replace(p=0.5) for gap in gaps]) for rank, gaps in tested]
+
+
 def joined(arrays: Mapping[str, Any], *args: Any) -> dict[str, Any]:
     return {**arrays, "joined_units": np.array(1)}
 
@@ -133,15 +138,33 @@ CHANGES: dict[str, Change] = {
 }
 
 
-@pytest.mark.parametrize("claim", CLAIMS, ids=lambda claim: claim.name)
-def test_a_claim_can_fail(claim, published: PublishedPlanted):
-    altered = PublishedPlanted()
+def altered(published: PublishedPlanted, change: Change) -> PublishedPlanted:
+    """The published results of every grid, changed."""
+    other = PublishedPlanted()
     for name in GRIDS:
         results = copy.copy(published[name])
-        for attribute, function in CHANGES[claim.name](published[name]).items():
+        for attribute, function in change(published[name]).items():
             setattr(results, attribute, function)
-        altered._read[name] = results
-    assert not claim.decide(altered).holds
+        other._read[name] = results
+    return other
+
+
+@pytest.mark.parametrize("claim", CLAIMS, ids=lambda claim: claim.name)
+def test_a_claim_can_fail(claim, published: PublishedPlanted):
+    assert not claim.decide(altered(published, CHANGES[claim.name])).holds
+
+
+def test_a_rank_that_is_the_seeds_alone_is_not_what_is_claimed(published: PublishedPlanted):
+    (claim,) = (claim for claim in CLAIMS if claim.name == "the-rank-is-not-a-constant")
+    assert not claim.decide(altered(published, method("tested_gaps", seldom))).holds
+
+
+def test_a_cut_of_three_circuits_counts_once_they_have_learned(published: PublishedPlanted):
+    """Before training a cut may find them; afterwards it refutes the claim."""
+    (claim,) = (claim for claim in CLAIMS if claim.name == "three-circuits")
+    for found, holds in (("untrained", True), ("memorised", False), ("end", False)):
+        change = statistics("best", lambda values, when, at=found: values + 0.5 * (when == at))
+        assert claim.decide(altered(published, change)).holds is holds
 
 
 def test_every_claim_has_been_made_to_fail():

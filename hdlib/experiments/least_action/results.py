@@ -77,6 +77,10 @@ class TrainedNetwork:
         """A column at the end of training."""
         return float(self.column(name)[-1])
 
+    def at(self, step: int, name: str) -> float:
+        """A column at a logged step."""
+        return float(self.column(name)[self.history["step"].tolist().index(step)])
+
     @property
     def memorised(self) -> int | None:
         """Step from which the training pairs are known."""

@@ -37,7 +37,8 @@ def _adam(results: PublishedDepth) -> Verdict:
 
 ADAM_CEILING = Claim(
     name="adam-ceiling",
-    says="Whatever its depth, a network trained by Adam comes to the edge that Adam has.",
+    says="Whatever its depth, a network trained by Adam on raw integers comes near the edge that "
+    "Adam has.",
     evidence="Beyond step 2,000 the largest eigenvalue of the Hessian as Adam sees it is between "
     "0.5 and 1.5 times {ceiling:,.0f} at {within:.0%} of the logged steps of {count} networks on "
     "raw integers; the median over the steps of a network is {medians} times.",
@@ -98,8 +99,8 @@ def _edge(results: PublishedDepth) -> Verdict:
 
 EDGE = Claim(
     name="edge-of-stability",
-    says="Under plain gradient descent sharpness passes 2/η and settles well above it, not just "
-    "above; the deeper network is there sooner.",
+    says="Where sharpness passes 2/η under plain gradient descent it ends well above it, not just "
+    "above; the deeper network passes it sooner.",
     evidence="Where it has passed 2/η at least {settling} steps before the end it ends at {ends} "
     "times that, the median of the last ten logged steps. With {deep} hidden layers, {deeper}; "
     "with {shallow}, {shallower}.",

@@ -93,7 +93,7 @@ def _half(network: Network) -> float:
 
 THROUGH = Claim(
     name="sharp-while-memorising",
-    says="Sharpness has its peak while the training pairs are memorised and falls from then on, "
+    says="Sharpness has its peak while the training pairs are memorised and ends far below it, "
     "in networks that generalise and in those that do not.",
     evidence="It is largest at step {peaks}, before half of the test pairs are right (step "
     "{halves}), in {early} of {count} networks; at the end {generalised} of the peak are left "

@@ -27,7 +27,7 @@ def _matrix_free(results: PublishedDepth) -> Verdict:
 
 MATRIX_FREE = Claim(
     name="matrix-free",
-    says="What products find without the matrix is what the matrix has.",
+    says="What products find without the matrix is what the matrix has, with one hidden layer.",
     evidence="At {steps} checkpoints of the network with one hidden layer, {count} certified "
     "eigenvalues are those of the exact Hessian to {error:.0e} of |λ|max, and the logged largest "
     "one to {logged:.0e}.",

@@ -158,9 +158,9 @@ CLAIMS = (
         "residual-stays",
         "Between steps 10 and 50 the residual stays about what it was while the Gauss–Newton part "
         "grows; later both shrink, the residual further.",
-        "In the two seeds Σ|G| grows by a factor of {curved} and Σ|R| changes by one of "
-        "{residual}; from there to the end they shrink by factors of {shrunk_curved} and of "
-        "{shrunk_residual}. Σ|R| / Σ|G| is {first} before training and {last} at the end.",
+        "In the two seeds Σ|G| at step 50 is {curved} times that at step 10, and Σ|R| {residual} "
+        "times; at the end Σ|G| is {shrunk_curved} and Σ|R| {shrunk_residual} times that at step "
+        "50. Σ|R| / Σ|G| is {first} before training and {last} at the end.",
         _residual_stays,
         seeds=2,
         null="none",

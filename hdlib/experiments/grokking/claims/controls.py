@@ -80,7 +80,8 @@ def _doublets(published: PublishedGrokking) -> Verdict:
         bool(
             min(each.same / each.pairs for each in uniform) > 0.5
             and min(each.same - 4 * each.by_chance for each in (*uniform, *single)) > 0
-            and sum(each.same for each in several) < 0.25 * sum(each.pairs for each in several)
+            and 1 / 3 < share(single) < 2 / 3
+            and share(several) < 0.25
         ),
         {
             "last": DOUBLETS,
@@ -96,14 +97,21 @@ def _doublets(published: PublishedGrokking) -> Verdict:
     )
 
 
+def share(found: Iterable[Doublets]) -> float:
+    """Share of the clusters of two, over networks, that are of one frequency."""
+    found = list(found)
+    return sum(each.same for each in found) / sum(each.pairs for each in found)
+
+
 def _each(found: Iterable[Doublets]) -> str:
     return listed([f"{each.same} of {each.pairs}" for each in found], "")
 
 
 PAIRED = Claim(
     name="doublets",
-    says="Where heads do not mix them, clusters of two eigenvalues are one frequency each, as its "
-    "cosine and its sine have the same curvature but for the split of the pairs.",
+    says="With uniform attention most clusters of two eigenvalues are one frequency each, with one "
+    "head about half, and with several heads hardly any: a cosine and its sine have the same "
+    "curvature but for the split of the pairs, and heads mix them.",
     evidence="Of the clusters of two among the {last} leading eigenvalues at the end, both "
     "eigenvectors are of one frequency, and the same, in {uniform} with uniform attention, and in "
     "{single} with one head; {uniform_chance} and {single_chance} would be if the frequencies were "
@@ -113,8 +121,8 @@ PAIRED = Claim(
     decide=_doublets,
     seeds=3,
     null="frequencies permuted among the leading eigenvectors",
-    refuted_by="seeds with uniform attention or one head whose clusters of two are mostly of two "
-    "frequencies.",
+    refuted_by="seeds with uniform attention whose clusters of two are mostly of two frequencies, "
+    "or with one head as seldom of one frequency as by chance.",
 )
 
 

@@ -67,13 +67,13 @@ def _symmetry_below(published: PublishedGrokking, count: int = 50) -> Verdict:
 
 SYMMETRY_BELOW = Claim(
     name="symmetry-below",
-    says="The tight cluster at the lower end is symmetry: the 50 lowest eigenvectors lie about "
-    "half in the positional embedding and half in the keys, with nearly equal eigenvalues.",
-    evidence="Where all 50 are certified, after step 200 at {steps}, {position} of their weight is "
-    "in the positional embedding and {key} in the keys, and in the median the fiftieth eigenvalue "
-    "is {ratio:.2f} of the lowest. A score is a product of the two, and for such a product the "
-    "part of the Hessian that is not Gauss–Newton is the same for each of its 128 inner "
-    "coordinates: one curvature, 128 times over.",
+    says="The tight cluster at the lower end is symmetry: where all of the 50 lowest eigenvectors "
+    "are certified, from step 200 on at {steps} alone, they lie about half in the positional "
+    "embedding and half in the keys, with nearly equal eigenvalues.",
+    evidence="{position} of their weight is in the positional embedding and {key} in the keys, and "
+    "the fiftieth eigenvalue is {ratio:.2f} of the lowest. A score is a product of the two, and "
+    "for such a product the part of the Hessian that is not Gauss–Newton is the same for each of "
+    "its 128 inner coordinates: one curvature, 128 times over.",
     decide=_symmetry_below,
     seeds=1,
     null="none",

@@ -80,7 +80,7 @@ def _no_parabola(published: PublishedGrokking) -> Verdict:
 NO_PARABOLA = Claim(
     name="no-parabola",
     says="After memorisation the second order of the loss says next to nothing of what surrounds "
-    "the network.",
+    "the network, as far away as the chains go.",
     evidence="If the loss were its second order, λ̂ would be ½ Σ nβh/(nβh + γ) over all "
     "eigenvalues h. At step {first:,} it is {equal:.2f} times that. After step {memorised:,} it is "
     "{range} times, {median:,.0f} in the median: the loss, nearly zero at the network, rises much "

@@ -128,6 +128,7 @@ def _slingshots(published: PublishedGrokking) -> Verdict:
         ),
         {
             "jump": JUMP,
+            "times": "once" if len(jumps) == 1 else f"{len(jumps)} times",
             "steps": listed(jumps, ","),
             "before": listed(before, ".2f"),
             "after": listed(after, ".2f"),
@@ -139,10 +140,10 @@ def _slingshots(published: PublishedGrokking) -> Verdict:
 
 SLINGSHOT = Claim(
     name="slingshots",
-    says="Where the training loss jumps, Adam's sharpness has climbed and drops, and the test loss "
-    "falls, long before the network generalises.",
+    says="Where the training loss jumps, which it does {times} in this run, Adam's sharpness has "
+    "climbed and drops, and the test loss falls, long before the network generalises.",
     evidence="After step 1,000 and before the transition the training loss rises more than "
-    "{jump}-fold at steps {steps}. At the checkpoint before Adam's sharpness is at {before} of its "
+    "{jump}-fold at step {steps}. At the checkpoint before Adam's sharpness is at {before} of its "
     "ceiling, at the next one at {after}, and within 500 steps the test loss falls by {falls}. The "
     "transition begins at step {begun:,}.",
     decide=_slingshots,

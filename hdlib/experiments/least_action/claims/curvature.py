@@ -30,8 +30,8 @@ def _sensitive(results: PublishedLeastAction) -> Verdict:
 
 SENSITIVE = Claim(
     name="sensitivity-grows",
-    says="A transformer ends far more sensitive to its inputs than it began, with a large "
-    "negative trace of the input Hessian at the predicted class: it sits on peaks of its logits.",
+    says="A transformer ends far more sensitive to its inputs than it began, with a large negative "
+    "trace of the input Hessian at the predicted class: that logit curves down on average.",
     evidence="The mean squared Jacobian norm by the embeddings goes from {first} to {last} "
     "(standard errors up to {error:.0%} at the end), the mean trace of the input Hessian comes to "
     "{traces}.",
@@ -67,7 +67,7 @@ FLAT = Claim(
     "all its pairs and knows hardly another, ends flatter than every transformer that generalises.",
     evidence="Its trace at the end is {flat}, with {known} of the other test pairs known; that of "
     "the transformers {last} (standard errors up to {error:.0%}), down from {most} at the largest "
-    "of the few checkpoints. It falls with the loss, whatever was learned.",
+    "of the few checkpoints.",
     decide=_flat,
     seeds=3,
     null="networks that do not generalise",

@@ -30,7 +30,7 @@ def _rises(results: PublishedLeastAction) -> Verdict:
 
 RISES = Claim(
     name="sum-share-rises",
-    says="With generalisation the logits become a function of a + b.",
+    says="With generalisation the logits become, for the most part, a function of a + b.",
     evidence="The share of their power in functions of the sum is {before} before training, "
     "{memorised} when the training pairs are known, {then} when the other test pairs are, and "
     "{end} at the end. In a function at random it is about {chance:.1%}.",

@@ -67,6 +67,7 @@ def _fractions(results: PublishedLeastAction) -> Verdict:
     return Verdict(
         bool((medians[1:] <= medians[:-1]).all()),
         {
+            "steps": grid.n_steps,
             "each": "; ".join(
                 f"{arm.configs[0].train_fraction:.0%}: {each_seed(results, arm)}" for arm in arms
             ),
@@ -76,7 +77,8 @@ def _fractions(results: PublishedLeastAction) -> Verdict:
 
 FRACTIONS = Claim(
     name="more-pairs-sooner",
-    says="The more pairs a network is trained on, the sooner it generalises.",
+    says="The more pairs a network is trained on, the sooner it generalises, or at all within "
+    "{steps:,} steps.",
     evidence="Steps until 95% of the other test pairs are known, by training fraction and seed: "
     "{each}.",
     decide=_fractions,

@@ -16,6 +16,11 @@ def each_seed(results: PublishedLeastAction, arm: Arm) -> str:
     return ", ".join(f"{s:,.0f}" if np.isfinite(s) else "not reached" for s in steps)
 
 
+def within(results: PublishedLeastAction, arm: Arm, steps: int) -> int:
+    """How many networks of an arm generalised by a step, that others were followed to."""
+    return int((generalised_steps(results.of(arm)) <= steps).sum())
+
+
 def each_arm(results: PublishedLeastAction, arms: Sequence[Arm]) -> str:
     """The same of several arms, by name."""
     return "; ".join(f"{arm.name}: {each_seed(results, arm)}" for arm in arms)

@@ -131,8 +131,8 @@ CLAIMS: tuple[Claim[PublishedMnist], ...] = (
     ),
     Claim(
         name="nine-outputs",
-        says="The nine are the outputs of the softmax times one direction that the features of all "
-        "images share.",
+        says="In the block of the read-out the nine are the outputs of the softmax times one "
+        "direction that the features of all images share.",
         evidence="At step {step} the nine largest eigenvalues of the Hessian’s block of the "
         "read-out are those of E[diag p − ppᵀ], of which ten outputs have nine, times the largest "
         "of E[hhᵀ], up to {apart:.0%} with shuffled labels and to {true_apart:.0%} with those of "

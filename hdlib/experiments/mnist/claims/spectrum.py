@@ -15,23 +15,27 @@ PEAK, EPOCH = 50, 469
 
 def _early_peak(runs: PublishedMnist) -> Verdict:
     first, second = runs.both
-    rise, left, other = [], [], []
+    rise, left, other, other_left = [], [], [], []
     for key in ("trace", "largest_eigenvalue"):
         before, peak, epoch = first.measures[key][[0, first.at(PEAK), first.at(EPOCH)]]
         rise.append(peak / before)
         left.append(epoch / peak)
-        other.append(second.measures[key].max() / second.measures[key][0])
+        start, *_, end = second.measures[key]
+        other.append(second.measures[key][second.at(PEAK)] / start)
+        other_left.append(end / second.measures[key][second.at(PEAK)])
     before, after = (first.logged("test_accuracy", step) for step in (0, PEAK))
     return Verdict(
         abs(before - 0.1) < 0.01
         and after > 0.85
         and min(rise) > 10
         and max(left) < 0.25
-        and 2 < min(other) < max(other) < 3,
+        and 2 < min(other) < max(other) < 3
+        and max(other_left) < 0.5,
         {
             "rise": extent(rise, ".0f"),
             "left": extent(left, ".0%"),
             "other": extent(other, ".1f"),
+            "other_left": extent(other_left, ".0%"),
             "before": before,
             "after": after,
         },
@@ -98,12 +102,12 @@ def _exact_zeros(runs: PublishedMnist) -> Verdict:
 CLAIMS: tuple[Claim[PublishedMnist], ...] = (
     Claim(
         name="early-peak",
-        says="Trace and largest eigenvalue rise more than tenfold within the first 50 steps and "
-        "lose most of that again within the first epoch; but how far they rise is a matter of the "
-        "seed.",
+        says="Trace and largest eigenvalue rise within the first 50 steps and lose most of that "
+        "again within the first epoch; how far they rise is a matter of the seed, more than "
+        "tenfold in one and less than threefold in the other.",
         evidence="From seed 42 they rise by a factor of {rise}, while the test accuracy goes from "
-        "{before:.0%} to {after:.0%}, and at the end of the epoch {left} of that is left; from "
-        "seed 43 they rise by {other}.",
+        "{before:.0%} to {after:.0%}, and at the end of the epoch {left} of the peak is left; from "
+        "seed 43 they rise by {other}, and {other_left} is left.",
         decide=_early_peak,
         seeds=2,
         null="none",

@@ -51,6 +51,7 @@ def _basis(published: PublishedOnset) -> Verdict:
             "rotated": extent(rotated, ".0%"),
             "relabelled": extent(relabelled, ".0%"),
             "more": more,
+            "equal": sum(a == b for a, b in zip(own, rotated, strict=True)),
             "all": len(own),
         },
     )
@@ -129,10 +130,11 @@ CLAIMS = (
     ),
     Claim(
         "eigenvectors-not-any-basis",
-        "It is the eigenvectors, not their span, that bring the circuit above the gap.",
+        "It is the eigenvectors, not their span, that bring the circuit above the gap, in {more} "
+        "of {all} networks.",
         "At the end {own} of the key frequencies have two directions in the span above the gap. As "
-        "many vectors of a random basis of the same span have {rotated}, fewer in {more} of {all} "
-        "networks; relabelled residues have {relabelled}.",
+        "many vectors of a random basis of the same span have {rotated}, fewer in these "
+        "networks and as few in {equal} others; relabelled residues have {relabelled}.",
         _basis,
         seeds=10,
         null="5 random bases of the span of the leading eigenvectors; residues relabelled",

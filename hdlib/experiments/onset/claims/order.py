@@ -36,6 +36,13 @@ def counted(found: Precedence) -> str:
     )
 
 
+def settled(found: Precedence) -> str:
+    """Which is first, as the sign test over networks has it."""
+    if found.p > LEVEL:
+        return "undecided which is first"
+    return "before it" if found.networks[0] > found.networks[1] else "after it"
+
+
 def steps_of(published: PublishedOnset, event: str) -> str:
     """The first and the last step at which a network has an event, in words."""
     found = [median_onset(network, event) for network in published.followed]
@@ -74,7 +81,9 @@ def _rest(published: PublishedOnset) -> Verdict:
     tied = coupling(networks, SEEN, KNOWN)
     return Verdict(
         bool(
-            stays.networks[1] > stays.networks[0] and stays.p <= LEVEL and seen.before < seen.after
+            stays.networks[1] > stays.networks[0]
+            and stays.p <= LEVEL
+            and max(stays.before, seen.before) < min(stays.after, seen.after)
         ),
         {
             "seen": counted(seen),
@@ -86,6 +95,10 @@ def _rest(published: PublishedOnset) -> Verdict:
             "p": tied.p,
             "learnt": counted(precedence(networks, SEEN, LEARNT)),
             "stays": counted(stays),
+            "stay": stays.before,
+            "of": stays.before + stays.same + stays.after,
+            "ever": seen.before,
+            "settled": settled(seen),
         },
     )
 
@@ -102,6 +115,7 @@ def _logits(published: PublishedOnset) -> Verdict:
         {
             "prominent": counted(order),
             "risen": counted(found[RISEN]),
+            "settled": settled(found[RISEN]),
             "fallen": counted(found[FALLEN]),
             "stays": counted(precedence(published.followed, STAYS, PROMINENT)),
         },
@@ -140,13 +154,14 @@ CLAIMS = (
     Claim(
         "first-before-accuracy",
         "The first frequency of the circuit to stay among the leading eigenvectors is there before "
-        "the network knows half of the pairs that memory cannot answer.",
+        "the network knows half of the pairs that memory cannot answer, in {stays} of {all} "
+        "networks.",
         "A doublet that stays to the end is there from step {lasting} on, half of the other pairs "
-        "are right at step {known}: the doublet is first in {stays} of {all} networks (sign test, "
-        "p = {p_stays:.3f}), and {few_stays} of {few} that do not generalise have one. That it "
-        "must stay was added later. Without it the doublet is first in {first} (p = {p:.3f}), but "
-        "{few_first} of {few} that do not generalise have one as well, by chance. Counted is a "
-        "larger share than relabelled residues have at any checkpoint, {least}.",
+        "are right at step {known} (sign test of which is first, p = {p_stays:.3f}); {few_stays} "
+        "of {few} that do not generalise have one. That it must stay was added later. Without it "
+        "the doublet is first in {first} (p = {p:.3f}), but {few_first} of {few} that do not "
+        "generalise have one as well, by chance. Counted is a larger share than relabelled "
+        "residues have at any checkpoint, {least}.",
         _first,
         seeds=10,
         null="networks that do not generalise; residues relabelled; either order as likely",
@@ -155,7 +170,9 @@ CLAIMS = (
     ),
     Claim(
         "rest-comes-after",
-        "Most of the circuit is not seen in the curvature before the accuracy.",
+        "Most of the circuit is not there to stay in the curvature before the accuracy: {stay} of "
+        "{of} frequencies are. With what goes away again it is {ever}, and over networks "
+        "{settled}.",
         "All that is ever seen, against half of the other pairs right: {seen}. Before are "
         "{own:.0%} ({low:.0%} to {high:.0%}, networks drawn again), and {other:.0%} if the "
         "accuracy is that of another network, though networks that are early in one are early in "
@@ -169,7 +186,8 @@ CLAIMS = (
     ),
     Claim(
         "logits-before-curvature",
-        "Most frequencies are in the logits before they are seen in the curvature.",
+        "Most frequencies are prominent in the logits before they are seen in the curvature; "
+        "against half of their final share of the logits it is {settled}.",
         "Seen in the curvature, against more of the logits than any other frequency ever has: "
         "{prominent}. Against half of its own final share: {risen}. Against the restricted loss at "
         "half of its first value: {fallen}. Doublets that stay, against the first of these: "

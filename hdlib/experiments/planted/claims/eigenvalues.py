@@ -16,6 +16,8 @@ EQUAL = ("main", "relu", "all pairs", "few waves", "fewer waves")
 """Grids in which two circuits of nearly one size have losses of one scale."""
 LITTLE = 0.1
 """An adjusted Rand index below it is next to nothing."""
+MIXED = 0.1
+"""Factor between circuits below which purities are one to the precision that they are kept in."""
 MOST = 0.8
 
 
@@ -28,6 +30,7 @@ def _no_circuits(found: PublishedPlanted) -> Verdict:
         for what in ("best", "two")
     )
     null = np.array([found["main"].statistic("null", 0.0, when)[:, 0] for when in CHECKPOINTS])
+    above = best["main"] > null
     highest = max(values.max() for values in best.values())
     return Verdict(
         bool(highest < LITTLE and max(abs(values).max() for values in two.values()) < LITTLE),
@@ -39,6 +42,8 @@ def _no_circuits(found: PublishedPlanted) -> Verdict:
             ),
             "two": extent(np.concatenate([values.ravel() for values in two.values()]), ".3f"),
             "null": extent(null.ravel(), ".3f"),
+            "above": int(above.sum()),
+            "of": above.size,
             "spectra": sum(values.size for values in best.values()),
         },
     )
@@ -86,11 +91,10 @@ def _strangers(found: PublishedPlanted) -> Verdict:
     return Verdict(
         bool((values[:, 2] > values[:, 1]).all() and values[:, 3].max() < 0.5),
         {
-            "untrained": extent(main["untrained"][:, 2], ".0%"),
-            "memorised": extent(main["memorised"][:, 2], ".0%"),
-            "end": extent(main["end"][:, 2], ".0%"),
-            "all": extent(main["end"][:, 1], ".0%"),
+            **{str(when): extent(found[:, 2], ".0%") for when, found in main.items()},
+            **{f"all_{when}": extent(found[:, 1], ".0%") for when, found in main.items()},
             "every": extent(values[:, 2], ".0%"),
+            "all_every": extent(values[:, 1], ".0%"),
             "spectra": len(values),
             "wider": extent(values[:, 3], ".2f"),
             "goe": goe.tightest,
@@ -146,15 +150,16 @@ def _zeros(found: PublishedPlanted) -> Verdict:
 
 def _mixing(found: PublishedPlanted) -> Verdict:
     main = found["main"]
-    alphas = [alpha for alpha in main.alphas if alpha >= LITTLE]
+    alphas = [alpha for alpha in main.alphas if alpha >= MIXED]
     values = np.array([main.statistic("mixing", alpha, "end") for alpha in alphas])
     return Verdict(
         bool(values.min() > 0),
         {
+            "mixed": MIXED,
             "each": "; ".join(
                 f"{extent(row, '.2f')} at α = {alpha:g}"
                 for alpha, row in zip(alphas, values, strict=True)
-            )
+            ),
         },
     )
 
@@ -162,11 +167,13 @@ def _mixing(found: PublishedPlanted) -> Verdict:
 CLAIMS = (
     Claim(
         "gaps-do-not-part-circuits",
-        "No cut of the eigenvalues, at any resolution, finds two circuits that share nothing.",
+        "No cut of the eigenvalues, at any resolution, finds two circuits of one scale that share "
+        "nothing.",
         "Adjusted Rand index of the best of all cuts with α = 0: {main} with quadratic units, "
         "{relu} with ReLU, {others} in networks that know all pairs; with two clusters {two}. "
-        "Permuted labels, searched in the same way, stay below {null} in 95% of the draws. "
-        "{spectra} spectra.",
+        "Permuted labels, searched in the same way, stay below {null} in 95% of the draws; the "
+        "best cut is above that in {above} of {of} spectra with quadratic units, and next to "
+        "nothing all the same. {spectra} spectra.",
         _no_circuits,
         seeds=5,
         null="labels permuted over the eigenvalues, with the same search",
@@ -190,29 +197,33 @@ CLAIMS = (
     Claim(
         "strangers-are-close",
         "Close together lie strangers: of neighbouring eigenvalues with the smallest spacings, "
-        "more belong to two circuits than of others, since those of one circuit repel each other.",
+        "more belong to two circuits than of all neighbours, as in superposed random matrices, "
+        "whose own eigenvalues repel each other.",
         "Of the tightest 5% of spacings of log λ, these are between two circuits: {untrained} "
-        "before training, {memorised} where they have memorised, {end} at the end, of all "
-        "spacings {all}; {every} in {spectra} spectra of all kinds. A spacing between circuits is "
+        "before training, {memorised} where they have memorised, and {end} at the end; of all "
+        "spacings {all_untrained}, {all_memorised} and {all_end}. In {spectra} spectra of all "
+        "kinds it is {every}, against {all_every}, and more in each. A spacing between circuits is "
         "the wider one with probability {wider}. Two random matrices laid over one another, "
         "nothing fitted, have {goe:.0%} and {goe_wider:.2f} (GOE), {wishart:.0%} and "
         "{wishart_wider:.2f} (Wishart).",
         _strangers,
         seeds=5,
         null="all spacings of the same spectra; superposed random matrices as the prediction",
-        refuted_by="two uncoupled circuits of one scale whose closest are mostly of one.",
+        refuted_by="two uncoupled circuits of one scale whose closest neighbours are of two no "
+        "more often than all neighbours.",
     ),
     Claim(
         "ratio-sees-wiring",
-        "The mean spacing ratio tells whether circuits are wired together, not whether they have "
-        "been learned.",
+        "The mean spacing ratio tells one trunk from two circuits that share nothing, and does not "
+        "tell whether the trunk’s circuits have been learned.",
         "Means over seeds for α = {alphas}: {untrained} before training, {end} at its end; each "
-        "circuit alone {own:.2f}. With one trunk it stays while the purity of units goes from "
-        "{before:.2f} to {after:.2f}.",
+        "circuit alone {own:.2f}. Weaker wiring it hardly shows, or after training only. With one "
+        "trunk it stays while the purity of units goes from {before:.2f} to {after:.2f}.",
         _ratio,
         seeds=5,
         null="one random matrix (0.53) and two (0.42)",
-        refuted_by="means that do not rise from α = 0 to 1, or that change as a trunk specialises.",
+        refuted_by="means that are no higher at α = 1 than at 0, or that change as a trunk "
+        "specialises.",
     ),
     Claim(
         "zeros-are-symmetries",
@@ -228,8 +239,8 @@ CLAIMS = (
     ),
     Claim(
         "close-ones-mix",
-        "Where circuits are wired together a little, eigenvectors mix most that have a close "
-        "neighbour.",
+        "Where circuits are wired together by a factor of {mixed:g} or more, eigenvectors mix more "
+        "that have a close neighbour.",
         "Rank correlation of an eigenvector’s purity with the distance of its nearest eigenvalue, "
         "at the end: {each}.",
         _mixing,

@@ -85,7 +85,7 @@ CLAIMS = (
         "circuits-form",
         "In one shared trunk two circuits form, and vectors show it: units come to serve one task, "
         "and leading eigenvectors to move the outputs of one; clusters of eigenvalues do not get "
-        "better.",
+        "better on average.",
         "Before training → at the end: purity of units {purity}, modules of Gauss–Newton "
         "{modules}, groups of outputs {outputs}, best cut of eigenvalues {best}.",
         _form,

@@ -21,7 +21,8 @@ def _three(found: PublishedPlanted) -> Verdict:
         {
             "outputs": extent(outputs, ".2f"),
             "modules": extent(modules, ".2f"),
-            "best": extent(best.ravel(), ".2f"),
+            "before": extent(best[0], ".2f"),
+            "best": extent(best[1:].ravel(), ".2f"),
             "tight": extent(beside[:, 2], ".0%"),
             "all": extent(beside[:, 1], ".0%"),
             "ratio": extent(beside[:, 0], ".2f"),
@@ -81,10 +82,10 @@ CLAIMS = (
         "three-circuits",
         "Three circuits are like two: once they have learned, no cut of the eigenvalues finds "
         "them, and vectors do.",
-        "α = 0: groups of outputs {outputs}, modules {modules}, best cut of the eigenvalues "
-        "{best} over all checkpoints; the tightest neighbours are of different circuits for "
-        "{tight}, all for {all}; r = {ratio}. One trunk: outputs {trunk}, modules "
-        "{trunk_modules}.",
+        "α = 0: groups of outputs {outputs} and modules {modules} at the end; best cut of the "
+        "eigenvalues {best} where they have memorised and at the end, and {before} before "
+        "training. The tightest neighbours are of different circuits for {tight} at the end, all "
+        "for {all}; r = {ratio}. One trunk: outputs {trunk}, modules {trunk_modules}.",
         _three,
         seeds=3,
         null="labels permuted over the eigenvalues; random rotations",
@@ -92,8 +93,8 @@ CLAIMS = (
     ),
     Claim(
         "unequal-sizes-are-scales",
-        "Circuits of unequal size have unequal scales, and these cuts do see, before training "
-        "more than after.",
+        "Circuits of unequal size have unequal scales before training, and these cuts do see; "
+        "after it they see little.",
         "Moduli 5 and 17, 6 and 18 units, α = 0: best cut {before} before training, {end} at the "
         "end; modules {modules}, groups of outputs {outputs}; with one trunk {trunk}.",
         _unequal,
