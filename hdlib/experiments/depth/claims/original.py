@@ -58,8 +58,8 @@ FALLS_BEFORE_TRAINING = Claim(
 
 def rank_correlation(first: np.ndarray, second: np.ndarray) -> float:
     """Spearman's, of numbers without ties."""
-    ranks = [np.argsort(np.argsort(values)) for values in (first, second)]
-    return float(np.corrcoef(ranks)[0, 1])
+    ranks = np.argsort(np.argsort(np.stack([first, second]), axis=1), axis=1)
+    return float(np.corrcoef(ranks[0], ranks[1])[0, 1])
 
 
 def _grows(results: PublishedDepth) -> Verdict:
