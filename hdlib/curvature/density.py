@@ -11,6 +11,7 @@ from hdlib.curvature.memory import announce
 from hdlib.curvature.progress import progress
 from hdlib.curvature.quadrature import Density
 from hdlib.curvature.scaled import ScaledOperator, scaled_back
+from hdlib.curvature.streams import stream
 from hdlib.curvature.symmetric import (
     Matrix,
     SymmetricOperator,
@@ -51,7 +52,8 @@ def density(
         matrix: A, a symmetric n × n matrix or operator, as `hdlib.spectrum` takes it.
         probes: number of random vectors, at least 2, for a standard error.
         steps: number k of nodes a probe; n − m where that is less.
-        seed: seed of the probes, drawn on the CPU, so the same on every device.
+        seed: seed of the probes, drawn on the CPU, so the same on every device. They are others
+            than those that `hdlib.lanczos` starts from with the same seed.
         deflate: eigenvalues (m,) and their vectors (n, m), float64 with orthonormal columns. That
             they are eigenpairs is not checked.
 
@@ -83,8 +85,7 @@ def density(
         probes * steps * n * 8,
         operator.device,
     )
-    generator = torch.Generator().manual_seed(seed)
-    start = torch.randn(probes, n, generator=generator, dtype=torch.float64)
+    start = torch.randn(probes, n, generator=stream("density", seed), dtype=torch.float64)
     diagonal, coupling = _lanczos(operator, start.to(operator.device), vectors, steps)
     return Density(
         n,

@@ -6,7 +6,9 @@ import torch
 from scipy.stats import norm
 
 from hdlib.curvature.density import _lanczos, density
+from hdlib.curvature.lanczos import lanczos
 from hdlib.curvature.quadrature import Density
+from hdlib.curvature.streams import stream
 from hdlib.measures import spectral_summary
 
 RNG = np.random.default_rng(0)
@@ -106,7 +108,7 @@ def test_full_quadrature_is_the_dense_density(name):
     assert np.trapezoid(mean, grid) == pytest.approx(1, rel=1e-9)
     bells = norm.pdf(grid[:, None], values, 0.05 * scale)
     assert np.abs(mean - bells.mean(axis=1)).max() < 0.15 * bells.mean(axis=1).max()
-    start = torch.randn(20, N, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
+    start = torch.randn(20, N, generator=stream("density", 0), dtype=torch.float64)
     shares = (start / start.norm(dim=1, keepdim=True) @ vectors).numpy() ** 2
     smoothed = shares @ bells.T
     np.testing.assert_allclose(mean, smoothed.mean(axis=0), atol=1e-10 / scale)
@@ -243,6 +245,21 @@ def test_deflation_reduces_the_errors():
     assert entropy.standard_error < plain(values).entropy().standard_error / 4
     assert abs(entropy.value - expected.spectral_entropy) < 4 * entropy.standard_error
     assert result.moment(0) == pytest.approx((1, 0), abs=1e-14)
+
+
+@pytest.mark.parametrize("seed", [0, 3])
+def test_copies_that_a_search_from_the_same_seed_has_missed_are_counted(seed: int):
+    """A search finds few copies of a repeated eigenvalue: those that its random start points at."""
+    values = np.r_[np.full(60, -1.0), RNG.normal(0, 0.01, 920), np.geomspace(2, 20, 20)]
+    matrix, _ = planted(values)
+    found = lanczos(matrix, top=20, bottom=20, until="top", mark=True, seed=seed)
+    sure = found.certified & (np.abs(found.eigenvalues) > 0.5)
+    copies = int((found.eigenvalues[sure] < 0).sum())
+    assert 0 < copies < 30
+    known = torch.from_numpy(found.eigenvalues[sure]), torch.from_numpy(found.vectors[:, sure])
+    count = density(matrix, probes=8, steps=64, seed=seed, deflate=known).count(-np.inf, -0.5)
+    assert abs(count.value - 60) < 4 * count.standard_error + 1
+    assert count.standard_error < 10
 
 
 def test_deflated_outliers_do_not_come_back():
