@@ -12,6 +12,7 @@ from hdlib.experiments.ends import stored_density
 from hdlib.experiments.grokking.config import GrokkingConfig
 from hdlib.experiments.grokking.gaps import gap_beyond
 from hdlib.experiments.grokking.recipe import SPECTRA, WHOLE
+from hdlib.experiments.grokking.spectra import stored_spectrum
 from hdlib.experiments.grokking.summary import NEGATIVE
 from hdlib.experiments.grokking.whole import FEW_PAIRS, MOST_PARAMETERS, zeros_by_symmetry
 from hdlib.measures import GapTest
@@ -31,18 +32,18 @@ class Seen(NamedTuple):
     """What Lanczos and quadrature say of a spectrum, beside all of its eigenvalues.
 
     Attributes:
-        certified: number of certified pairs of Lanczos.
+        certified: number of pairs that are certified from an end on without a gap.
         error: largest |difference| of these from the eigenvalue of their rank, over |λ|max.
         negative: number of eigenvalues below −10⁻⁴ |λ|max.
-        low: what the quadrature leaves open for it, from here
-        high: to here.
+        counted: the same by quadrature, the middle of what it leaves open.
+        uncertain: half of that, and two standard errors of the probes.
     """
 
     certified: int
     error: float
     negative: int
-    low: float
-    high: float
+    counted: float
+    uncertain: float
 
 
 class WholeResults:
@@ -124,15 +125,15 @@ class WholeResults:
 
     def _seen(self, step: int) -> Seen:
         whole, stored = self.eigenvalues[ALL][step], self.run.arrays(SPECTRA, step)
+        ends = stored_spectrum(self.run.config, stored).certified_ends()
+        scale = np.abs(whole).max()
         sure = stored["converged"].astype(bool)
-        half, scale = len(sure) // 2, np.abs(whole).max()
-        ends = np.concatenate([whole[:half], whole[len(whole) - half :]])
         density = stored_density(stored, n=len(whole), certified=sure)
         count = density.count(-np.inf, -NEGATIVE * scale)
         return Seen(
-            int(sure.sum()),
-            float(np.abs(stored["eigenvalues"] - ends)[sure].max() / scale),
+            len(ends.eigenvalues),
+            float(np.abs(ends.eigenvalues - whole[ends.kept]).max() / scale),
             self.negative(ALL, step),
-            count.lowest,
-            count.highest,
+            count.value,
+            (count.highest - count.lowest) / 2 + 2 * count.standard_error,
         )
