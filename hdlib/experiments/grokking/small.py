@@ -126,13 +126,13 @@ class WholeResults:
     def _seen(self, step: int) -> Seen:
         whole, stored = self.eigenvalues[ALL][step], self.run.arrays(SPECTRA, step)
         ends = stored_spectrum(self.run.config, stored).certified_ends()
-        scale = np.abs(whole).max()
+        scale, same = np.abs(whole).max(), np.r_[whole[: ends.lowest], whole[-ends.highest :]]
         sure = stored["converged"].astype(bool)
         density = stored_density(stored, n=len(whole), certified=sure)
         count = density.count(-np.inf, -NEGATIVE * scale)
         return Seen(
             len(ends.eigenvalues),
-            float(np.abs(ends.eigenvalues - whole[ends.kept]).max() / scale),
+            float(np.abs(ends.eigenvalues - same).max() / scale),
             self.negative(ALL, step),
             count.value,
             (count.highest - count.lowest) / 2 + 2 * count.standard_error,
