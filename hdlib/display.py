@@ -6,6 +6,9 @@ import html
 import re
 from collections.abc import Iterable, Sequence
 
+SUBSCRIPTS = str.maketrans("0123456789", "₀₁₂₃₄₅₆₇₈₉")
+"""For `str.translate`, of ranks that are written as a number."""
+
 
 class Markdown(str):
     """A string that a notebook renders as Markdown."""
@@ -55,15 +58,17 @@ def escaped(text: str) -> str:
     return re.sub(r"([\\`*_{}\[\]$~^@])", r"\\\1", html.escape(line, quote=False))
 
 
-def extent(values: Iterable[float], form: str = "") -> str:
+def extent(values: Iterable[float], form: str = "", to: str = " to ") -> str:
     """The least and the largest of some numbers, each in a format, or the one that both are.
 
-    What is rounded to zero has no sign.
+    What is rounded to zero has no sign. A narrow column has a dash between numbers without one.
 
     Example:
         >>> extent([3, 1, 2]), extent([0.501, 0.499], ".1f"), extent([-0.001, 0.2], ".1f")
         ('1 to 3', '0.5', '0.0 to 0.2')
+        >>> extent([0.2, 0.4], ".0%", "–")
+        '20%–40%'
     """
     ordered = sorted(values)
     texts = (f"{end:{form}}" for end in (ordered[0], ordered[-1]))
-    return " to ".join(dict.fromkeys(re.sub(r"^-(?=[0.,%]+$)", "", text) for text in texts))
+    return to.join(dict.fromkeys(re.sub(r"^-(?=[0.,%]+$)", "", text) for text in texts))
