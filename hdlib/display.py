@@ -8,6 +8,8 @@ from collections.abc import Iterable, Sequence
 
 SUBSCRIPTS = str.maketrans("0123456789", "₀₁₂₃₄₅₆₇₈₉")
 """For `str.translate`, of ranks that are written as a number."""
+NARROWEST, WIDEST = 3, 60
+"""Characters of a column that a table counts, at least and at most."""
 
 
 class Markdown(str):
@@ -24,6 +26,10 @@ def table(
 ) -> Markdown:
     """A pipe table; bars in cells are escaped.
 
+    Where a row is too long for the page, pandoc makes columns as wide as the dashes beneath their
+    headers say; so there are as many as a column's longest cell has characters, or the longest word
+    of its header, of which other words go on a line of their own.
+
     Args:
         header: of each column.
         rows: cells of each row.
@@ -35,16 +41,21 @@ def table(
     Example:
         >>> print(table(["step", "λ"], [[0, 1.5]]))
         | step | λ |
-        | :--- | ---: |
+        | :---- | ---: |
         | 0 | 1.5 |
     """
-    lines = [list(map(str, header)), [":---"] + ["---:" if numbers else ":---"] * (len(header) - 1)]
-    for row in rows:
+    cells = [list(map(str, row)) for row in rows]
+    for row in cells:
         if len(row) != len(header):
             raise ValueError(f"a row of {len(header)} cells is needed, got {len(row)}: {row}")
-        lines.append(list(map(str, row)))
-    escaped = [[cell.replace("|", r"\|") for cell in line] for line in lines]
-    return Markdown("\n".join(f"| {' | '.join(line)} |" for line in escaped))
+    rules = []
+    for at, name in enumerate(header):
+        lengths = [len(text) for text in [*name.split(), *(row[at] for row in cells)]]
+        dashes = "-" * min(max(NARROWEST, *lengths), WIDEST)
+        rules.append(f"{dashes}:" if numbers and at else f":{dashes}")
+    escaped = [[cell.replace("|", r"\|") for cell in line] for line in [header, *cells]]
+    lines = [escaped[0], rules, *escaped[1:]]
+    return Markdown("\n".join(f"| {' | '.join(line)} |" for line in lines))
 
 
 def escaped(text: str) -> str:

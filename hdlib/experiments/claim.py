@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
-from typing import Generic, TypeVar
+from typing import Generic, Protocol, TypeVar
 
 from hdlib.display import Markdown
 
@@ -62,6 +62,31 @@ class Claim(Generic[R]):
         if self.replaces:
             parts.append(f"*Earlier: {self.replaces}*")
         return Markdown(" ".join(part for part in parts if part))
+
+
+class Shown(Protocol):
+    """What a chapter's cell calls to show some of its claims."""
+
+    def __call__(self, *names: str) -> Markdown: ...
+
+
+def shown_by(claims: Iterable[Claim[R]], published: Callable[[], R]) -> Shown:
+    """A function of names that shows a chapter's claims, as its published runs decide them.
+
+    Args:
+        claims: all that the chapter has.
+        published: results of its published runs, which are read where a claim is asked for.
+    """
+
+    def shown_claims(*names: str) -> Markdown:
+        """Claims, as the published runs decide them: those of the names given, or all.
+
+        Raises:
+            ValueError: if there is no claim of a name.
+        """
+        return shown(claims, published(), *names)
+
+    return shown_claims
 
 
 def shown(claims: Iterable[Claim[R]], results: R, *names: str) -> Markdown:

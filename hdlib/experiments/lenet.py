@@ -23,9 +23,9 @@ from hdlib.training import (
     Plan,
     Schedule,
     TrainingStage,
-    checkpoint_name,
     checkpoint_steps,
     evaluation,
+    seeded,
     supervised,
 )
 
@@ -77,6 +77,11 @@ class LeNetTraining(Config):
         """Of the permutation of the training labels; None for those of the data."""
         return None
 
+    def model(self) -> LeNetTiny:
+        """The network at its initial weights."""
+        with seeded(self.seed):
+            return LeNetTiny(self.width)
+
 
 class LabelledTraining(LeNetTraining):
     """The same with the labels of the data, or with these permuted among the training images."""
@@ -108,9 +113,7 @@ def _schedule(config: LeNetTraining) -> Schedule:
 
 def _plan(config: LeNetTraining, device: torch.device) -> Plan:
     train, test = images(config.dataset, device, config.label_seed)
-    with torch.random.fork_rng():
-        torch.manual_seed(config.seed)
-        model = LeNetTiny(config.width).to(device)
+    model = config.model().to(device)
     return Plan(
         model,
         torch.optim.SGD(model.parameters(), lr=config.lr, momentum=config.momentum),
@@ -133,10 +136,13 @@ def _labelled_plan(config: LabelledTraining, device: torch.device) -> Plan:
 
 
 FIELDS = ("dataset", "lr", "momentum", "batch_size", "width", "seed")
-TRAINING = TrainingStage("lenet/training", fields=FIELDS, schedule=_schedule, plan=_plan)
+TRAINING = TrainingStage(
+    "lenet/training", fields=FIELDS, model=LeNetTraining.model, schedule=_schedule, plan=_plan
+)
 LABELLED_TRAINING = TrainingStage(
     "lenet/labels",
     fields=(*FIELDS, "shuffled_labels"),
+    model=LabelledTraining.model,
     schedule=_schedule,
     plan=_labelled_plan,
     extendable=lambda run: False,
@@ -144,21 +150,19 @@ LABELLED_TRAINING = TrainingStage(
 """Of a `LabelledTraining`."""
 
 
-def _training(run: Run[Any]) -> TrainingStage:
+def _training(run: Run[Any]) -> TrainingStage[LeNetTiny]:
     (stage,) = (stage for stage in run.stages if isinstance(stage, TrainingStage))
     return stage
 
 
 def weights_at(run: Run[Any], step: int) -> list[tuple[Stage, str]]:
     """The file of the weights at a checkpoint, as a source of other files."""
-    return [(_training(run), checkpoint_name(step))]
+    return _training(run).weights_source(run, step)
 
 
 def model_at(run: Run[Any], step: int) -> LeNetTiny:
     """The network at a checkpoint, on the CPU."""
-    model = LeNetTiny(run.config.width)
-    model.load_state_dict(_training(run).weights(run, step))
-    return model
+    return _training(run).model(run, step)
 
 
 def hessian_at(run: Run[Any], step: int, data: Split) -> torch.Tensor:

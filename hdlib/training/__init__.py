@@ -1,5 +1,6 @@
 """How it learns."""
 
+from hdlib.training.adamw import adamw
 from hdlib.training.decay import decay_groups
 from hdlib.training.evaluate import evaluate, evaluation, logits_of, supervised
 from hdlib.training.files import HISTORY, checkpoint_name, state_name
@@ -8,6 +9,7 @@ from hdlib.training.loop import train
 from hdlib.training.losses import cross_entropy_float64, cross_entropy_of_errors
 from hdlib.training.pairs import MIRRORED, OTHERS, pair_evaluation, steps_to
 from hdlib.training.plan import Batches, Log, Plan, Resolution, Schedule, State
+from hdlib.training.random_numbers import seeded
 from hdlib.training.regularisers import (
     low_frequency_share,
     routing_consistency,
@@ -32,6 +34,7 @@ __all__ = [
     "Schedule",
     "State",
     "TrainingStage",
+    "adamw",
     "checkpoint_name",
     "checkpoint_steps",
     "coarse_to_fine",
@@ -50,6 +53,7 @@ __all__ = [
     "routing_entropy",
     "routing_gini",
     "routing_sparsity",
+    "seeded",
     "squared_jacobian_norm",
     "state_name",
     "state_tensors",

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Collection, Iterator
-from contextlib import contextmanager, nullcontext
+from collections.abc import Collection
+from contextlib import nullcontext
 
 import torch
 from tqdm import tqdm
@@ -22,6 +22,7 @@ from hdlib.training.files import (
     write_state,
 )
 from hdlib.training.plan import Plan, Row, Schedule, State
+from hdlib.training.random_numbers import seeded
 
 
 def due_steps(stored: Stored, schedule: Schedule, also: Collection[str] = ()) -> list[int]:
@@ -73,7 +74,7 @@ def train(stored: Stored, plan: Plan, schedule: Schedule, *, also: Collection[st
         return
     rows = read_rows(stored)
     lrs = [float(group["lr"]) for group in plan.optimizer.param_groups]
-    with one_thread() if plan.one_thread else nullcontext(), _random_numbers(plan.seed):
+    with one_thread() if plan.one_thread else nullcontext(), seeded(plan.seed):
         step = restore_state(stored, plan, before=due[0])
         with tqdm(total=due[-1], initial=step, desc="training", unit="step", disable=None) as bar:
             _loop(stored, plan, schedule, rows, set(also), lrs, range(step, due[-1] + 1), bar)
@@ -144,11 +145,3 @@ def _row(plan: Plan, step: int, *, checkpoint: bool) -> Row:
                 memory = plan.memory if regular else dict(plan.memory)
                 row |= log.measure(State(plan.model, plan.optimizer, step, memory))
     return row | {"lr": float(plan.optimizer.param_groups[0]["lr"])}
-
-
-@contextmanager
-def _random_numbers(seed: int) -> Iterator[None]:
-    """Torch's global random numbers from a seed, and afterwards as they were."""
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(seed)
-        yield

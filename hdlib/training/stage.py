@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any
+from threading import Lock
+from typing import Any, Generic, TypeVar
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Tensor
+from torch import Tensor, nn
 
 from hdlib.store import Agreement, CannotRecomputeError, Item, Run, Stage
 from hdlib.training.files import (
@@ -23,17 +24,23 @@ from hdlib.training.files import (
 from hdlib.training.loop import due_steps, train
 from hdlib.training.plan import Plan, Schedule, State
 
+M = TypeVar("M", bound=nn.Module)
+
 RESIDUAL = "_residual"
 AGREEMENT = 1e-4
 """Largest relative difference of a row of the history that counts as rounding, in float32."""
 
+_BUILDING = Lock()
+"""Initial weights are drawn from global random numbers, which threads share."""
 
-class TrainingStage(Stage):
+
+class TrainingStage(Stage, Generic[M]):
     """A training whose first steps are those of any longer one.
 
     Args:
         name: "experiment/training".
         fields: names of the config's fields that the training depends on, and not its length.
+        model: config ↦ network at its initial weights, on the CPU.
         schedule: config ↦ steps with a row, and checkpoints.
         plan: (config, device) ↦ what is trained, at its start.
         published: run ↦ checkpoints whose weights are published; all where it is None.
@@ -46,6 +53,7 @@ class TrainingStage(Stage):
         name: str,
         *,
         fields: tuple[str, ...],
+        model: Callable[[Any], M],
         schedule: Callable[[Any], Schedule],
         plan: Callable[[Any, torch.device], Plan],
         published: Callable[[Run[Any]], Sequence[int]] | None = None,
@@ -55,6 +63,7 @@ class TrainingStage(Stage):
         self.name = name
         self.fields = fields
         self.version = version
+        self._model = model
         self._schedule = schedule
         self._plan = plan
         self._published = published or self.checkpoints
@@ -131,6 +140,26 @@ class TrainingStage(Stage):
         if not run.stored(self).has(checkpoint_name(step)):
             raise ValueError(f"step={step}: weights are kept at {self.with_weights(run)}")
         return run.tensors(self, checkpoint_name(step))
+
+    def weights_source(self, run: Run[Any], step: int) -> list[tuple[Stage, str]]:
+        """The file of the weights at a checkpoint, as a source of another stage's files."""
+        return [(self, checkpoint_name(step))]
+
+    def weights_and_last(self, run: Run[Any], step: int) -> list[tuple[Stage, str]]:
+        """The same with that of the weights at the last checkpoint, each file once."""
+        steps = dict.fromkeys((step, self.checkpoints(run)[-1]))
+        return [source for at in steps for source in self.weights_source(run, at)]
+
+    def model(self, run: Run[Any], step: int) -> M:
+        """The network at a checkpoint, on the CPU.
+
+        Raises:
+            ValueError: if the run does not have its weights.
+        """
+        with _BUILDING:
+            model = self._model(run.config)
+        model.load_state_dict(self.weights(run, step))
+        return model
 
     def state(self, run: Run[Any], step: int) -> dict[str, Tensor]:
         """Whole state at a checkpoint, as `hdlib.training.state_tensors` gives it.

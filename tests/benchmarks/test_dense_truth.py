@@ -13,7 +13,7 @@ import torch.nn.functional as F
 
 from hdlib.curvature import HessianOperator, Spectrum, lanczos
 from hdlib.experiments.grokking.config import GrokkingConfig
-from hdlib.experiments.grokking.recipe import EXPERIMENT, TRAINING, model_at
+from hdlib.experiments.grokking.recipe import EXPERIMENT, TRAINING
 from hdlib.store import Run
 
 CONFIG = GrokkingConfig(width=32, n_heads=1, train_fraction=0.5, n_steps=5_000, spectra=0)
@@ -47,7 +47,7 @@ def test_both_ends_are_those_of_the_full_hessian(run: Run[GrokkingConfig], momen
     step = steps_of_interest(run)[moment]
     train = CONFIG.task.train
     data = train.tokens(), train.targets
-    model = model_at(run, step)
+    model = TRAINING.model(run, step)
     operator = HessianOperator(model, F.cross_entropy, data)
     search = HessianOperator(model, F.cross_entropy, data, dtype=torch.float32)
 

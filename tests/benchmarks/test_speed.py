@@ -24,7 +24,7 @@ from hdlib.clustering import dendrogram
 from hdlib.clustering.fiedler import Laplacian, bipartition, fiedler_vector
 from hdlib.curvature import HessianOperator, hessian, lanczos, spectrum
 from hdlib.experiments.grokking.config import GrokkingConfig
-from hdlib.experiments.grokking.recipe import EXPERIMENT, model_at
+from hdlib.experiments.grokking.recipe import EXPERIMENT, TRAINING
 from hdlib.experiments.mnist.recipe import syrk_seconds
 from hdlib.models import LeNetTiny, ModularTransformer, PlainTransformer
 from hdlib.models.pair_attention import PairAttention
@@ -230,7 +230,7 @@ def top_rows(steps: Sequence[int]) -> list[Row]:
     rows = []
     for step in steps:
         config = run.config
-        model, train = model_at(run, step), config.task.train
+        model, train = TRAINING.model(run, step), config.task.train
         data = train.tokens(), train.targets
         started = time.perf_counter()
         operator, search = (

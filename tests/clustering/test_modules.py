@@ -32,6 +32,20 @@ def test_they_are_those_of_the_whole_tree(matrix: np.ndarray):
     assert found.modularity == pytest.approx(tree.modularity, abs=1e-12)
 
 
+def test_at_most_so_many_are_those_of_the_first_splits():
+    matrix = MATRICES["unequal blocks"]
+    found = [fiedler_modules(matrix, most=most) for most in (1, 2, 3, 200)]
+    assert [each.labels.max() + 1 for each in found[:3]] == [1, 2, 3]
+    gains = np.diff([each.modularity for each in found])
+    assert (gains[:2] > 0).all()
+    np.testing.assert_array_equal(found[3].labels, fiedler_modules(matrix).labels)
+
+
+def test_fewer_than_there_are_pieces_is_refused():
+    with pytest.raises(ValueError, match="most=1: at least 3, the number of pieces"):
+        fiedler_modules(pieces(), most=1)
+
+
 def test_modularity_is_that_of_newman_and_girvan():
     networkx = pytest.importorskip("networkx")
     matrix = np.abs(MATRICES["unequal blocks"])

@@ -12,7 +12,7 @@ import torch.nn.functional as F
 from hdlib.curvature import hessian
 from hdlib.experiments.depth import recipe, sharpness
 from hdlib.experiments.depth.config import DepthConfig, DepthGrid
-from hdlib.experiments.depth.recipe import EXACT, SPECTRA, TRAINING, DepthRun, model_at
+from hdlib.experiments.depth.recipe import EXACT, SPECTRA, TRAINING, DepthRun
 from hdlib.experiments.depth.recipe import run as computed
 from hdlib.experiments.depth.results import Network
 from hdlib.models import encoded
@@ -33,7 +33,7 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> DepthRun:
 def dense(run: DepthRun, step: int) -> torch.Tensor:
     train = run.config.task.train
     data = encoded(train, run.config.encoding), train.targets
-    return hessian(model_at(run, step), F.cross_entropy, data)
+    return hessian(TRAINING.model(run, step), F.cross_entropy, data)
 
 
 def test_the_published_networks_have_as_many_parameters_as_the_formula_says():
@@ -80,7 +80,8 @@ def test_sharpness_as_adam_sees_it_and_without_a_scale_are_those_of_the_matrix(r
     at = np.searchsorted(TRAINING.history(run)["step"], step)
     logged = TRAINING.history(run)["adam_eigenvalue"][at]
     assert logged == pytest.approx(truth, rel=1e-4)
-    weights = torch.cat([p.detach().flatten() for p in model_at(run, step).parameters()]).double()
+    parameters = TRAINING.model(run, step).parameters()
+    weights = torch.cat([p.detach().flatten() for p in parameters]).double()
     scaled = np.linalg.eigvalsh(matrix * np.abs(np.outer(weights, weights)))[-1]
     stored = run.arrays(SPECTRA, step)["adaptive_eigenvalue"][0]
     assert stored == pytest.approx(scaled, rel=1e-5)
@@ -88,7 +89,7 @@ def test_sharpness_as_adam_sees_it_and_without_a_scale_are_those_of_the_matrix(r
 
 
 def test_moving_a_factor_between_layers_changes_sharpness_and_not_the_scale_free_one(run):
-    model, train = model_at(run, 60), run.config.task.train
+    model, train = TRAINING.model(run, 60), run.config.task.train
     data = encoded(train, "raw"), train.targets
 
     def both() -> tuple[float, float]:

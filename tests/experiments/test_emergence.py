@@ -36,7 +36,6 @@ from hdlib.experiments.emergence.recipe import (
     SPECTRA,
     TRAINING,
     EmergenceRun,
-    model_at,
 )
 from hdlib.experiments.emergence.results import EmergenceResults, interval
 from hdlib.experiments.emergence.training import FollowedResults, halfway
@@ -174,7 +173,7 @@ def test_switching_probes_or_spectra_trains_nothing_anew():
 
 def test_features_are_those_of_the_network(runs):
     config, step = runs[0].config, SMALL.n_steps
-    model = model_at(runs[0], step)
+    model = TRAINING.model(runs[0], step)
     inputs = encoded(config.task.grid, config.encoding)
     weight, bias = (value.detach() for value in model[0].parameters())
     first = torch.relu(inputs @ weight.T + bias)
@@ -189,7 +188,7 @@ def test_eigenvalues_are_those_of_the_dense_hessian(runs):
     run, step = runs[0], SMALL.n_steps
     task = run.config.task
     data = encoded(task.train, "one_hot"), task.train.targets
-    matrix = hessian(model_at(run, step), F.cross_entropy, data)
+    matrix = hessian(TRAINING.model(run, step), F.cross_entropy, data)
     expected = np.linalg.eigvalsh(matrix.numpy())[::-1][: SMALL.eigenpairs]
     stored = run.arrays(SPECTRA, step)
     assert np.allclose(stored["eigenvalues"], expected, atol=1e-6 * expected[0])

@@ -30,7 +30,6 @@ from hdlib.experiments.grokking.recipe import (
     VECTORS,
     GrokkingRun,
     coarse_to_fine,
-    model_at,
 )
 from hdlib.experiments.grokking.recipe import run as computed
 from hdlib.experiments.grokking.results import GrokkingResults
@@ -104,7 +103,8 @@ def test_spectrum_is_that_of_the_dense_hessian(run):
     train = SMALL.task.train
     for step in SPECTRA.steps(run):
         stored = run.arrays(SPECTRA, step)
-        matrix = hessian(model_at(run, step), F.cross_entropy, (train.tokens(), train.targets))
+        model = TRAINING.model(run, step)
+        matrix = hessian(model, F.cross_entropy, (train.tokens(), train.targets))
         expected = np.linalg.eigvalsh(matrix.numpy())
         ends = np.concatenate([expected[:30], expected[-30:]])
         assert stored["converged"].all()
@@ -114,7 +114,7 @@ def test_spectrum_is_that_of_the_dense_hessian(run):
 
 def test_measures_are_those_of_the_weights(run):
     step = SMALL.n_steps
-    model, measured = model_at(run, step), run.arrays(MEASURES, step)
+    model, measured = TRAINING.model(run, step), run.arrays(MEASURES, step)
     embedding = model.embedding[:11].detach().double().numpy()
     assert measured["embedding_power"] == pytest.approx(frequency_power(embedding))
     squares = sum(float(p.detach().double().square().sum()) for p in model.parameters())
@@ -131,10 +131,10 @@ def test_functions_of_eigenvectors_and_of_random_directions(run):
 def test_responses_are_those_of_networks_moved_by_hand(run):
     step, dose = SMALL.n_steps, DOSES[-1]
     frequencies = run.arrays(MEASURES, step)["frequencies"]
-    vector = leading_vectors(SMALL, model_at(run, step), 1)[:, 0]
+    vector = leading_vectors(SMALL, TRAINING.model(run, step), 1)[:, 0]
     losses = []
     for sign in (0, 1, -1):
-        model = model_at(run, step).double()
+        model = TRAINING.model(run, step).double()
         flat = torch.cat([p.detach().flatten() for p in model.parameters()])
         moved = flat + sign * dose * flat.norm() * torch.from_numpy(vector)
         torch.nn.utils.vector_to_parameters(moved, model.parameters())
@@ -192,7 +192,7 @@ def test_results_have_an_entry_for_every_checkpoint(run):
 
 def _hessian(run: GrokkingRun, step: int):
     train = SMALL.task.train
-    return hessian(model_at(run, step), F.cross_entropy, (train.tokens(), train.targets))
+    return hessian(TRAINING.model(run, step), F.cross_entropy, (train.tokens(), train.targets))
 
 
 def test_coarse_to_fine_is_a_permutation_whose_starts_are_spread_evenly():
@@ -290,19 +290,19 @@ def test_attention_moves_with_what_feeds_it_and_with_nothing_else(run):
     """One number of one tensor at a time, against a model in which it was moved by hand."""
     step = SMALL.n_steps
     tokens = SMALL.task.train.tokens()
-    origin = model_at(run, step).double()
+    origin = TRAINING.model(run, step).double()
     sizes = {name: p.numel() for name, p in origin.named_parameters()}
     starts = dict(zip(sizes, np.cumsum([0, *sizes.values()]), strict=False))
     directions = np.zeros((sum(sizes.values()), len(sizes)))
     directions[list(starts.values()), range(len(sizes))] = 1
-    attention, changes = attention_shifts(model_at(run, step), SMALL.task, directions)
+    attention, changes = attention_shifts(TRAINING.model(run, step), SMALL.task, directions)
     share = origin.attention(tokens)[0].mean(0).detach().numpy()
     np.testing.assert_allclose(attention, share, rtol=1e-12)
     norm = float(sum(p.detach().square().sum() for p in origin.parameters())) ** 0.5
     for name, change in zip(sizes, changes, strict=True):
         sides = []
         for sign in (1, -1):
-            moved = model_at(run, step).double()
+            moved = TRAINING.model(run, step).double()
             moved.get_parameter(name).data.view(-1)[0] += sign * 0.01 * norm
             sides.append(moved.attention(tokens)[0].mean(0).detach().numpy())
         expected = (sides[0] - sides[1]) / 2
@@ -313,7 +313,7 @@ def test_attention_moves_with_what_feeds_it_and_with_nothing_else(run):
 
 def test_leading_vectors_are_those_of_the_stored_spectrum(run):
     step = SMALL.n_steps
-    model, train = model_at(run, step), SMALL.task.train
+    model, train = TRAINING.model(run, step), SMALL.task.train
     vectors = leading_vectors(SMALL, model, 3)
     matrix = hessian(model, F.cross_entropy, (train.tokens(), train.targets)).numpy()
     stored = run.arrays(SPECTRA, step)["eigenvalues"][::-1][:3]
@@ -328,8 +328,8 @@ def test_purities_are_those_of_the_responses(run):
     count = SMALL.n_parameters // 2 if SMALL.n_parameters < 120 else 60
     assert found["shares"].shape == (count, 5)
     assert found["relabelled"].shape == (2, 12, count)
-    vectors = leading_vectors(SMALL, model_at(run, step), LEADING)
-    changes = output_changes(model_at(run, step).double(), SMALL.task.grid.tokens(), vectors)
+    vectors = leading_vectors(SMALL, TRAINING.model(run, step), LEADING)
+    changes = output_changes(TRAINING.model(run, step).double(), SMALL.task.grid.tokens(), vectors)
     expected = class_frequencies(changes, 11)
     np.testing.assert_allclose(found["shares"][:LEADING], expected, atol=2e-3)
     np.testing.assert_allclose(found["purity"][0], found["shares"].max(1), rtol=1e-4)
@@ -355,7 +355,7 @@ def test_overlaps_are_cosines_of_successive_eigenvectors(run):
     first, step = OVERLAPS.steps(run)[:2]
     run.ensure(OVERLAPS, file_name(step))
     cosines = run.arrays(OVERLAPS, step)["cosines"]
-    before, after = (leading_vectors(SMALL, model_at(run, at), 3) for at in (first, step))
+    before, after = (leading_vectors(SMALL, TRAINING.model(run, at), 3) for at in (first, step))
     np.testing.assert_allclose(np.abs(cosines[:3, :3]), np.abs(before.T @ after), atol=1e-3)
 
 
@@ -376,7 +376,7 @@ def test_moves_tend_to_the_responses(run):
 def test_the_lowest_eigenvalue_in_closed_form_is_that_of_the_exact_hessian_of_scores(run):
     """The scores' slopes are checked by the keys' gradient, which they give with the rows."""
     step = SMALL.n_steps
-    model = model_at(run, step).double()
+    model = TRAINING.model(run, step).double()
     found = attention_curvature(SMALL, model)
     train = SMALL.task.train
     F.cross_entropy(model(train.tokens()), train.targets).backward()

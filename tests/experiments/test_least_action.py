@@ -18,7 +18,6 @@ from hdlib.experiments.least_action.recipe import (
     EXPERIMENT,
     TRAINING,
     LeastActionRun,
-    network_at,
 )
 from hdlib.experiments.least_action.watching import watch
 from hdlib.measures import adam_statistics
@@ -89,7 +88,8 @@ def answers(run: LeastActionRun, step: int) -> tuple[NDArray, NDArray, list[int]
     """Logits of all pairs, their classes, and numbers of training and test pairs among them."""
     task = run.config.task
     with torch.no_grad():
-        logits = logits_of(network_at(run, step)(encode(run.config, task.grid))).double().numpy()
+        outputs = TRAINING.model(run, step)(encode(run.config, task.grid))
+        logits = logits_of(outputs).double().numpy()
     grid, *parts = (
         torch.stack([pairs.operation, pairs.a, pairs.b], 1).tolist()
         for pairs in (task.grid, task.train, task.test)
@@ -128,7 +128,7 @@ def test_losses_and_accuracies_are_those_of_the_weights_of_the_row(
 
 
 def test_the_norm_of_representations_is_over_test_pairs(run: LeastActionRun) -> None:
-    model, seen = network_at(run, LAST), []
+    model, seen = TRAINING.model(run, LAST), []
     last = list(model.children())[-1]  # what reads the representation out
     last.register_forward_pre_hook(lambda module, inputs: seen.append(inputs[0].detach()))
     model(encode(run.config, run.config.task.test))
@@ -138,7 +138,7 @@ def test_the_norm_of_representations_is_over_test_pairs(run: LeastActionRun) -> 
 
 def test_the_gradient_is_that_of_the_loss_that_is_trained(run: LeastActionRun) -> None:
     """From the plain forward pass, without shared prefixes."""
-    config, model = run.config, network_at(run, LAST).double()
+    config, model = run.config, TRAINING.model(run, LAST).double()
     found = row(run, LAST)
     task = config.task
 
@@ -173,7 +173,7 @@ def test_routing_is_that_of_all_pairs(root: Path) -> None:
     run = EXPERIMENT.run(ROUTED, root=root)
     found = row(run, LAST)
     with torch.no_grad():
-        outputs = network_at(run, LAST)(encode(ROUTED, ROUTED.task.grid))
+        outputs = TRAINING.model(run, LAST)(encode(ROUTED, ROUTED.task.grid))
     assert isinstance(outputs, Routed)
     entropies = []
     for layer, weights in enumerate(outputs.weights):

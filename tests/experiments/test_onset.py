@@ -10,7 +10,7 @@ import torch.nn.functional as F
 from hdlib.curvature import hessian
 from hdlib.experiments.onset.config import OnsetConfig, OnsetGrid
 from hdlib.experiments.onset.network import HALF, FollowedNetwork
-from hdlib.experiments.onset.recipe import CIRCUIT, EXPERIMENT, SPECTRA, TRAINING, model_at
+from hdlib.experiments.onset.recipe import CIRCUIT, EXPERIMENT, SPECTRA, TRAINING
 from hdlib.measures.fourier import fourier_basis
 from hdlib.measures.functions import output_changes
 from hdlib.store import ConfigError
@@ -30,7 +30,7 @@ def network(run) -> FollowedNetwork:
 
 def whole(run, step: int):
     """The network and all of its eigenpairs, descending."""
-    model = model_at(run, step).double()
+    model = TRAINING.model(run, step).double()
     train = run.config.task.train
     matrix = hessian(model, F.cross_entropy, (train.tokens(), train.targets))
     values, vectors = np.linalg.eigh(matrix.numpy())

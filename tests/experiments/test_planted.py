@@ -24,7 +24,7 @@ from hdlib.experiments.planted.recipe import (
 )
 from hdlib.experiments.planted.results import PlantedResults, rand_index
 from hdlib.experiments.planted.statistics import eigenvalue_statistics
-from hdlib.experiments.planted.training import model_at, weighted_loss
+from hdlib.experiments.planted.training import weighted_loss
 from hdlib.measures.functions import output_changes
 from hdlib.store import ConfigError
 
@@ -92,7 +92,7 @@ def test_movement_is_that_of_the_outputs():
 
 def test_uncoupled_eigenvectors_lie_in_one_block(runs):
     run = runs[1]
-    model = model_at(run, 0)
+    model = TRAINING.model(run, 0)
     found = curvatures(run.config, model)
     blocks = model.circuits().numpy()[found.alive]
     values, vectors = eigenpairs(found, blocks)

@@ -29,7 +29,6 @@ from hdlib.training import (
     Schedule,
     State,
     TrainingStage,
-    checkpoint_name,
     moment,
     state_name,
     supervised,
@@ -87,6 +86,7 @@ def _weights_sum(state: State) -> dict[str, float]:
 TRAINING = TrainingStage(
     "toy/training",
     fields=("seed", "optimizer", "batch_size", "dropout", "by"),
+    model=lambda config: _plan(config, torch.device("cpu")).model,
     schedule=_schedule,
     plan=_plan,
     published=lambda run: TRAINING.checkpoints(run)[-1:],
@@ -108,7 +108,7 @@ NORMS = ArrayStage(
     fields=("scale",),
     needs=(TRAINING,),
     items=lambda run: TRAINING.checkpoints(run),
-    sources=lambda run, step: [(TRAINING, checkpoint_name(step))],
+    sources=TRAINING.weights_source,
     compute=_norms,
     agreement=agreement(norm=1e-9),
 )

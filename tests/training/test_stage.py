@@ -14,7 +14,7 @@ from hdlib.store import CannotRecomputeError, Config, Run
 from hdlib.store.publish import publish
 from hdlib.training import HISTORY, Log, Schedule, TrainingStage, checkpoint_name, state_name
 
-from .small import plan
+from .small import network, plan
 
 
 class Small(Config):
@@ -27,6 +27,7 @@ class Small(Config):
 STAGE = TrainingStage(
     "small/training",
     fields=("seed",),
+    model=lambda config: network(),
     schedule=lambda config: Schedule.of(
         config.n_steps, checkpoints=range(0, config.n_steps, 4), log_steps=range(config.n_steps)
     ),
@@ -68,6 +69,20 @@ def test_weights_and_states(run):
         STAGE.weights(run, 5)
 
 
+def test_the_network_at_a_checkpoint(run):
+    for name, value in STAGE.model(run, 4).state_dict().items():
+        np.testing.assert_array_equal(value, STAGE.weights(run, 4)[name])
+    with pytest.raises(ValueError, match=r"step=5: weights are kept at \[0, 4, 8\]"):
+        STAGE.model(run, 5)
+
+
+def test_weights_as_a_source(run):
+    first, last = (STAGE, checkpoint_name(0)), (STAGE, checkpoint_name(8))
+    assert STAGE.weights_source(run, 0) == [first]
+    assert STAGE.weights_and_last(run, 0) == [first, last]
+    assert STAGE.weights_and_last(run, 8) == [last]
+
+
 def test_a_row_is_checked_against_the_weights(run, tmp_path):
     assert STAGE.checked(run) == [0, 4, 8]
     (agreement,) = STAGE.check(run, 4)
@@ -89,6 +104,7 @@ def test_a_number_that_is_none_agrees_with_none_alone(tmp_path):
         return TrainingStage(
             "small/training",
             fields=("seed",),
+            model=lambda config: network(),
             schedule=lambda config: Schedule.of(2, checkpoints=()),
             plan=lambda config, device: start,
         )

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from typing import Annotated, Any, ClassVar, Literal
 
-import torch
 from pydantic import Field, model_validator
 
 from hdlib.models import MLP, Encoding
 from hdlib.store import Config, Grid
 from hdlib.tasks import ModularTask, is_prime, modular_task
+from hdlib.training import seeded
 
 LARGEST_P = 1_000
 LARGEST_WIDTH = 10_000
@@ -95,8 +95,7 @@ class DepthConfig(Config):
 
     def model(self) -> MLP:
         """The network at its initial weights."""
-        with torch.random.fork_rng(devices=[]):
-            torch.manual_seed(self.seed)
+        with seeded(self.seed):
             return MLP(
                 self.p,
                 self.encoding,

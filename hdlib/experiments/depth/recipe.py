@@ -8,11 +8,11 @@ from typing import TypeAlias
 import numpy as np
 import torch
 import torch.nn.functional as F
+from numpy.typing import NDArray
 
 from hdlib.curvature import (
     HessianOperator,
     PreconditionedOperator,
-    density,
     gradient,
     hessian,
     lanczos,
@@ -20,17 +20,18 @@ from hdlib.curvature import (
 )
 from hdlib.experiments.depth.config import DepthConfig, DepthGrid
 from hdlib.experiments.depth.sharpness import BETA1, BETA2, adam_sharpness, sharpness
+from hdlib.experiments.ends import certified_agreement, end_arrays
 from hdlib.experiments.room import require_matrices
 from hdlib.measures import squared_cosines
-from hdlib.models import MLP, encoded
-from hdlib.store import Agreement, Arrays, ArrayStage, Experiment, Run, Stage, agreement
+from hdlib.models import encoded
+from hdlib.store import Arrays, ArrayStage, Experiment, Run, agreement
 from hdlib.training import (
     Batches,
     Log,
     Plan,
     Schedule,
     TrainingStage,
-    checkpoint_name,
+    adamw,
     coarse_to_fine,
     cross_entropy_float64,
     pair_evaluation,
@@ -79,12 +80,8 @@ def _plan(config: DepthConfig, device: torch.device) -> Plan:
         Log(partial(sharpness, data=data), every=config.sharpness_every),
     ]
     if config.optimizer == "adam":
-        optimizer = torch.optim.AdamW(
-            model.parameters(),
-            lr=config.lr,
-            betas=(BETA1, BETA2),
-            weight_decay=config.weight_decay,
-            fused=True,
+        optimizer = adamw(
+            model, lr=config.lr, weight_decay=config.weight_decay, beta1=BETA1, beta2=BETA2
         )
         every = ADAM_EVERY * config.sharpness_every
         logs.append(Log(partial(adam_sharpness, data=data), every=every))
@@ -114,22 +111,12 @@ TRAINING = TrainingStage(
         *("p", "width", "depth", "encoding", "train_fraction", "unordered", "optimizer", "lr"),
         *("weight_decay", "log_every", "sharpness_every", "seed"),
     ),
+    model=DepthConfig.model,
     schedule=_schedule,
     plan=_plan,
     published=_published,
     extendable=lambda run: False,
 )
-
-
-def model_at(run: DepthRun, step: int) -> MLP:
-    """The network at a checkpoint, on the run's device."""
-    model = run.config.model()
-    model.load_state_dict(TRAINING.weights(run, step))
-    return model.to(run.device)
-
-
-def _weights(run: DepthRun, step: int) -> list[tuple[Stage, str]]:
-    return [(TRAINING, checkpoint_name(step))]
 
 
 def _spectrum(run: DepthRun, step: int) -> Arrays:
@@ -139,7 +126,8 @@ def _spectrum(run: DepthRun, step: int) -> Arrays:
     change where a factor is moved from a layer, or from the inputs, to the next (Kwon et al. 2021,
     elementwise).
     """
-    config, model, data = run.config, model_at(run, step), _data(run.config, run.device)
+    config, data = run.config, _data(run.config, run.device)
+    model = TRAINING.model(run, step).to(run.device)
     operator = HessianOperator(model, F.cross_entropy, data)
     ends = lanczos(
         operator,
@@ -149,39 +137,27 @@ def _spectrum(run: DepthRun, step: int) -> Arrays:
         max_products=MOST_PRODUCTS,
         mark=True,
     )
-    sure = ends.certified
-    known = torch.from_numpy(ends.eigenvalues[sure]), torch.from_numpy(ends.vectors[:, sure])
-    rest = density(operator, probes=PROBES, steps=NODES, deflate=known)
+    arrays = end_arrays(operator, ends, probes=PROBES, nodes=NODES)
     slope = gradient(model, F.cross_entropy, data).cpu().numpy()
     weights = torch.cat([p.detach().flatten() for p in model.parameters()]).double()
     scaled = PreconditionedOperator(operator, weights.square().clamp_min(1e-300).reciprocal())
     adaptive = lanczos(scaled, top=1, bottom=0, tol=1e-3, max_products=MOST_PRODUCTS, mark=True)
-    return {
-        "eigenvalues": ends.eigenvalues,
-        "residuals": ends.residuals,
-        "density_diagonal": rest.diagonal,
-        "density_coupling": rest.coupling,
+    return arrays | {
         "gradient_cosines": squared_cosines(slope, ends.vectors),
         "adaptive_eigenvalue": adaptive.eigenvalues,
         "adaptive_residual": adaptive.residuals,
-        "products": np.array(ends.products),
     }
 
 
 def _exact(run: DepthRun, step: int) -> Arrays:
     """All eigenvalues, of the Hessian as a matrix."""
-    data = _data(run.config, run.device)
-    found = spectrum(hessian(model_at(run, step), F.cross_entropy, data), vectors=0)
+    model, data = TRAINING.model(run, step).to(run.device), _data(run.config, run.device)
+    found = spectrum(hessian(model, F.cross_entropy, data), vectors=0)
     return {"eigenvalues": found.eigenvalues}
 
 
-def _agreement(stored: Arrays, recomputed: Arrays) -> list[Agreement]:
-    """Eigenvalues that are certified in both; both are known to their residuals."""
-    scale = np.abs(stored["eigenvalues"]).max()
-    sure = np.maximum(stored["residuals"], recomputed["residuals"]) <= TOLERANCE * scale
-    pairs = [arrays["eigenvalues"][sure] for arrays in (stored, recomputed)]
-    apart = float(np.abs(pairs[0] - pairs[1]).max(initial=0.0) / scale)
-    return [Agreement("certified eigenvalues over |λ|max", apart, 2 * TOLERANCE)]
+def _certified(arrays: Arrays) -> NDArray[np.bool_]:
+    return arrays["residuals"] <= TOLERANCE * np.abs(arrays["eigenvalues"]).max()
 
 
 SPECTRA = ArrayStage(
@@ -189,16 +165,16 @@ SPECTRA = ArrayStage(
     fields=("n_steps", "eigenpairs"),
     needs=(TRAINING,),
     items=lambda run: coarse_to_fine(TRAINING.checkpoints(run))[: run.config.spectra],
-    sources=_weights,
+    sources=TRAINING.weights_source,
     compute=_spectrum,
-    agreement=_agreement,
+    agreement=certified_agreement(_certified, allowed=2 * TOLERANCE),
 )
 EXACT = ArrayStage(
     "depth/exact",
     fields=("n_steps",),
     needs=(TRAINING,),
     items=lambda run: coarse_to_fine(TRAINING.checkpoints(run))[: run.config.exact],
-    sources=_weights,
+    sources=TRAINING.weights_source,
     compute=_exact,
     agreement=agreement(eigenvalues=1e-9),
 )

@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import Annotated, ClassVar, Literal
 
 import numpy as np
-import torch
 import tyro
 from pydantic import Field, model_validator
 
@@ -13,6 +12,7 @@ from hdlib.measures.concepts import CONCEPTS
 from hdlib.models.mlp import MLP, Encoding
 from hdlib.store import Config, Grid
 from hdlib.tasks import ModularTask, is_prime, modular_task
+from hdlib.training import seeded
 
 LARGEST_P = 1_000
 LARGEST_WIDTH = 10_000
@@ -151,8 +151,7 @@ class EmergenceConfig(EmergenceSettings):
 
     def model(self) -> MLP:
         """The network at its initial weights."""
-        with torch.random.fork_rng():
-            torch.manual_seed(self.seed)
+        with seeded(self.seed):
             return MLP(self.p, self.encoding, width=self.width, depth=self.depth)
 
 

@@ -17,8 +17,8 @@ from hdlib.experiments.emergence.probing import (
     probe_scores,
 )
 from hdlib.measures.functions import class_frequencies, output_changes
-from hdlib.models.mlp import MLP, encoded
-from hdlib.store import Arrays, ArrayStage, Experiment, Run, Stage, agreement
+from hdlib.models.mlp import encoded
+from hdlib.store import Arrays, ArrayStage, Experiment, Run, agreement
 from hdlib.tasks import Pairs
 from hdlib.training import (
     Batches,
@@ -26,7 +26,7 @@ from hdlib.training import (
     Plan,
     Schedule,
     TrainingStage,
-    checkpoint_name,
+    adamw,
     cross_entropy_float64,
     pair_evaluation,
     supervised,
@@ -54,16 +54,9 @@ def _plan(config: EmergenceConfig, device: torch.device) -> Plan:
     def encode(pairs: Pairs) -> torch.Tensor:
         return encoded(pairs, config.encoding)
 
-    optimizer = torch.optim.AdamW(
-        model.parameters(),
-        lr=config.lr,
-        betas=(0.9, config.beta2),
-        weight_decay=config.weight_decay,
-        fused=True,
-    )
     return Plan(
         model,
-        optimizer,
+        adamw(model, lr=config.lr, weight_decay=config.weight_decay, beta2=config.beta2),
         Batches(encode(task.train).to(device), task.train.targets.to(device)),
         supervised(cross_entropy_float64),
         [Log(pair_evaluation(cross_entropy_float64, task, encode, device), config.log_every)],
@@ -82,22 +75,12 @@ TRAINING = TrainingStage(
         *("p", "encoding", "width", "depth", "train_fraction", "unordered"),
         *("lr", "weight_decay", "beta2", "log_every", "seed"),
     ),
+    model=EmergenceConfig.model,
     schedule=_schedule,
     plan=_plan,
     published=_published,
     extendable=lambda run: False,
 )
-
-
-def model_at(run: EmergenceRun, step: int) -> MLP:
-    """The network at a checkpoint, on the CPU."""
-    model = run.config.model()
-    model.load_state_dict(TRAINING.weights(run, step))
-    return model
-
-
-def _weights(run: EmergenceRun, step: int) -> list[tuple[Stage, str]]:
-    return [(TRAINING, checkpoint_name(step))]
 
 
 def _inputs(run: EmergenceRun, item: str) -> Arrays:
@@ -106,7 +89,7 @@ def _inputs(run: EmergenceRun, item: str) -> Arrays:
 
 def _probes(run: EmergenceRun, step: int) -> Arrays:
     config = run.config
-    features = layer_features(config, model_at(run, step).to(run.device))
+    features = layer_features(config, TRAINING.model(run, step).to(run.device))
     shares = frequency_shares(config, features["logits"])
     return probe_scores(config, features) | {"logit_power": shares}
 
@@ -114,7 +97,7 @@ def _probes(run: EmergenceRun, step: int) -> Arrays:
 def _spectrum(run: EmergenceRun, step: int) -> Arrays:
     """Leading eigenpairs over all training pairs, and what each does to the network's function."""
     config, task = run.config, run.config.task
-    model = model_at(run, step).to(run.device)
+    model = TRAINING.model(run, step).to(run.device)
     data = encoded(task.train, config.encoding), task.train.targets
     operator = HessianOperator(model, F.cross_entropy, data)
     found = lanczos(operator, top=config.eigenpairs, bottom=0, tol=config.tol)
@@ -131,7 +114,7 @@ def _spectrum(run: EmergenceRun, step: int) -> Arrays:
 def _directions(run: EmergenceRun, step: int) -> Arrays:
     """What as many random directions do to the function: the null of the eigenvectors."""
     config = run.config
-    model = model_at(run, step).double().to(run.device)
+    model = TRAINING.model(run, step).double().to(run.device)
     inputs = encoded(config.task.grid, config.encoding).to(run.device)
     inputs = inputs.double() if inputs.is_floating_point() else inputs
     shape = (config.n_parameters, config.eigenpairs)
@@ -154,7 +137,7 @@ PROBES = ArrayStage(
     fields=("before_relu", *FITTING),
     needs=(TRAINING,),
     items=lambda run: run.config.probe_steps,
-    sources=_weights,
+    sources=TRAINING.weights_source,
     compute=_probes,
     agreement=agreement(
         balanced_accuracy=0.02, ranking_accuracy=0.02, waves=0.02, logit_power=1e-4
@@ -165,7 +148,7 @@ SPECTRA = ArrayStage(
     fields=("eigenpairs", "tol"),
     needs=(TRAINING,),
     items=lambda run: run.config.spectrum_steps,
-    sources=_weights,
+    sources=TRAINING.weights_source,
     compute=_spectrum,
     agreement=agreement(eigenvalues=1e-4, frequencies=0.02),
 )
@@ -174,7 +157,7 @@ DIRECTIONS = ArrayStage(
     fields=("eigenpairs",),
     needs=(TRAINING,),
     items=lambda run: run.config.spectrum_steps,
-    sources=_weights,
+    sources=TRAINING.weights_source,
     compute=_directions,
     agreement=agreement(frequencies=0.02),
 )

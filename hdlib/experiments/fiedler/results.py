@@ -14,7 +14,6 @@ from hdlib.experiments.fiedler.config import SECOND, FiedlerConfig
 from hdlib.experiments.fiedler.labels.results import FiedlerLabelsResults, published_labels
 from hdlib.experiments.fiedler.recipe import run
 from hdlib.experiments.fiedler.stored import StoredTrees
-from hdlib.experiments.fiedler.trees import CLUSTERS
 from hdlib.experiments.fiedler.truths import agreement, label_sets
 from hdlib.measures import binned_shares
 
@@ -137,12 +136,6 @@ class FiedlerResults(StoredTrees):
     def module_shares(self) -> tuple[dict[str, Array], dict[str, IntArray]]:
         """Composition and sizes of the modules at the chosen checkpoints."""
         found = {label: self.shares(self.modules[i]) for label, i in self.chosen.items()}
-        return {k: v[0] for k, v in found.items()}, {k: v[1] for k, v in found.items()}
-
-    def cut_shares(self, position: int) -> tuple[dict[str, Array], dict[str, IntArray]]:
-        """Composition and sizes of the clusters of the cuts into k at a checkpoint."""
-        tree = self.trees[position]
-        found = {f"k = {k}": self.shares(tree.cut(k)) for k in CLUSTERS[:-1] if k <= tree.n_leaves}
         return {k: v[0] for k, v in found.items()}, {k: v[1] for k, v in found.items()}
 
     def matrices(self) -> tuple[dict[str, Array], dict[str, Array]]:

@@ -110,16 +110,14 @@ def seed_table(runs: Sequence[FiedlerResults]) -> Markdown:
 def parts_table(runs: Sequence[FiedlerResults]) -> Markdown:
     """The mixture, and the agreement of the modules of H and of each part, by checkpoint."""
     columns = [(part, name) for name in runs[0].compared for part in ("H", *NAMES)]
-    sums = ("Σ|G|", "Σ|R|", "Σ|R| / Σ|G|")
-    header = ("seed", "step", *sums, *(f"{name}, {part}" for part, name in columns))
+    header = ("seed", "step", "Σ|R| / Σ|G|", *(f"{name}, {part}" for part, name in columns))
     rows = []
     for results in runs:
-        found, size, share = part_agreement(results), totals(results), ratios(results)
+        found, share = part_agreement(results), ratios(results)
         for i, step in enumerate(results.run.config.parts):
-            sizes = (f"{size[part][i]:,.0f}" for part in NAMES)
             cells = (index(found[part][name][i]) for part, name in columns)
             seed = results.run.config.seed
-            rows.append((seed, f"{step:,}", *sizes, f"{share[i]:.3f}", *cells))
+            rows.append((seed, f"{step:,}", f"{share[i]:.3f}", *cells))
     return table(header, rows)
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import Annotated, ClassVar, Literal
 
-import torch
 import tyro
 from pydantic import Field, model_validator
 
@@ -12,6 +11,7 @@ from hdlib.experiments.grokking.measures import PROBED
 from hdlib.models import Activation, AttentionKind, MatrixStart, ModularTransformer
 from hdlib.store import Config
 from hdlib.tasks import ModularTask, Operation, is_prime, modular_task
+from hdlib.training import seeded
 
 LARGEST_P = 1_000
 """The logits of all pairs are p³ numbers."""
@@ -128,8 +128,7 @@ class GrokkingConfig(Config):
 
     def model(self) -> ModularTransformer:
         """The network at its initial weights."""
-        with torch.random.fork_rng():
-            torch.manual_seed(self.seed)
+        with seeded(self.seed):
             return ModularTransformer(
                 self.p,
                 width=self.width,

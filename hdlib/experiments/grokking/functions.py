@@ -11,9 +11,10 @@ from numpy.typing import NDArray
 
 from hdlib.experiments.grokking.config import GrokkingConfig
 from hdlib.experiments.grokking.measures import attention_shifts
-from hdlib.experiments.grokking.recipe import FUNCTIONS, TRAINING, model_at
+from hdlib.experiments.grokking.recipe import FUNCTIONS
 from hdlib.experiments.grokking.spectra import DOSES, leading_vectors
 from hdlib.experiments.grokking.sweep import GrokkingSweep, head_name
+from hdlib.experiments.grokking.training import TRAINING
 from hdlib.measures.functions import concentration
 from hdlib.store import Run
 
@@ -92,7 +93,7 @@ class FunctionResults(_Functions[int]):
         accuracy = dict(zip(history["step"], history["test_accuracy"], strict=True))
         kept = TRAINING.with_weights(self.run)
         step = max((step for step in kept if accuracy[step] < 0.5), default=kept[0])
-        model = model_at(self.run, step)
+        model = TRAINING.model(self.run, step)
         vectors = leading_vectors(config, model, config.n_heads + 1)
         to_a, changes = attention_shifts(model, config.task, vectors)
         to_equals = model.attention(config.task.train.tokens())[2].mean(0).detach().numpy()

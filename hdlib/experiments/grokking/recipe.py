@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-from threading import Lock
-from typing import TypeAlias
-
 import numpy as np
-import torch
 from numpy.typing import NDArray
 
+from hdlib.experiments.ends import certified_agreement
 from hdlib.experiments.grokking.coefficients import part_coefficients, whole_coefficient
 from hdlib.experiments.grokking.config import GrokkingConfig
 from hdlib.experiments.grokking.doses import dose_measures
@@ -21,133 +18,38 @@ from hdlib.experiments.grokking.spectra import (
     function_measures,
     spectrum_measures,
 )
-from hdlib.models import ModularTransformer
+from hdlib.experiments.grokking.training import TRAINING, GrokkingRun, kept_steps
+from hdlib.experiments.grokking.whole import MOST_PARAMETERS, whole_measures
 from hdlib.store import (
     Agreement,
     Arrays,
     ArrayStage,
     Experiment,
-    Run,
     Stage,
     agreement,
     file_name,
 )
-from hdlib.training import (
-    Batches,
-    Log,
-    Plan,
-    Resolution,
-    Schedule,
-    TrainingStage,
-    checkpoint_name,
-    coarse_to_fine,
-    cross_entropy_float64,
-    evaluation,
-    grokking_steps,
-    known_pairs_step,
-    moment,
-    state_name,
-)
+from hdlib.training import checkpoint_name, coarse_to_fine, moment, state_name
 
 AT_ONCE = 2
 """Spectra computed side by side, where there are threads for it."""
-RESOLUTION = Resolution("test_accuracy", 0.08)
-
-GrokkingRun: TypeAlias = Run[GrokkingConfig]
-
-_BUILDING = Lock()
-"""Initial weights are drawn from global random numbers, which threads share."""
-
-
-def _schedule(config: GrokkingConfig) -> Schedule:
-    return Schedule.of(
-        config.n_steps,
-        checkpoints=grokking_steps(config.n_steps),
-        log_steps=range(0, config.n_steps + 1, config.log_every),
-        resolution=RESOLUTION,
-    )
-
-
-def _plan(config: GrokkingConfig, device: torch.device) -> Plan:
-    model = config.model().to(device)
-    train, test = (
-        (part.tokens().to(device), part.targets.to(device))
-        for part in (config.task.train, config.task.test)
-    )
-    optimizer = torch.optim.AdamW(
-        model.parameters(),
-        lr=config.lr,
-        betas=(config.beta1, config.beta2),
-        weight_decay=config.weight_decay,
-        fused=True,
-    )
-    return Plan(
-        model,
-        optimizer,
-        Batches(*train),
-        known_pairs_step(model, train[0]),
-        [Log(evaluation(cross_entropy_float64, train, test))],
-        seed=config.seed,
-        one_thread=True,
-    )
-
-
-def _published(run: GrokkingRun) -> list[int]:
-    return coarse_to_fine(TRAINING.checkpoints(run))[: run.config.stored_weights]
-
-
-TRAINING = TrainingStage(
-    "grokking/training",
-    fields=(
-        *("p", "operation", "train_fraction", "width", "n_heads", "activation", "mlp_width"),
-        *(
-            "equals_logit",
-            "attention",
-            "init_scale",
-            "matrix_start",
-            "lr",
-            "weight_decay",
-            "beta1",
-            "beta2",
-            "log_every",
-            "seed",
-        ),
-    ),
-    schedule=_schedule,
-    plan=_plan,
-    published=_published,
-    extendable=lambda run: run.config.stored_weights > 1,
-    version=2,
-)
-
-
-def model_at(run: GrokkingRun, step: int) -> ModularTransformer:
-    """The network at a checkpoint, on the CPU."""
-    with _BUILDING:
-        model = run.config.model()
-    model.load_state_dict(TRAINING.weights(run, step))
-    return model
-
-
-def _weights(run: GrokkingRun, step: int) -> list[tuple[Stage, str]]:
-    """Weights at a checkpoint, and those of the last, whose frequencies are looked at."""
-    last = TRAINING.checkpoints(run)[-1]
-    return [(TRAINING, checkpoint_name(at)) for at in dict.fromkeys((step, last))]
+WHOLE_SPECTRA = 4
+"""Checkpoints with all eigenvalues, of networks that are small enough: coarse to fine."""
 
 
 def _frequencies(run: GrokkingRun) -> NDArray[np.int64]:
-    return circuit_frequencies(model_at(run, TRAINING.checkpoints(run)[-1]))
+    return circuit_frequencies(TRAINING.model(run, TRAINING.checkpoints(run)[-1]))
 
 
 def _measures(run: GrokkingRun, step: int) -> Arrays:
     frequencies = _frequencies(run)
-    model = model_at(run, step).to(run.device)
+    model = TRAINING.model(run, step).to(run.device)
     measured = circuit_measures(model, run.config.task, frequencies)
     return measured | {"frequencies": frequencies}
 
 
 def _spectrum(run: GrokkingRun, step: int) -> Arrays:
-    model = model_at(run, step).to(run.device)
+    model = TRAINING.model(run, step).to(run.device)
     return spectrum_measures(
         run.config, model, _frequencies(run), lower_end=step in lower_ends(run)
     )
@@ -159,34 +61,34 @@ def lower_ends(run: GrokkingRun) -> list[int]:
 
 
 def _functions(run: GrokkingRun, step: int) -> Arrays:
-    model = model_at(run, step).to(run.device)
+    model = TRAINING.model(run, step).to(run.device)
     return function_measures(run.config, model, _frequencies(run))
 
 
 def _adam(run: GrokkingRun, step: int) -> Arrays:
     second_moment = moment(TRAINING.state(run, step), "exp_avg_sq")
-    model = model_at(run, step).to(run.device)
+    model = TRAINING.model(run, step).to(run.device)
     return adam_measures(run.config, model, second_moment, step=step)
 
 
 def _vectors(run: GrokkingRun, step: int) -> Arrays:
-    return span_pairs(run.config, model_at(run, step).to(run.device))
+    return span_pairs(run.config, TRAINING.model(run, step).to(run.device))
 
 
 def _purity(run: GrokkingRun, step: int) -> Arrays:
     found = run.arrays(VECTORS, step)
-    model = model_at(run, step).to(run.device)
+    model = TRAINING.model(run, step).to(run.device)
     measured = purity_measures(run.config, model, found["vectors"])
     return {"eigenvalues": found["eigenvalues"]} | measured
 
 
 def _doses(run: GrokkingRun, step: int) -> Arrays:
     vectors = run.arrays(VECTORS, step)["vectors"]
-    return dose_measures(run.config, model_at(run, step).to(run.device), vectors)
+    return dose_measures(run.config, TRAINING.model(run, step).to(run.device), vectors)
 
 
 def _lowest(run: GrokkingRun, step: int) -> Arrays:
-    return lowest_measures(run.config, model_at(run, step).to(run.device))
+    return lowest_measures(run.config, TRAINING.model(run, step).to(run.device))
 
 
 def _overlaps(run: GrokkingRun, step: int) -> Arrays:
@@ -195,9 +97,19 @@ def _overlaps(run: GrokkingRun, step: int) -> Arrays:
 
 
 def _coefficients(run: GrokkingRun, step: int) -> Arrays:
-    model, pairs = model_at(run, step).to(run.device), run.config.task.train
+    model, pairs = TRAINING.model(run, step).to(run.device), run.config.task.train
     parts = part_coefficients(model, pairs, _frequencies(run))
     return parts | {"whole": whole_coefficient(model, pairs)}
+
+
+def _whole(run: GrokkingRun, step: int) -> Arrays:
+    return whole_measures(run.config, TRAINING.model(run, step).to(run.device))
+
+
+def _seen_whole(run: GrokkingRun) -> list[int]:
+    """Checkpoints with all eigenvalues."""
+    small = run.config.n_parameters <= MOST_PARAMETERS
+    return coarse_to_fine(TRAINING.checkpoints(run))[:WHOLE_SPECTRA] if small else []
 
 
 def _before(run: GrokkingRun, step: int) -> int:
@@ -210,12 +122,8 @@ def _looked_at(run: GrokkingRun) -> list[int]:
     return coarse_to_fine(TRAINING.checkpoints(run))[: run.config.purities]
 
 
-def _own_weights(run: GrokkingRun, step: int) -> list[tuple[Stage, str]]:
-    return [(TRAINING, checkpoint_name(step))]
-
-
 def _with_vectors(run: GrokkingRun, step: int) -> list[tuple[Stage, str]]:
-    return [(VECTORS, file_name(step)), *_own_weights(run, step)]
+    return [(VECTORS, file_name(step)), *TRAINING.weights_source(run, step)]
 
 
 def _overlap_agreement(stored: Arrays, recomputed: Arrays) -> list[Agreement]:
@@ -224,21 +132,12 @@ def _overlap_agreement(stored: Arrays, recomputed: Arrays) -> list[Agreement]:
     return [Agreement("squared cosines", float(apart), 1e-2)]
 
 
-def _spectrum_agreement(stored: Arrays, recomputed: Arrays) -> list[Agreement]:
-    """Eigenvalues that are certified in both; both are known to their residuals."""
-    scale = np.abs(stored["eigenvalues"]).max()
-    sure = stored["converged"].astype(bool) & recomputed["converged"].astype(bool)
-    pairs = [arrays["eigenvalues"][sure] for arrays in (stored, recomputed)]
-    apart = float(np.abs(pairs[0] - pairs[1]).max(initial=0.0) / scale)
-    return [Agreement("certified eigenvalues over |λ|max", apart, 2e-6)]
-
-
 MEASURES = ArrayStage(
     "grokking/measures",
     fields=("n_steps",),
     needs=(TRAINING,),
     items=lambda run: TRAINING.checkpoints(run),
-    sources=_weights,
+    sources=TRAINING.weights_and_last,
     compute=_measures,
     agreement=agreement(
         embedding_power=1e-5, unembedding_power=1e-5, logit_power=1e-5, restricted_loss=1e-5
@@ -249,9 +148,9 @@ SPECTRA = ArrayStage(
     fields=("n_steps", "lower_ends", "eigenpairs", "max_products", "tol"),
     needs=(TRAINING,),
     items=lambda run: coarse_to_fine(TRAINING.checkpoints(run))[: run.config.spectra],
-    sources=_weights,
+    sources=TRAINING.weights_and_last,
     compute=_spectrum,
-    agreement=_spectrum_agreement,
+    agreement=certified_agreement(lambda arrays: arrays["converged"].astype(bool), allowed=2e-6),
     at_once=AT_ONCE,
 )
 ADAM = ArrayStage(
@@ -269,8 +168,8 @@ FUNCTIONS = ArrayStage(
     "grokking/functions",
     fields=("n_steps", "tol"),
     needs=(TRAINING,),
-    items=lambda run: _published(run)[: run.config.spectra],
-    sources=_weights,
+    items=lambda run: kept_steps(run)[: run.config.spectra],
+    sources=TRAINING.weights_and_last,
     compute=_functions,
     agreement=agreement(responses=1e-3, random_responses=1e-3),
     at_once=AT_ONCE,
@@ -280,7 +179,7 @@ VECTORS = ArrayStage(
     fields=("tol",),
     needs=(TRAINING,),
     items=_looked_at,
-    sources=_own_weights,
+    sources=TRAINING.weights_source,
     compute=_vectors,
     agreement=agreement(eigenvalues=1e-5),
     at_once=AT_ONCE,
@@ -321,7 +220,7 @@ LOWEST = ArrayStage(
     needs=(TRAINING,),
     # Uniform attention has no scores.
     items=lambda run: FUNCTIONS.items(run) if run.config.attention == "softmax" else [],
-    sources=_own_weights,
+    sources=TRAINING.weights_source,
     compute=_lowest,
     agreement=agreement(sigma=1e-5, minus=1e-3, plus=1e-3),
     at_once=AT_ONCE,
@@ -330,10 +229,19 @@ COEFFICIENTS = ArrayStage(
     "grokking/coefficients",
     fields=("n_steps",),
     needs=(TRAINING,),
-    items=lambda run: _published(run)[: run.config.coefficients],
-    sources=_weights,
+    items=lambda run: kept_steps(run)[: run.config.coefficients],
+    sources=TRAINING.weights_and_last,
     compute=_coefficients,
     agreement=agreement(whole=1e-3, heads=1e-3, frequencies=1e-3, others=1e-3),
+)
+WHOLE = ArrayStage(
+    "grokking/whole",
+    fields=("n_steps",),
+    needs=(TRAINING,),
+    items=_seen_whole,
+    sources=TRAINING.weights_source,
+    compute=_whole,
+    agreement=agreement(all_pairs=1e-9, few_pairs=1e-9),
 )
 EXPERIMENT = Experiment(
     GrokkingConfig,
@@ -348,6 +256,7 @@ EXPERIMENT = Experiment(
         DOSED,
         LOWEST,
         COEFFICIENTS,
+        WHOLE,
     ),
     cost="about an hour",
 )

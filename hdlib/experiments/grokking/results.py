@@ -14,10 +14,11 @@ from hdlib.experiments.grokking.config import GrokkingConfig
 from hdlib.experiments.grokking.functions import FunctionResults, HeadFunctions
 from hdlib.experiments.grokking.gaps import gap_beyond
 from hdlib.experiments.grokking.learning import CoefficientResults
-from hdlib.experiments.grokking.recipe import ADAM, MEASURES, SPECTRA, TRAINING, model_at, run
+from hdlib.experiments.grokking.recipe import ADAM, MEASURES, SPECTRA, run
 from hdlib.experiments.grokking.spectra import stored_spectrum
 from hdlib.experiments.grokking.summary import summary
 from hdlib.experiments.grokking.sweep import GrokkingSweep
+from hdlib.experiments.grokking.training import TRAINING
 from hdlib.measures import GapTest, Phases, phases
 from hdlib.measures.pairs import grid_logits, pair_accuracies
 from hdlib.store import Run
@@ -88,7 +89,9 @@ class GrokkingResults:
     def pairs(self) -> dict[str, NDArray]:
         """Accuracy on mirrored and on other test pairs, at the checkpoints with weights."""
         steps, task = TRAINING.with_weights(self.run), self.config.task
-        found = [pair_accuracies(grid_logits(model_at(self.run, s), task), task) for s in steps]
+        found = [
+            pair_accuracies(grid_logits(TRAINING.model(self.run, s), task), task) for s in steps
+        ]
         return {"step": np.array(steps)} | {
             key: np.array([at[key] for at in found]) for key in (MIRRORED, OTHERS)
         }

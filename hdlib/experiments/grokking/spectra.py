@@ -13,11 +13,10 @@ from hdlib.curvature import (
     PreconditionedOperator,
     Spectrum,
     adam_diagonal,
-    density,
     gradient,
     lanczos,
 )
-from hdlib.experiments.ends import stored_ends
+from hdlib.experiments.ends import end_arrays, stored_ends
 from hdlib.experiments.grokking.config import GrokkingConfig
 from hdlib.experiments.grokking.measures import responses, vector_measures
 from hdlib.measures import squared_cosines
@@ -95,21 +94,13 @@ def spectrum_measures(
     """
     task, device = config.task, model.embedding.device
     pairs = eigenpairs(config, model, lower_end=lower_end)
-    sure = pairs.certified
-    known = torch.from_numpy(pairs.eigenvalues[sure]), torch.from_numpy(pairs.vectors[:, sure])
     quick = hessian_operator(config, model, torch.float32)
-    rest = density(quick, probes=PROBES, steps=NODES, deflate=known)
+    arrays = end_arrays(quick, pairs, probes=PROBES, nodes=NODES)
     data = task.train.tokens().to(device), task.train.targets.to(device)
     slope = gradient(model, F.cross_entropy, data).cpu().numpy()
-    return {
-        "eigenvalues": pairs.eigenvalues,
-        "residuals": pairs.residuals,
-        "converged": pairs.certified,
-        "products": np.array(pairs.products),
-        "density_diagonal": rest.diagonal,
-        "density_coupling": rest.coupling,
-        "gradient_cosines": squared_cosines(slope, pairs.vectors),
-    } | vector_measures(model, pairs.vectors, frequencies)
+    along = vector_measures(model, pairs.vectors, frequencies)
+    cosines = squared_cosines(slope, pairs.vectors)
+    return arrays | {"converged": pairs.certified, "gradient_cosines": cosines} | along
 
 
 def adam_measures(
@@ -175,8 +166,21 @@ def function_measures(
 
 
 def hessian_operator(
-    config: GrokkingConfig, model: ModularTransformer, dtype: torch.dtype = torch.float64
+    config: GrokkingConfig,
+    model: ModularTransformer,
+    dtype: torch.dtype = torch.float64,
+    *,
+    pairs: NDArray[np.int64] | None = None,
 ) -> HessianOperator:
-    """The Hessian of the mean cross-entropy over all training pairs, products in ``dtype``."""
+    """The Hessian of the mean cross-entropy over the training pairs, products in ``dtype``.
+
+    Args:
+        config: task.
+        model: network at a checkpoint.
+        dtype: of the products.
+        pairs: positions of the training pairs that count; by default all.
+    """
     train = config.task.train
-    return HessianOperator(model, F.cross_entropy, (train.tokens(), train.targets), dtype=dtype)
+    chosen = slice(None) if pairs is None else torch.from_numpy(pairs)
+    data = train.tokens()[chosen], train.targets[chosen]
+    return HessianOperator(model, F.cross_entropy, data, dtype=dtype)

@@ -13,8 +13,10 @@ from numpy.typing import NDArray
 from hdlib.experiments.grokking.clusters import PurityResults
 from hdlib.experiments.grokking.config import GrokkingConfig
 from hdlib.experiments.grokking.learning import CoefficientResults
-from hdlib.experiments.grokking.recipe import MEASURES, SPECTRA, TRAINING, model_at, run
+from hdlib.experiments.grokking.recipe import MEASURES, SPECTRA, WHOLE, WHOLE_SPECTRA, run
+from hdlib.experiments.grokking.small import WholeResults
 from hdlib.experiments.grokking.spectra import LEADING
+from hdlib.experiments.grokking.training import TRAINING
 from hdlib.measures.pairs import grid_logits, pair_accuracies
 from hdlib.store import Run
 from hdlib.training import MIRRORED, OTHERS, steps_to
@@ -56,7 +58,8 @@ NETWORKS: dict[str, list[GrokkingConfig]] = {
             mlp_width=512,
             equals_logit=True,
             train_fraction=0.3,
-            n_steps=12_000,
+            # The first is not there after as many steps as the others have.
+            n_steps=20_000 if seed == 0 else 12_000,
             seed=seed,
         )
         for seed in SEEDS
@@ -75,6 +78,10 @@ HEADS: list[GrokkingConfig] = [
     for seed in SEEDS
 ]
 """The chapter's network with one to eight heads, from each seed."""
+SMALL = _with_ends(
+    width=32, n_heads=1, eigenpairs=200, max_products=1_200, stored_weights=WHOLE_SPECTRA
+)
+"""The network that the original work measured, 11,456 parameters: all of its eigenvalues."""
 OTHER_HEADS, FEW_PAIRS, UNIFORM = "width 96", "20% of the pairs", "uniform attention"
 CONTROLS: dict[str, list[GrokkingConfig]] = {
     OTHER_HEADS: [
@@ -222,6 +229,15 @@ class GrokkingSweep:
         """Local learning coefficients of the networks with too few pairs to generalise."""
         return {name: CoefficientResults(found) for name, found in self.controls[FEW_PAIRS].items()}
 
+    @cached_property
+    def small(self) -> WholeResults:
+        """All eigenvalues of the small network."""
+        return WholeResults(run(SMALL))
+
+    def whole(self, found: Run[GrokkingConfig]) -> WholeResults:
+        """All eigenvalues of a run, or of the small network where the run's is too large."""
+        return WholeResults(found) if WHOLE.steps(found) else self.small
+
     @property
     def levels(self) -> dict[str, tuple[NDArray, NDArray[np.int64]]]:
         """Leading eigenvalues at the end and the frequency of each, 0 where it is not of one.
@@ -282,7 +298,7 @@ def _outcome(found: Run[GrokkingConfig]) -> Outcome:
     history = TRAINING.history(found)
     last = TRAINING.checkpoints(found)[-1]
     measured, task = found.arrays(MEASURES, last), found.config.task
-    pairs = pair_accuracies(grid_logits(model_at(found, last), task), task)
+    pairs = pair_accuracies(grid_logits(TRAINING.model(found, last), task), task)
     return Outcome(
         int(history["step"][-1]),
         float(history["test_accuracy"][-1]),

@@ -10,6 +10,7 @@ from hdlib.display import SUBSCRIPTS, Markdown, extent, table
 from hdlib.experiments.grokking.functions import FunctionResults
 from hdlib.experiments.grokking.gaps import widest_by_chance
 from hdlib.experiments.grokking.results import GrokkingResults
+from hdlib.experiments.grokking.small import WholeResults
 from hdlib.experiments.grokking.spectra import LEADING
 from hdlib.experiments.grokking.sweep import LEARNT, GrokkingSweep, HeadGap, Outcome
 from hdlib.training import MIRRORED, OTHERS
@@ -54,6 +55,34 @@ def summary_table(results: GrokkingResults) -> Markdown:
                 f"{bound}{values[0]:.2g}",
             )
         )
+    return table(header, rows)
+
+
+def whole_table(results: WholeResults) -> Markdown:
+    """All eigenvalues of a small network, over all pairs and over few, in numbers."""
+    header = (
+        "step",
+        "pairs",
+        "λmax",
+        "λmin",
+        "trace",
+        "zero",
+        "clearly negative",
+        "gap below rank",
+    )
+    rows = []
+    for step in results.steps:
+        for sample, words in results.samples.items():
+            values, gap = results.eigenvalues[sample][step], results.gap(sample, step)
+            rows.append(
+                (
+                    f"{step:,}",
+                    words,
+                    *(f"{number:.2g}" for number in (values[-1], values[0], values.sum())),
+                    *(f"{of(sample, step):,}" for of in (results.zeros, results.negative)),
+                    f"{gap.rank} (p = {gap.p:.2g})",
+                )
+            )
     return table(header, rows)
 
 

@@ -10,6 +10,7 @@ from pydantic import Field, model_validator
 from hdlib.models import Architecture, ArithmeticNetwork, Initial, Mask, create_model
 from hdlib.store import Config
 from hdlib.tasks import ModularTask, Operation, is_prime, modular_task
+from hdlib.training import seeded
 
 LARGEST_P = 1_000
 LARGEST_WIDTH = 10_000
@@ -193,6 +194,5 @@ class LeastActionConfig(Config):
 
     def network(self) -> ArithmeticNetwork:
         """The network at its initial weights."""
-        with torch.random.fork_rng(devices=[]):
-            torch.manual_seed(self.seed)
+        with seeded(self.seed):
             return create_model(self)

@@ -6,7 +6,8 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from hdlib.curvature import HessianOperator, density, fisher_trace, lanczos, trace
+from hdlib.curvature import HessianOperator, fisher_trace, lanczos, trace
+from hdlib.experiments.ends import end_arrays
 from hdlib.experiments.least_action.config import LeastActionConfig
 from hdlib.experiments.least_action.objective import (
     TrainedLoss,
@@ -97,9 +98,7 @@ def spectra(config: LeastActionConfig, model: ArithmeticNetwork, device: torch.d
         max_products=MOST_PRODUCTS,
         mark=True,
     )
-    sure = ends.certified
-    known = torch.from_numpy(ends.eigenvalues[sure]), torch.from_numpy(ends.vectors[:, sure])
-    rest = density(operator, probes=PROBES, steps=NODES, deflate=known)
+    arrays = end_arrays(operator, ends, probes=PROBES, nodes=NODES)
     grid = encode(config, config.task.grid).to(device)
     rotation = np.linalg.qr(np.random.default_rng(0).normal(size=(ends.vectors.shape[1],) * 2))[0]
     logits = _Logits(model.double())
@@ -107,15 +106,7 @@ def spectra(config: LeastActionConfig, model: ArithmeticNetwork, device: torch.d
         class_frequencies(output_changes(logits, _floating(grid), vectors), config.p)
         for vectors in (ends.vectors, ends.vectors @ rotation)
     )
-    return {
-        "eigenvalues": ends.eigenvalues,
-        "residuals": ends.residuals,
-        "density_diagonal": rest.diagonal,
-        "density_coupling": rest.coupling,
-        "frequencies": moved,
-        "null_frequencies": null,
-        "products": np.array(ends.products),
-    }
+    return arrays | {"frequencies": moved, "null_frequencies": null}
 
 
 def maps(config: LeastActionConfig, model: ArithmeticNetwork, device: torch.device) -> Arrays:

@@ -13,7 +13,7 @@ from hdlib.experiments.least_action.grid import LeastActionGrid
 from hdlib.experiments.least_action.objective import TrainedLoss, encode
 from hdlib.experiments.least_action.watching import watch
 from hdlib.models import ArithmeticNetwork
-from hdlib.store import Agreement, Arrays, ArrayStage, Experiment, Run, Stage, agreement
+from hdlib.store import Agreement, Arrays, ArrayStage, Experiment, Run, agreement
 from hdlib.training import (
     Batches,
     Log,
@@ -21,7 +21,6 @@ from hdlib.training import (
     Resolution,
     Schedule,
     TrainingStage,
-    checkpoint_name,
     coarse_to_fine,
     decay_groups,
     warm_up,
@@ -105,22 +104,12 @@ def _published(run: LeastActionRun) -> list[int]:
 TRAINING = TrainingStage(
     "least-action/training",
     fields=tuple(name for name in LeastActionConfig.model_fields if name not in MEASURED),
+    model=LeastActionConfig.network,
     schedule=_schedule,
     plan=_plan,
     published=_published,
     extendable=lambda run: False,
 )
-
-
-def network_at(run: LeastActionRun, step: int) -> ArithmeticNetwork:
-    """The network at a checkpoint, on the run's device."""
-    model = run.config.network()
-    model.load_state_dict(TRAINING.weights(run, step))
-    return model.to(run.device)
-
-
-def _weights(run: LeastActionRun, step: int) -> list[tuple[Stage, str]]:
-    return [(TRAINING, checkpoint_name(step))]
 
 
 def _stage(
@@ -136,13 +125,17 @@ def _stage(
         asked = run.config.model_dump()[name]
         return coarse_to_fine(TRAINING.checkpoints(run))[:asked]
 
+    def compute(run: LeastActionRun, step: int) -> Arrays:
+        model = TRAINING.model(run, step).to(run.device)
+        return measure(run.config, model, run.device)
+
     return ArrayStage(
         f"least-action/{name}",
         fields=("n_steps", *fields),
         needs=(TRAINING,),
         items=items,
-        sources=_weights,
-        compute=lambda run, step: measure(run.config, network_at(run, step), run.device),
+        sources=TRAINING.weights_source,
+        compute=compute,
         agreement=compared,
     )
 

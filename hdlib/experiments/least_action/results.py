@@ -9,8 +9,8 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from hdlib.curvature import Density, Spectrum
-from hdlib.experiments.ends import stored_density
+from hdlib.curvature import Density
+from hdlib.experiments.ends import stored_density, stored_ends
 from hdlib.experiments.grid import run_grid
 from hdlib.experiments.least_action.config import LeastActionConfig
 from hdlib.experiments.least_action.grid import Arm, LeastActionGrid
@@ -134,40 +134,27 @@ class Top:
     """The top of one spectrum.
 
     Attributes:
-        eigenvalues: (k,) certified ones, ascending.
+        spectrum: what is certain of it, k eigenvalues, without its vectors.
+        eigenvalues: (k,) these, ascending.
         frequencies: (k, (p − 1)/2) share of each frequency of the classes in what each of their
             eigenvectors does to the logits.
         null: (k', (p − 1)/2) the same of a random rotation of all eigenvectors.
     """
 
     def __init__(self, network: TrainedNetwork, arrays: dict[str, NDArray]) -> None:
-        self._arrays, self._n = arrays, network.n_parameters
-        values, residuals = arrays["eigenvalues"], arrays["residuals"]
-        self._sure = residuals <= TOLERANCE * np.abs(values).max()
-        self.eigenvalues: Array = values[self._sure]
-        self.frequencies: Array = arrays["frequencies"][self._sure]
+        self._arrays = arrays
+        self._stored = stored_ends(arrays, n=network.n_parameters, tol=TOLERANCE, lowest=0)
+        self.spectrum = self._stored.certified_ends()
+        self.eigenvalues: Array = self.spectrum.eigenvalues
+        shares: Array = arrays["frequencies"]
+        self.frequencies = shares[len(shares) - len(self.eigenvalues) :]
         self.null: Array = arrays["null_frequencies"]
 
     @property
     def density(self) -> Density:
         """The density of the whole spectrum."""
-        return stored_density(self._arrays, n=self._n, certified=self._sure)
-
-    @property
-    def spectrum(self) -> Spectrum:
-        """What is known of the spectrum, without its vectors."""
-        k = len(self.eigenvalues)
-        return Spectrum(
-            n=self._n,
-            eigenvalues=self.eigenvalues,
-            lowest=0,
-            indices=np.arange(k),
-            residuals=self._arrays["residuals"][self._sure],
-            vectors=np.empty((self._n, 0)),
-            scale=float(np.abs(self.eigenvalues).max()),
-            tol=TOLERANCE,
-            products=int(self._arrays["products"]),
-        )
+        found = self._stored
+        return stored_density(self._arrays, n=found.n, certified=found.certified)
 
 
 class LeastActionResults:

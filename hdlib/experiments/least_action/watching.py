@@ -22,7 +22,7 @@ from hdlib.measures import (
 )
 from hdlib.models import ArithmeticNetwork, Routed
 from hdlib.tasks import Operation, Pairs
-from hdlib.training import MIRRORED, OTHERS, State, logits_of
+from hdlib.training import MIRRORED, OTHERS, State, logits_of, seeded
 
 
 def watch(
@@ -106,8 +106,7 @@ def _numbers(pairs: Pairs) -> torch.Tensor:
 
 def _slope(objective: TrainedLoss, model: ArithmeticNetwork) -> dict[str, float]:
     # Weights that are stored give this row again, whatever numbers were drawn before it.
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(0)
+    with seeded(0):
         terms = objective.terms(model)
     value = objective.total(terms)
     slopes = torch.autograd.grad(value, list(model.parameters()))

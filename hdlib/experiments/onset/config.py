@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from typing import Annotated, ClassVar, Literal
 
-import torch
 from pydantic import Field, model_validator
 
 from hdlib.models import ModularTransformer
 from hdlib.store import Config, Grid
 from hdlib.tasks import ModularTask, is_prime, modular_task
+from hdlib.training import seeded
 
 LARGEST_P = 1_000
 LARGEST_WIDTH = 10_000
@@ -85,8 +85,7 @@ class OnsetConfig(OnsetSettings):
 
     def model(self) -> ModularTransformer:
         """The network at its initial weights."""
-        with torch.random.fork_rng(devices=[]):
-            torch.manual_seed(self.seed)
+        with seeded(self.seed):
             return ModularTransformer(
                 self.p, width=self.width, n_heads=self.n_heads, activation="relu"
             )

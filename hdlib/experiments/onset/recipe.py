@@ -11,15 +11,14 @@ from numpy.typing import NDArray
 from hdlib.experiments.grokking.measures import circuit_frequencies
 from hdlib.experiments.onset import measuring
 from hdlib.experiments.onset.config import OnsetConfig, OnsetGrid
-from hdlib.models import ModularTransformer
-from hdlib.store import Arrays, ArrayStage, Experiment, Run, Stage, agreement
+from hdlib.store import Arrays, ArrayStage, Experiment, Run, agreement
 from hdlib.training import (
     Batches,
     Log,
     Plan,
     Schedule,
     TrainingStage,
-    checkpoint_name,
+    adamw,
     coarse_to_fine,
     cross_entropy_float64,
     known_pairs_step,
@@ -35,18 +34,11 @@ def _schedule(config: OnsetConfig) -> Schedule:
 
 def _plan(config: OnsetConfig, device: torch.device) -> Plan:
     model, task = config.model().to(device), config.task
-    optimizer = torch.optim.AdamW(
-        model.parameters(),
-        lr=config.lr,
-        betas=(0.9, config.beta2),
-        weight_decay=config.weight_decay,
-        fused=True,
-    )
     train = task.train.tokens().to(device), task.train.targets.to(device)
     log = pair_evaluation(cross_entropy_float64, task, lambda pairs: pairs.tokens(), device)
     return Plan(
         model,
-        optimizer,
+        adamw(model, lr=config.lr, weight_decay=config.weight_decay, beta2=config.beta2),
         Batches(*train),
         known_pairs_step(model, train[0]),
         [Log(log)],
@@ -58,6 +50,7 @@ def _plan(config: OnsetConfig, device: torch.device) -> Plan:
 TRAINING = TrainingStage(
     "onset/training",
     fields=("p", "train_fraction", "width", "n_heads", "lr", "weight_decay", "beta2", "seed"),
+    model=OnsetConfig.model,
     schedule=_schedule,
     plan=_plan,
     published=lambda run: [],
@@ -65,29 +58,18 @@ TRAINING = TrainingStage(
 )
 
 
-def model_at(run: OnsetRun, step: int) -> ModularTransformer:
-    """The network at a checkpoint, on the CPU."""
-    model = run.config.model()
-    model.load_state_dict(TRAINING.weights(run, step))
-    return model
-
-
-def _weights(run: OnsetRun, step: int) -> list[tuple[Stage, str]]:
-    """Weights at a checkpoint, and those of the last, whose frequencies are looked at."""
-    last = TRAINING.checkpoints(run)[-1]
-    return [(TRAINING, checkpoint_name(at)) for at in dict.fromkeys((step, last))]
-
-
 def _frequencies(run: OnsetRun) -> NDArray[np.int64]:
-    return circuit_frequencies(model_at(run, TRAINING.checkpoints(run)[-1]))
+    return circuit_frequencies(TRAINING.model(run, TRAINING.checkpoints(run)[-1]))
 
 
 def _spectrum(run: OnsetRun, step: int) -> Arrays:
-    return measuring.spectrum(run.config, model_at(run, step).to(run.device), _frequencies(run))
+    model = TRAINING.model(run, step).to(run.device)
+    return measuring.spectrum(run.config, model, _frequencies(run))
 
 
 def _circuit(run: OnsetRun, step: int) -> Arrays:
-    return measuring.circuit(run.config, model_at(run, step).to(run.device), _frequencies(run))
+    model = TRAINING.model(run, step).to(run.device)
+    return measuring.circuit(run.config, model, _frequencies(run))
 
 
 CIRCUIT = ArrayStage(
@@ -95,7 +77,7 @@ CIRCUIT = ArrayStage(
     fields=("n_steps",),
     needs=(TRAINING,),
     items=lambda run: run.config.checkpoints,
-    sources=_weights,
+    sources=TRAINING.weights_and_last,
     compute=_circuit,
     agreement=agreement(logit_power=1e-5, restricted_by_frequency=1e-5),
 )
@@ -104,7 +86,7 @@ SPECTRA = ArrayStage(
     fields=("n_steps", "eigenpairs", "tol"),
     needs=(TRAINING,),
     items=lambda run: coarse_to_fine(run.config.checkpoints),
-    sources=_weights,
+    sources=TRAINING.weights_and_last,
     compute=_spectrum,
     agreement=agreement(eigenvalues=1e-4),
 )

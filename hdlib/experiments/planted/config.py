@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from typing import Annotated, ClassVar, Literal
 
-import torch
 from pydantic import Field, model_validator
 from torch import Tensor
 
 from hdlib.models.planted import PlantedNetwork, Unit
 from hdlib.store import Config, Grid
 from hdlib.tasks import Sums, SumsTask, sums_task
+from hdlib.training import seeded
 
 MOST_CIRCUITS = 6
 LARGEST_MODULUS = 101
@@ -144,8 +144,7 @@ class PlantedConfig(PlantedSettings):
 
     def model(self) -> PlantedNetwork:
         """The network at its initial weights."""
-        with torch.random.fork_rng():
-            torch.manual_seed(self.seed)
+        with seeded(self.seed):
             return PlantedNetwork(
                 [4 * self.frequencies or 2 * p for p in self.moduli],
                 self.widths,

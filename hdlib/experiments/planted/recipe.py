@@ -9,19 +9,14 @@ from hdlib.experiments.planted.config import PlantedConfig, PlantedGrid
 from hdlib.experiments.planted.grouping import grouped
 from hdlib.experiments.planted.measures import measured
 from hdlib.experiments.planted.statistics import eigenvalue_statistics
-from hdlib.experiments.planted.training import TRAINING, model_at, spectrum_steps
+from hdlib.experiments.planted.training import TRAINING, spectrum_steps
 from hdlib.store import Arrays, ArrayStage, Experiment, Run, Stage, agreement, file_name
-from hdlib.training import checkpoint_name
 
 PlantedRun: TypeAlias = Run[PlantedConfig]
 
 
-def _weights(run: PlantedRun, step: int) -> list[tuple[Stage, str]]:
-    return [(TRAINING, checkpoint_name(step))]
-
-
 def _spectrum(run: PlantedRun, step: int) -> Arrays:
-    return measured(run.config, model_at(run, step))
+    return measured(run.config, TRAINING.model(run, step))
 
 
 def _spectra(run: PlantedRun, step: int) -> list[tuple[Stage, str]]:
@@ -39,7 +34,7 @@ def circuit_steps(run: PlantedRun) -> list[int]:
 
 
 def _circuits(run: PlantedRun, step: int) -> Arrays:
-    return grouped(run.config, model_at(run, step))
+    return grouped(run.config, TRAINING.model(run, step))
 
 
 def _basis_steps(run: PlantedRun) -> list[int]:
@@ -48,7 +43,7 @@ def _basis_steps(run: PlantedRun) -> list[int]:
 
 
 def _basis(run: PlantedRun, step: int) -> Arrays:
-    return rotated(run.config, model_at(run, step))
+    return rotated(run.config, TRAINING.model(run, step))
 
 
 SPECTRA = ArrayStage(
@@ -56,7 +51,7 @@ SPECTRA = ArrayStage(
     fields=(),
     needs=(TRAINING,),
     items=spectrum_steps,
-    sources=_weights,
+    sources=TRAINING.weights_source,
     compute=_spectrum,
     agreement=agreement(eigenvalues=1e-8, unit_shares=1e-6, residual_size=1e-6),
 )
@@ -74,7 +69,7 @@ BASIS = ArrayStage(
     fields=(),
     needs=(TRAINING,),
     items=_basis_steps,
-    sources=_weights,
+    sources=TRAINING.weights_source,
     compute=_basis,
     agreement=agreement(purity=0.05),
 )
@@ -83,7 +78,7 @@ CIRCUITS = ArrayStage(
     fields=("top", "rotations"),
     needs=(TRAINING,),
     items=circuit_steps,
-    sources=_weights,
+    sources=TRAINING.weights_source,
     compute=_circuits,
     agreement=agreement(excess=0.02, rotated=0.05),
 )

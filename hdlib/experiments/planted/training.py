@@ -9,7 +9,6 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from hdlib.experiments.planted.config import PlantedConfig, PlantedSettings
-from hdlib.models.planted import PlantedNetwork
 from hdlib.store import Run
 from hdlib.training import Batches, Log, Plan, Schedule, State, TrainingStage
 
@@ -106,18 +105,12 @@ TRAINING = TrainingStage(
         *("moduli", "widths", "heads", "unit", "frequencies", "train_fraction", "samples"),
         *("shuffled", "rho", "lr", "l2", "log_every", "alpha", "seed"),
     ),
+    model=PlantedConfig.model,
     schedule=_schedule,
     plan=_plan,
     published=_published,
     extendable=lambda run: False,
 )
-
-
-def model_at(run: Run[PlantedConfig], step: int) -> PlantedNetwork:
-    """The network at a checkpoint, on the CPU."""
-    model = run.config.model()
-    model.load_state_dict(TRAINING.weights(run, step))
-    return model
 
 
 MEMORISED = 0.99

@@ -8,10 +8,10 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from hdlib.experiments.grokking.config import GrokkingConfig
-from hdlib.experiments.grokking.recipe import TRAINING
 from hdlib.experiments.grokking.results import GrokkingResults, PublishedGrokking
 from hdlib.experiments.grokking.spectra import LEADING
 from hdlib.experiments.grokking.sweep import LEARNT
+from hdlib.experiments.grokking.training import TRAINING
 from hdlib.experiments.reported.record import ORIGINAL, Reported
 from hdlib.experiments.reported.rules import about, around, between
 from hdlib.measures import Phases
@@ -87,7 +87,7 @@ RECORDS: tuple[Reported[PublishedGrokking], ...] = (
             ours=_each(network, _accuracy),
             form=".1%",
             rule=around(REPORTED_ACCURACY, factor=2),
-            seeds=1,
+            seeds=3,
             section=SECTION,
         )
         for network, start in ((UNIFORM, "its start"), (ALONE, "normal start"))

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from hdlib.display import Markdown
-from hdlib.experiments import claim
-from hdlib.experiments.claim import Claim
+from hdlib.experiments.claim import Claim, shown_by
 from hdlib.experiments.emergence.claims import concepts, original, training
 from hdlib.experiments.emergence.published import PublishedEmergence, published
 
@@ -16,11 +14,4 @@ CLAIMS: tuple[Claim[PublishedEmergence], ...] = (
     *training.CLAIMS,
 )
 
-
-def shown(*names: str) -> Markdown:
-    """Claims, as the published runs decide them: those of the names given, or all.
-
-    Raises:
-        ValueError: if there is no claim of a name.
-    """
-    return claim.shown(CLAIMS, published(), *names)
+shown = shown_by(CLAIMS, published)

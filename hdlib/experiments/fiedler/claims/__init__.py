@@ -1,11 +1,18 @@
-"""What the chapter says, as claims that its two published runs decide; a file a section."""
+"""What the chapter says, as claims that its published runs decide; a file a section."""
 
 from __future__ import annotations
 
 from hdlib.display import Markdown
 from hdlib.experiments import claim
 from hdlib.experiments.claim import Claim
-from hdlib.experiments.fiedler.claims import connectivity, mixture, modules, parts, stability
+from hdlib.experiments.fiedler.claims import (
+    connectivity,
+    labels,
+    mixture,
+    modules,
+    parts,
+    stability,
+)
 from hdlib.experiments.fiedler.results import PublishedFiedler, published
 
 __all__ = ["CLAIMS", "PublishedFiedler", "published", "shown"]
@@ -14,6 +21,7 @@ CLAIMS: tuple[Claim[PublishedFiedler], ...] = (
     *modules.CLAIMS,
     *parts.CLAIMS,
     *mixture.CLAIMS,
+    *labels.CLAIMS,
     *connectivity.CLAIMS,
     *stability.CLAIMS,
 )

@@ -13,8 +13,11 @@ from hdlib.tasks import TRAIN_SIZE, Dataset
 from hdlib.training import coarse_to_fine
 
 Seed = Annotated[int, Field(ge=0, lt=SEEDS)]
-MOST = 25
-"""Checkpoints of 30 epochs."""
+MOST = 6
+"""Of the 25 checkpoints of 30 epochs: one to two minutes of a core each, in six networks."""
+
+ENDS = 2
+"""The last checkpoint and the first."""
 
 
 class FiedlerLabelsConfig(LabelledTraining):
@@ -27,8 +30,8 @@ class FiedlerLabelsConfig(LabelledTraining):
     """Of the choice of training samples for the Hessians."""
     modules: Annotated[int, Field(ge=1)] = MOST
     """Checkpoints with modules, at most: those shown, the early ones, then coarse to fine."""
-    nulls: Annotated[int, Field(ge=0)] = CHOSEN
-    """Checkpoints with modules of the null, at most, in the same order."""
+    nulls: Annotated[int, Field(ge=0)] = ENDS
+    """Of these, checkpoints with modules of the null, at most: the last, the first, and so on."""
 
     @model_validator(mode="after")
     def _samples_fit(self) -> FiedlerLabelsConfig:
@@ -41,6 +44,11 @@ class FiedlerLabelsConfig(LabelledTraining):
         early = [step for step in self.checkpoints if step <= EARLY]
         shown = log_spaced(self.checkpoints, CHOSEN)
         return list(dict.fromkeys([*shown, *early, *coarse_to_fine(self.checkpoints)]))
+
+    @property
+    def null_steps(self) -> list[int]:
+        """Checkpoints with modules of the null."""
+        return coarse_to_fine(sorted(self.order[: self.modules]))[: self.nulls]
 
 
 class FiedlerLabelsGrid(Grid):
@@ -62,7 +70,7 @@ class FiedlerLabelsGrid(Grid):
     """Images of a Hessian."""
     modules: int = MOST
     """Checkpoints with modules, at most."""
-    nulls: int = CHOSEN
+    nulls: int = ENDS
     """Checkpoints with modules of the null, at most."""
     device: Literal["auto", "cpu", "cuda"] = "auto"
 

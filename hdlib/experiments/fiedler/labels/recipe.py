@@ -25,6 +25,8 @@ FiedlerLabelsRun: TypeAlias = Run[FiedlerLabelsConfig]
 
 PARTS = ("H", "G", "R")
 """The Hessian, its Gauss–Newton part, and its residual: the order of what is stored."""
+NULL_MODULES = 16
+"""As many as the second convolution has filters."""
 
 
 def _parts(run: FiedlerLabelsRun, step: int) -> list[NDArray[np.float64]]:
@@ -35,9 +37,9 @@ def _parts(run: FiedlerLabelsRun, step: int) -> list[NDArray[np.float64]]:
     return [curved + residual, curved, residual]
 
 
-def _of_all(matrices: list[NDArray[np.float64]]) -> dict[str, NDArray]:
+def _of_all(matrices: list[NDArray[np.float64]], *, most: int | None = None) -> dict[str, NDArray]:
     """Modules of each, (3, n) int16, and their modularity, (3,)."""
-    found = [fiedler_modules(matrix) for matrix in matrices]
+    found = [fiedler_modules(matrix, most=most) for matrix in matrices]
     return {
         "modules": np.stack([each.labels for each in found]).astype(np.int16),
         "modularity": np.array([each.modularity for each in found]),
@@ -51,11 +53,16 @@ def _modules(run: FiedlerLabelsRun, step: int) -> Arrays:
 
 
 def _nulls(run: FiedlerLabelsRun, step: int) -> Arrays:
-    """Of `PARTS` with couplings that keep degrees and layers and are random beside."""
+    """Of `PARTS` with couplings that keep degrees and layers and are random beside.
+
+    At most `NULL_MODULES` of each: without structure there are hundreds, and nearly all of them
+    single parameters.
+    """
     layers = list(parameter_layers(model_at(run, step)).values())
     generator = np.random.default_rng((run.config.hessian_seed, 6, step))
     return _of_all(
-        [permuted_with_degrees(matrix, layers, generator) for matrix in _parts(run, step)]
+        [permuted_with_degrees(matrix, layers, generator) for matrix in _parts(run, step)],
+        most=NULL_MODULES,
     )
 
 
@@ -72,7 +79,7 @@ NULLS = ArrayStage(
     "fiedler-labels/nulls",
     fields=("hessian_samples", "hessian_seed"),
     needs=(LABELLED_TRAINING,),
-    items=lambda run: run.config.order[: run.config.nulls],
+    items=lambda run: run.config.null_steps,
     sources=weights_at,
     compute=_nulls,
     agreement=agreement(modularity=1e-6),

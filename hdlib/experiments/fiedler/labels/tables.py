@@ -5,32 +5,30 @@ from __future__ import annotations
 import numpy as np
 
 from hdlib.display import Markdown, extent, table
+from hdlib.experiments.fiedler.config import CHOSEN
 from hdlib.experiments.fiedler.labels.recipe import PARTS
 from hdlib.experiments.fiedler.labels.results import LABELS, FiedlerLabelsResults
+from hdlib.experiments.lenet import log_spaced
 from hdlib.figures import Panel
 
 
 def labels_table(results: FiedlerLabelsResults) -> Markdown:
-    """Agreement of the modules of H, G and R with units and classes, from the least to the most.
+    """Agreement of the modules with what they follow, from the least to the most over the seeds.
 
-    Over the seeds, at each checkpoint.
+    Of H with units and classes, of G with classes, and of R with units, at a few checkpoints.
     """
-    rows = [
-        (
-            f"{step:,}",
-            labels,
-            *(
-                extent(np.round(results.agreement[labels, part, truth][:, at], 2) + 0.0, ".2f")
-                for part in PARTS
-                for truth in results.compared
-            ),
-            extent(results.ratios[labels][:, at], ".2f"),
-        )
-        for at, step in enumerate(results.steps)
-        for labels in LABELS
-    ]
-    columns = (f"{part}: {truth}" for part in PARTS for truth in results.compared)
-    return table(("step", "labels", *columns, "Σ∣R∣ / Σ∣G∣"), rows)
+    units, classes = results.compared
+    columns = (("H", units), ("H", classes), ("G", classes), ("R", units))
+    rows = []
+    for step in log_spaced(results.steps.tolist(), CHOSEN):
+        at = int(np.searchsorted(results.steps, step))
+        for labels in LABELS:
+            found = (results.agreement[labels, part, truth][:, at] for part, truth in columns)
+            cells = (extent(np.round(values, 2) + 0.0, ".2f") for values in found)
+            ratio = extent(results.ratios[labels][:, at], ".2f")
+            rows.append((f"{step:,}", labels, ratio, *cells))
+    names = (f"{part}: {truth}" for part, truth in columns)
+    return table(("step", "labels", "Σ|R| / Σ|G|", *names), rows)
 
 
 def null_table(results: FiedlerLabelsResults) -> Markdown:

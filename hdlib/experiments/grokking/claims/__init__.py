@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from hdlib.display import Markdown
-from hdlib.experiments import claim
+from hdlib.experiments.claim import Claim, shown_by
 from hdlib.experiments.grokking.claims import (
     controls,
     ends,
@@ -12,6 +11,7 @@ from hdlib.experiments.grokking.claims import (
     networks,
     purity,
     sharpness,
+    small,
     spectrum,
     training,
 )
@@ -19,7 +19,7 @@ from hdlib.experiments.grokking.results import PublishedGrokking, published
 
 __all__ = ["CLAIMS", "PublishedGrokking", "published", "shown"]
 
-CLAIMS: tuple[claim.Claim[PublishedGrokking], ...] = (
+CLAIMS: tuple[Claim[PublishedGrokking], ...] = (
     *training.CLAIMS,
     *spectrum.CLAIMS,
     *ends.CLAIMS,
@@ -29,13 +29,7 @@ CLAIMS: tuple[claim.Claim[PublishedGrokking], ...] = (
     *learning.CLAIMS,
     *networks.CLAIMS,
     *controls.CLAIMS,
+    *small.CLAIMS,
 )
 
-
-def shown(*names: str) -> Markdown:
-    """The claims of these names as a list, with what the published runs say; all where none is.
-
-    Raises:
-        ValueError: if there is no claim of a name.
-    """
-    return claim.shown(CLAIMS, published(), *names)
+shown = shown_by(CLAIMS, published)

@@ -21,7 +21,7 @@ def _networks(published: PublishedGrokking) -> Verdict:
     learnt = [[found.learnt or found.steps for found in group] for group in (relu, mlp)]
     final = min(found.accuracy for found in (*relu, *mlp))
     return Verdict(
-        final > 0.99 and len(alone) >= 2 and all(map(_from_memory, alone)),
+        final > 0.99 and len(alone) >= 6 and all(map(_from_memory, alone)),
         {
             "final": final,
             "relu": listed(sorted(learnt[0]), ","),
@@ -48,10 +48,10 @@ NETWORKS = Claim(
     "attention alone does not, however its matrices start.",
     evidence="They have at least {final:.1%} of the test pairs right at the end. 95% are right "
     "at steps {relu} with a ReLU, and at {mlp} with an MLP; they have {frequencies} frequencies. "
-    "Attention alone, {alone} networks of one seed, has {mirrored} of the mirrored pairs right "
-    "after {steps:,} steps, and {others} of the others.",
+    "Attention alone, {alone} networks from three seeds and two starts, has {mirrored} of the "
+    "mirrored pairs right after {steps:,} steps, and {others} of the others.",
     decide=_networks,
-    seeds=2,
+    seeds=3,
     null="none",
     refuted_by="a seed with a ReLU or an MLP that does not generalise in these settings, or one of "
     "attention alone that does in as many steps.",

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from hdlib.display import Markdown
-from hdlib.experiments import claim
-from hdlib.experiments.claim import Claim
+from hdlib.experiments.claim import Claim, shown_by
 from hdlib.experiments.least_action.claims import (
     curvature,
     function,
@@ -28,11 +26,4 @@ CLAIMS: tuple[Claim[PublishedLeastAction], ...] = (
     *networks.CLAIMS,
 )
 
-
-def shown(*names: str) -> Markdown:
-    """Claims, as the published runs decide them: those of the names given, or all.
-
-    Raises:
-        ValueError: if there is no claim of a name.
-    """
-    return claim.shown(CLAIMS, published(), *names)
+shown = shown_by(CLAIMS, published)

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from hdlib.display import Markdown
-from hdlib.experiments import claim
-from hdlib.experiments.claim import Claim
+from hdlib.experiments.claim import Claim, shown_by
 from hdlib.experiments.planted.claims import eigenvalues, gaps, training, variants, vectors
 from hdlib.experiments.planted.published import PublishedPlanted, published
 
@@ -18,11 +16,4 @@ CLAIMS: tuple[Claim[PublishedPlanted], ...] = (
     *variants.CLAIMS,
 )
 
-
-def shown(*names: str) -> Markdown:
-    """Claims, as the published runs decide them: those of the names given, or all.
-
-    Raises:
-        ValueError: if there is no claim of a name.
-    """
-    return claim.shown(CLAIMS, published(), *names)
+shown = shown_by(CLAIMS, published)

@@ -1,0 +1,146 @@
+"""Claims about the network that is small enough for all of its eigenvalues."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from hdlib.display import extent
+from hdlib.experiments.claim import Claim, Verdict
+from hdlib.experiments.grokking.claims.words import listed
+from hdlib.experiments.grokking.results import PublishedGrokking
+from hdlib.experiments.grokking.small import ALL, CLEAR, FEW
+from hdlib.experiments.grokking.whole import zeros_by_symmetry
+
+
+def _zeros(published: PublishedGrokking) -> Verdict:
+    small, chapter = published.sweep.small, published.results.config
+    first, *trained = small.steps
+    counted, found = small.zeros_by_symmetry, [small.zeros(ALL, step) for step in trained]
+    last, following = zip(*map(small.beside_zeros, trained), strict=True)
+    of_chapter = zeros_by_symmetry(chapter.width, chapter.n_heads)
+    return Verdict(
+        bool(len(found) >= 3 and all(count == counted for count in found)),
+        {
+            "counted": counted,
+            "n": small.run.config.n_parameters,
+            "steps": listed(trained, ","),
+            "found": listed(sorted(set(found)), ","),
+            "last": max(last),
+            "next": extent(following, ".1g"),
+            "before": small.zeros(ALL, first),
+            "chapter": of_chapter,
+            "of_chapter": chapter.n_parameters,
+            "share": of_chapter / chapter.n_parameters,
+        },
+    )
+
+
+ZEROS = Claim(
+    name="zeros-by-symmetry",
+    says="More than a sixth of all eigenvalues of the small network are zero whatever it has "
+    "learnt, exactly as many as its symmetries say; of the chapter's network it is a third.",
+    evidence="Counted in advance are {counted:,} of {n:,}; found at steps {steps} are {found}, "
+    "below 10⁻¹⁵ of the largest. The last of them is at most {last:.0e} of it, the next {next}. "
+    "Before training, when not every unit is on for some pairs and off for others, {before:,} are. "
+    "For the chapter's network the same count is {chapter:,} of {of_chapter:,}, {share:.0%}; "
+    "there nobody has seen them.",
+    decide=_zeros,
+    seeds=1,
+    null="none; the number is exact",
+    refuted_by="weights of a trained network with another number.",
+)
+
+
+def _ends(published: PublishedGrokking) -> Verdict:
+    seen = published.sweep.small.seen
+    return Verdict(
+        bool(
+            len(seen) >= 3
+            and all(found.error < 1e-6 for found in seen.values())
+            and all(found.low <= found.negative <= found.high for found in seen.values())
+        ),
+        {
+            "steps": listed(list(seen), ","),
+            "certified": extent([found.certified for found in seen.values()], "d"),
+            "error": max(found.error for found in seen.values()),
+            "negative": listed([found.negative for found in seen.values()], ","),
+            "ranges": ", ".join(f"{s.low:,.0f} to {s.high:,.0f}" for s in seen.values()),
+        },
+    )
+
+
+ENDS_ARE_RIGHT = Claim(
+    name="ends-are-right",
+    says="What Lanczos and quadrature say of a spectrum is what is found when all of it is known.",
+    evidence="At steps {steps} the {certified} certified pairs are those of the whole spectrum to "
+    "{error:.0e} of the largest eigenvalue. Clearly negative, below −10⁻⁴ of it, are {negative}; "
+    "the quadrature leaves {ranges} open.",
+    decide=_ends,
+    seeds=1,
+    null="a tridiagonalisation of the same Hessians",
+    refuted_by="a certified pair that is not there, or a count outside of what is left open.",
+)
+
+
+def _one_matrix(published: PublishedGrokking) -> Verdict:
+    small = published.sweep.small
+    found = [small.spacing_ratio(step) for step in small.steps]
+    return Verdict(
+        bool(len(found) >= 3 and min(found) > 0.51),
+        {"found": extent(found, ".3f"), "clear": CLEAR},
+    )
+
+
+ONE_MATRIX = Claim(
+    name="one-matrix",
+    says="All the rest repel one another as eigenvalues of a single random matrix do, before "
+    "training, through it and at its end: where neighbours lie says nothing of parts.",
+    evidence="The mean ratio of neighbouring spacings is {found} at all checkpoints, of the "
+    "eigenvalues above {clear:.0e} of the largest; 0.531 is that of one random matrix, and of two "
+    "parts that share nothing it would be 0.423.",
+    decide=_one_matrix,
+    seeds=1,
+    null="one random matrix, and two of them laid over one another",
+    refuted_by="a generalising network whose eigenvalues repel less than those of one matrix.",
+)
+
+
+def _few_pairs(published: PublishedGrokking) -> Verdict:
+    small = published.sweep.small
+    _, *trained = small.steps
+    largest = [small.eigenvalues[FEW][s][-1] / small.eigenvalues[ALL][s][-1] for s in trained]
+    negative = [(small.negative(sample, trained[-1])) for sample in (ALL, FEW)]
+    tests = {sample: [small.gap(sample, step) for step in trained] for sample in (ALL, FEW)}
+    standing = {name: [test.stands_out for test in found] for name, found in tests.items()}
+    return Verdict(
+        bool(np.ptp([0.5, *largest, 2]) <= 1.5 and sum(standing[ALL]) > sum(standing[FEW])),
+        {
+            "steps": listed(trained, ","),
+            "largest": extent(largest, ".2f"),
+            "negative_all": negative[0],
+            "negative_few": negative[1],
+            "all": _told(tests[ALL]),
+            "few": _told(tests[FEW]),
+        },
+    )
+
+
+def _told(tests: list) -> str:
+    return ", ".join(f"{test.rank} (p = {test.p:.2g})" for test in tests)
+
+
+FEW_PAIRS = Claim(
+    name="few-pairs",
+    says="From 200 training pairs the largest eigenvalue is right to a factor of two, and the gap "
+    "that the circuit makes is lost.",
+    evidence="At steps {steps} the largest is {largest} times that of all pairs. The gap that "
+    "stands out most is below rank {all} from all pairs, and below {few} from 200. Clearly "
+    "negative at the end are {negative_all} and {negative_few}.",
+    decide=_few_pairs,
+    seeds=1,
+    null="featureless spectra, searched in the same way",
+    refuted_by="other draws of 200 pairs that show the gap.",
+)
+
+CLAIMS = (ZEROS, ENDS_ARE_RIGHT, ONE_MATRIX, FEW_PAIRS)
+"""In the order of the section."""

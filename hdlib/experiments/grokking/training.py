@@ -1,0 +1,82 @@
+"""Training a transformer on pairs, full batch, and which of its checkpoints are kept."""
+
+from __future__ import annotations
+
+from typing import TypeAlias
+
+import torch
+
+from hdlib.experiments.grokking.config import GrokkingConfig
+from hdlib.store import Run
+from hdlib.training import (
+    Batches,
+    Log,
+    Plan,
+    Resolution,
+    Schedule,
+    TrainingStage,
+    adamw,
+    coarse_to_fine,
+    cross_entropy_float64,
+    evaluation,
+    grokking_steps,
+    known_pairs_step,
+)
+
+RESOLUTION = Resolution("test_accuracy", 0.08)
+
+GrokkingRun: TypeAlias = Run[GrokkingConfig]
+
+
+def _schedule(config: GrokkingConfig) -> Schedule:
+    return Schedule.of(
+        config.n_steps,
+        checkpoints=grokking_steps(config.n_steps),
+        log_steps=range(0, config.n_steps + 1, config.log_every),
+        resolution=RESOLUTION,
+    )
+
+
+def _plan(config: GrokkingConfig, device: torch.device) -> Plan:
+    model = config.model().to(device)
+    train, test = (
+        (part.tokens().to(device), part.targets.to(device))
+        for part in (config.task.train, config.task.test)
+    )
+    optimizer = adamw(
+        model,
+        lr=config.lr,
+        weight_decay=config.weight_decay,
+        beta1=config.beta1,
+        beta2=config.beta2,
+    )
+    return Plan(
+        model,
+        optimizer,
+        Batches(*train),
+        known_pairs_step(model, train[0]),
+        [Log(evaluation(cross_entropy_float64, train, test))],
+        seed=config.seed,
+        one_thread=True,
+    )
+
+
+def kept_steps(run: GrokkingRun) -> list[int]:
+    """Checkpoints whose weights are published, coarse to fine."""
+    return coarse_to_fine(TRAINING.checkpoints(run))[: run.config.stored_weights]
+
+
+TRAINING = TrainingStage(
+    "grokking/training",
+    fields=(
+        *("p", "operation", "train_fraction", "width", "n_heads", "activation", "mlp_width"),
+        *("equals_logit", "attention", "init_scale", "matrix_start"),
+        *("lr", "weight_decay", "beta1", "beta2", "log_every", "seed"),
+    ),
+    model=GrokkingConfig.model,
+    schedule=_schedule,
+    plan=_plan,
+    published=kept_steps,
+    extendable=lambda run: run.config.stored_weights > 1,
+    version=2,
+)
