@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import html
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 
 SUBSCRIPTS = str.maketrans("0123456789", "₀₁₂₃₄₅₆₇₈₉")
 """For `str.translate`, of ranks that are written as a number."""
@@ -22,7 +22,11 @@ class Markdown(str):
 
 
 def table(
-    header: Sequence[str], rows: Iterable[Sequence[object]], *, numbers: bool = True
+    header: Sequence[str],
+    rows: Iterable[Sequence[object]],
+    *,
+    numbers: bool = True,
+    lists: Collection[str] = (),
 ) -> Markdown:
     """A pipe table; bars in cells are escaped.
 
@@ -34,6 +38,7 @@ def table(
         header: of each column.
         rows: cells of each row.
         numbers: whether all columns but the first hold numbers, which are aligned to the right.
+        lists: names of columns that hold several in a cell, which may be broken over lines.
 
     Raises:
         ValueError: if a row does not have as many cells as the header.
@@ -52,7 +57,8 @@ def table(
     for at, name in enumerate(header):
         lengths = [len(text) for text in [*name.split(), *(row[at] for row in cells)]]
         dashes = "-" * min(max(NARROWEST, *lengths), WIDEST)
-        rules.append(f"{dashes}:" if numbers and at else f":{dashes}")
+        right = numbers and at and name not in lists
+        rules.append(f"{dashes}:" if right else f":{dashes}")
     escaped = [[cell.replace("|", r"\|") for cell in line] for line in [header, *cells]]
     lines = [escaped[0], rules, *escaped[1:]]
     return Markdown("\n".join(f"| {' | '.join(line)} |" for line in lines))

@@ -69,7 +69,7 @@ def budget_table(results: DepthResults) -> Markdown:
         )
     header = (
         *("networks", "number", "training steps", "largest eigenvalues", "spectra"),
-        "wall time, on one core each",
+        "wall time",
     )
     return table(header, rows)
 

@@ -95,8 +95,8 @@ def spectrum_table(found: FollowedResults) -> Markdown:
             extent(values[:, u, -1] / values[:, u, 0], ".2f", "–"),
             ", ".join(map(str, found.outliers[:, u])),
             f"{extent(single[:, u], to='–')} ({extent(by_chance[:, u], to='–')})",
-            extent(ours[:, u].mean(1), ".0%", "–"),
-            extent(random[:, u].mean(1), ".0%", "–"),
+            extent(100 * ours[:, u].mean(1), ".0f", "–"),
+            extent(100 * random[:, u].mean(1), ".0f", "–"),
         )
         for u, step in enumerate(steps.tolist())
     ]
@@ -106,9 +106,9 @@ def spectrum_table(found: FollowedResults) -> Markdown:
         "λ₁",
         f"λ{str(k).translate(SUBSCRIPTS)} / λ₁",
         "outliers",
-        f"one frequency, of {k}",
-        "energy",
-        "random",
+        f"single, of {k}",
+        "energy, %",
+        "random, %",
     )
     return table(header, rows)
 

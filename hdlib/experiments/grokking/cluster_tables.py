@@ -37,7 +37,7 @@ def purity_table(purities: Mapping[str, PurityResults]) -> Markdown:
         "random bases (most)",
         "relabelled",
         "of one frequency",
-        "neighbours alike",
+        "alike",
         "any two",
         "pure clusters",
     )
@@ -82,7 +82,7 @@ def move_table(purities: Mapping[str, PurityResults]) -> Markdown:
         ]
         departures = np.median(series["eigenvectors_departure"], 1)
         rows.append((f"{name}: not linear", "", *(f"{value:.2f}" for value in departures)))
-    return table(("purity", "J v", *(f"{100 * dose:g}% of the norm" for dose in DOSES)), rows)
+    return table(("purity", "J v", *(f"{100 * dose:g}%" for dose in DOSES)), rows)
 
 
 def closed_form_table(purities: PurityResults) -> Markdown:

@@ -130,7 +130,7 @@ def network_table(sweep: GrokkingSweep) -> Markdown:
         for name, outcomes in sweep.outcomes.items()
         for run, outcome in zip(sweep.networks[name], outcomes, strict=True)
     ]
-    return table(("network", "seed", *OUTCOME), rows)
+    return table(("network", "seed", *OUTCOME), rows, lists=("key frequencies",))
 
 
 def _cells(outcome: Outcome) -> tuple[str, ...]:
@@ -171,7 +171,7 @@ def gap_table(gaps: Mapping[str, HeadGap]) -> Markdown:
         f"largest of {LEADING}",
         "by chance",
         "test accuracy",
-        "λₕ / λₕ₊₁ at the end",
+        "at the end",
     )
     return table(header, rows)
 

@@ -126,7 +126,7 @@ def budget_table(results: LeastActionResults) -> Markdown:
         seconds = sum(n.run.stored(s).seconds for n in networks for s in n.run.stages)
         steps = sum(n.config.n_steps for n in networks)
         rows.append((name, len(networks), f"{steps:,}", f"{seconds / 60:,.0f} min"))
-    return table(("networks", "number", "training steps", "wall time, on one core each"), rows)
+    return table(("networks", "number", "training steps", "wall time"), rows)
 
 
 def _digits(value: float) -> float:

@@ -32,7 +32,7 @@ def network_table(results: OnsetResults) -> Markdown:
         "its rank",
         "predicted",
     )
-    return table(header, rows)
+    return table(header, rows, lists=("key frequencies", "seen at steps"))
 
 
 def _row(network: FollowedNetwork) -> tuple[str, ...]:
