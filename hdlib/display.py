@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import html
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 
+SUBSCRIPTS = str.maketrans("0123456789", "₀₁₂₃₄₅₆₇₈₉")
+"""For `str.translate`, of ranks that are written as a number."""
 NARROWEST, WIDEST = 3, 60
 """Characters of a column that a table counts, at least and at most."""
 
@@ -20,7 +22,11 @@ class Markdown(str):
 
 
 def table(
-    header: Sequence[str], rows: Iterable[Sequence[object]], *, numbers: bool = True
+    header: Sequence[str],
+    rows: Iterable[Sequence[object]],
+    *,
+    numbers: bool = True,
+    lists: Collection[str] = (),
 ) -> Markdown:
     """A pipe table; bars in cells are escaped.
 
@@ -32,6 +38,7 @@ def table(
         header: of each column.
         rows: cells of each row.
         numbers: whether all columns but the first hold numbers, which are aligned to the right.
+        lists: names of columns that hold several in a cell, which may be broken over lines.
 
     Raises:
         ValueError: if a row does not have as many cells as the header.
@@ -50,7 +57,8 @@ def table(
     for at, name in enumerate(header):
         lengths = [len(text) for text in [*name.split(), *(row[at] for row in cells)]]
         dashes = "-" * min(max(NARROWEST, *lengths), WIDEST)
-        rules.append(f"{dashes}:" if numbers and at else f":{dashes}")
+        right = numbers and at and name not in lists
+        rules.append(f"{dashes}:" if right else f":{dashes}")
     escaped = [[cell.replace("|", r"\|") for cell in line] for line in [header, *cells]]
     lines = [escaped[0], rules, *escaped[1:]]
     return Markdown("\n".join(f"| {' | '.join(line)} |" for line in lines))
@@ -67,15 +75,17 @@ def escaped(text: str) -> str:
     return re.sub(r"([\\`*_{}\[\]$~^@])", r"\\\1", html.escape(line, quote=False))
 
 
-def extent(values: Iterable[float], form: str = "") -> str:
+def extent(values: Iterable[float], form: str = "", to: str = " to ") -> str:
     """The least and the largest of some numbers, each in a format, or the one that both are.
 
-    What is rounded to zero has no sign.
+    What is rounded to zero has no sign. A narrow column has a dash between numbers without one.
 
     Example:
         >>> extent([3, 1, 2]), extent([0.501, 0.499], ".1f"), extent([-0.001, 0.2], ".1f")
         ('1 to 3', '0.5', '0.0 to 0.2')
+        >>> extent([0.2, 0.4], ".0%", "–")
+        '20%–40%'
     """
     ordered = sorted(values)
     texts = (f"{end:{form}}" for end in (ordered[0], ordered[-1]))
-    return " to ".join(dict.fromkeys(re.sub(r"^-(?=[0.,%]+$)", "", text) for text in texts))
+    return to.join(dict.fromkeys(re.sub(r"^-(?=[0.,%]+$)", "", text) for text in texts))

@@ -205,7 +205,7 @@ def draw_eigenvalues(ax: Axes, tree: EigenvalueTree, limits: tuple[float, float]
         zorder=3,
     )
     ax.set_xticks(range(len(tree.members)), tree.labels, rotation=90)
-    ax.tick_params(axis="x", length=0, pad=7)
+    ax.tick_params(axis="x", length=0, pad=10)
     for leaf, colour in zip(several, colours, strict=True):
         ax.get_xticklabels()[leaf].set_color(colour)
     ax.set_ylabel("merge height ε")

@@ -69,26 +69,31 @@ def budget_table(results: DepthResults) -> Markdown:
         )
     header = (
         *("networks", "number", "training steps", "largest eigenvalues", "spectra"),
-        "wall time, on one core each",
+        "wall time",
     )
     return table(header, rows)
 
 
 def outcome_table(networks: Sequence[Network]) -> Markdown:
-    """How far networks came: accuracies at the end, and when they came to 90% and 95%."""
-    header = (
-        *("depth", "training pairs", "all test pairs", "mirrored", "others"),
-        *(f"{accuracy:.0%} at step" for accuracy in GENERALISED),
-    )
+    """How far networks came: accuracies at the end, and when they came to 90% and 95%.
+
+    Of pairs that none of the networks has there is no column.
+    """
+    columns = {
+        "train_accuracy": "training pairs",
+        "test_accuracy": "all test pairs",
+        MIRRORED: "mirrored",
+        OTHERS: "others",
+    }
+    there = [c for c in columns if any(np.isfinite(n.history[c][-1]) for n in networks)]
     rows = []
     for depth in sorted({n.config.depth for n in networks}):
         group = [n for n in networks if n.config.depth == depth]
-        columns = ("train_accuracy", "test_accuracy", MIRRORED, OTHERS)
         accuracies = [
             extent((float(n.history[c][-1]) for n in group), ".1%")
             if np.isfinite([n.history[c][-1] for n in group]).all()
             else ""
-            for c in columns
+            for c in there
         ]
         reached = []
         for accuracy in GENERALISED:
@@ -97,7 +102,8 @@ def outcome_table(networks: Sequence[Network]) -> Markdown:
             missing = f", {len(steps) - len(known)} never" if len(known) < len(steps) else ""
             reached.append(extent(known, ",") + missing if known else "never")
         rows.append((depth, *accuracies, *reached))
-    return table(header, rows)
+    levels = (f"{accuracy:.0%} at step" for accuracy in GENERALISED)
+    return table(("depth", *(columns[c] for c in there), *levels), rows)
 
 
 def original_table(results: DepthResults) -> Markdown:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from hdlib.display import Markdown, extent, table
+from hdlib.display import SUBSCRIPTS, Markdown, extent, table
 from hdlib.experiments.emergence.probing import (
     RELABELLED,
     SHUFFLED,
@@ -29,8 +29,8 @@ def network_table(results: EmergenceResults) -> Markdown:
         (
             width,
             f"{results.runs[width, seeds[0]].config.n_parameters:,}",
-            extent(train[w], ".1%"),
-            extent(test[w], ".1%"),
+            extent(train[w], ".1%", "–"),
+            extent(test[w], ".1%", "–"),
             *(_steps(steps[w]) for steps in reached),
         )
         for w, width in enumerate(results.widths.tolist())
@@ -90,12 +90,13 @@ def spectrum_table(found: FollowedResults) -> Markdown:
     rows = [
         (
             f"{step:,}",
-            extent(accuracy[:, u], ".0%"),
-            extent(values[:, u, 0], ".2g"),
-            extent(values[:, u, -1] / values[:, u, 0], ".2f"),
+            extent(accuracy[:, u], ".0%", "–"),
+            extent(values[:, u, 0], ".2g", "–"),
+            extent(values[:, u, -1] / values[:, u, 0], ".2f", "–"),
             ", ".join(map(str, found.outliers[:, u])),
-            f"{extent(single[:, u])} ({extent(by_chance[:, u])})",
-            f"{extent(ours[:, u].mean(1), '.0%')} ({extent(random[:, u].mean(1), '.0%')})",
+            f"{extent(single[:, u], to='–')} ({extent(by_chance[:, u], to='–')})",
+            extent(100 * ours[:, u].mean(1), ".0f", "–"),
+            extent(100 * random[:, u].mean(1), ".0f", "–"),
         )
         for u, step in enumerate(steps.tolist())
     ]
@@ -103,10 +104,11 @@ def spectrum_table(found: FollowedResults) -> Markdown:
         "step",
         "test accuracy",
         "λ₁",
-        f"λ_{k} / λ₁",
+        f"λ{str(k).translate(SUBSCRIPTS)} / λ₁",
         "outliers",
-        f"with one frequency, of {k} (random)",
-        "energy at frequencies read at the end (random)",
+        f"single, of {k}",
+        "energy, %",
+        "random, %",
     )
     return table(header, rows)
 
@@ -135,13 +137,17 @@ def cost_table(results: EmergenceResults) -> Markdown:
 
 
 def _spread(values: NDArray[np.float64]) -> list[str]:
-    """Mean and range of (W, S) values, a cell a width."""
-    cells = [(row.mean(), row.min(), row.max()) for row in values]
-    return ["{} ({}–{})".format(*(f"{v:.2f}".lstrip("0") for v in cell)) for cell in cells]
+    """Mean and range of (W, S) values, a cell a width; one number where all round to it."""
+    cells = []
+    for row in values:
+        mean, low, high = (f"{v:.2f}".lstrip("0") for v in (row.mean(), row.min(), row.max()))
+        cells.append(mean if low == high else f"{mean} ({low}–{high})")
+    return cells
 
 
 def _steps(steps: NDArray[np.float64]) -> str:
-    return ", ".join("never" if np.isnan(step) else f"{step:,.0f}" for step in steps)
+    """A step for each seed, a dash where there is none."""
+    return ", ".join("–" if np.isnan(step) else f"{step:,.0f}" for step in steps)
 
 
 def _lags(lags: NDArray[np.float64]) -> str:

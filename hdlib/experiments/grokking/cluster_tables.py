@@ -35,11 +35,11 @@ def purity_table(purities: Mapping[str, PurityResults]) -> Markdown:
         "network",
         f"purity, first {LEADING}",
         "random bases (most)",
-        "residues relabelled",
-        "of one frequency, of 60",
-        "neighbours of the same",
+        "relabelled",
+        "of one frequency",
+        "alike",
         "any two",
-        "clusters beyond 95% of random subspaces",
+        "pure clusters",
     )
     return table(header, rows)
 
@@ -75,18 +75,14 @@ def move_table(purities: Mapping[str, PurityResults]) -> Markdown:
         own, rotated, random = (
             series[f"{of}_purity"][:, 0].mean(1) for of in ("eigenvectors", "rotated", "random")
         )
-        departures = ["", *(f"{d:.2f}" for d in np.median(series["eigenvectors_departure"], 1))]
-        rows.append(
-            (
-                name,
-                *(
-                    f"{a:.2f} ({b:.2f}, {c:.2f}) {d}"
-                    for a, b, c, d in zip(own, rotated, random, departures, strict=True)
-                ),
-            )
-        )
-    header = ("purity (random basis, random) departure", "J v")
-    return table((*header, *(f"{100 * dose:g}% of the norm" for dose in DOSES)), rows)
+        purity = {"eigenvectors": own, "random basis": rotated, "random directions": random}
+        rows += [
+            (f"{name}: {of}", *(f"{value:.2f}" for value in values))
+            for of, values in purity.items()
+        ]
+        departures = np.median(series["eigenvectors_departure"], 1)
+        rows.append((f"{name}: not linear", "", *(f"{value:.2f}" for value in departures)))
+    return table(("purity", "J v", *(f"{100 * dose:g}%" for dose in DOSES)), rows)
 
 
 def closed_form_table(purities: PurityResults) -> Markdown:
@@ -116,11 +112,11 @@ def closed_form_table(purities: PurityResults) -> Markdown:
         "step",
         "−σ₁",
         "λ₁ / −σ₁",
-        f"more than {NEAR:.0%} below",
+        "below",
         "λ₁₀ / −σ₁",
         f"within {NEAR:.0%}",
         "certified",
-        "directions at −σ₁ (residual / σ₁)",
+        "at −σ₁ (residual)",
         "at +σ₁",
     )
     return table(header, rows)

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from hdlib.display import Markdown, extent, table
+from hdlib.display import SUBSCRIPTS, Markdown, extent, table
 from hdlib.experiments.grokking.functions import FunctionResults
 from hdlib.experiments.grokking.gaps import widest_by_chance
 from hdlib.experiments.grokking.results import GrokkingResults
@@ -17,11 +17,11 @@ from hdlib.training import MIRRORED, OTHERS
 
 OUTCOME = (
     "steps",
-    "test accuracy at the end",
-    "of mirrored / other pairs",
+    "test accuracy",
+    "mirrored / others",
     f"{LEARNT:.0%} at step",
     "key frequencies",
-    "variance explained",
+    "explained",
 )
 """What is told of each run."""
 
@@ -89,14 +89,14 @@ def whole_table(results: WholeResults) -> Markdown:
 def lowest_table(results: GrokkingResults, count: int = 50) -> Markdown:
     """Where the lowest eigenvectors lie, at the checkpoints with so many of them certified."""
     names = [name for name, _ in results.config.model().named_parameters()]
-    rows = []
+    columns = []
     for label, positions in results.by_phase.items():
         spectra = [results.spectra[position] for position in positions]
         sure = [found for found in spectra if found["converged"][:count].all()]
         if sure:
             ratios = [found["eigenvalues"][count - 1] / found["eigenvalues"][0] for found in sure]
             weights = np.mean([found["tensor_weights"][:count].mean(0) for found in sure], 0)
-            rows.append(
+            columns.append(
                 (
                     label,
                     f"{len(sure)} of {len(spectra)}",
@@ -104,7 +104,9 @@ def lowest_table(results: GrokkingResults, count: int = 50) -> Markdown:
                     *(f"{weight:.0%}" for weight in weights),
                 )
             )
-    return table(("phase", "checkpoints", f"λ_{count} / λ₁", *names), rows)
+    ratio = f"λ{str(count).translate(SUBSCRIPTS)} / λ₁"
+    header, *rows = zip(("phase", "checkpoints", ratio, *names), *columns, strict=True)
+    return table(header, rows)
 
 
 def head_table(functions: FunctionResults) -> Markdown:
@@ -124,11 +126,11 @@ def head_table(functions: FunctionResults) -> Markdown:
 def network_table(sweep: GrokkingSweep) -> Markdown:
     """How far each run of each network came."""
     rows = [
-        (name, f"{run.config.n_parameters:,}", run.config.seed, *_cells(outcome))
+        (name, run.config.seed, *_cells(outcome))
         for name, outcomes in sweep.outcomes.items()
         for run, outcome in zip(sweep.networks[name], outcomes, strict=True)
     ]
-    return table(("network", "parameters", "seed", *OUTCOME), rows)
+    return table(("network", "seed", *OUTCOME), rows, lists=("key frequencies",))
 
 
 def _cells(outcome: Outcome) -> tuple[str, ...]:
@@ -138,7 +140,7 @@ def _cells(outcome: Outcome) -> tuple[str, ...]:
         f"{outcome.steps:,}",
         f"{outcome.accuracy:.1%}",
         f"{outcome.mirrored:.1%} / {outcome.others:.1%}",
-        f"{outcome.learnt:,}" if learnt else "not reached",
+        f"{outcome.learnt:,}" if learnt else "never",
         ", ".join(map(str, outcome.frequencies)) if learnt else "",
         f"{outcome.explained:.0%}" if learnt else "",
     )
@@ -154,9 +156,9 @@ def gap_table(gaps: Mapping[str, HeadGap]) -> Markdown:
         (
             name,
             gap.heads,
-            extent(gap.below, ".2f") if gap.early.any() else "",
+            extent(gap.below, ".2f", "–") if gap.early.any() else "",
             f"{(gap.widest == gap.heads).sum()} of {gap.early.sum()}",
-            extent(chance[:, gap.heads - 1], ".0%"),
+            extent(chance[:, gap.heads - 1], ".0%", "–"),
             f"{gap.accuracy:.1%}",
             f"{gap.at_the_end:.2f}",
         )
@@ -165,11 +167,11 @@ def gap_table(gaps: Mapping[str, HeadGap]) -> Markdown:
     header = (
         "network",
         "h",
-        "λₕ / λₕ₊₁, less than half learnt",
-        f"largest of {LEADING} ratios",
+        "λₕ / λₕ₊₁",
+        f"largest of {LEADING}",
         "by chance",
-        "test accuracy at the end",
-        "λₕ / λₕ₊₁ at the end",
+        "test accuracy",
+        "at the end",
     )
     return table(header, rows)
 

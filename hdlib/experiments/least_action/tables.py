@@ -85,7 +85,7 @@ def sweep_table(results: LeastActionResults) -> Markdown:
 
 def curvature_table(results: LeastActionResults) -> Markdown:
     """Curvature and sensitivity before training and at the end."""
-    header = ("networks", "measure", "before training", "at the end")
+    header = ("measure", "before training", "at the end")
     rows = []
     for arm in results.grid.followed:
         networks = results.of(arm)
@@ -98,10 +98,9 @@ def curvature_table(results: LeastActionResults) -> Markdown:
         for name, values in measures.items():
             rows.append(
                 (
-                    arm.name,
-                    name,
-                    extent((v[0] for v in values), ".2g"),
-                    extent((v[-1] for v in values), ".2g"),
+                    f"{arm.name}: {name}",
+                    extent(map(_digits, (v[0] for v in values)), ",.10g"),
+                    extent(map(_digits, (v[-1] for v in values)), ",.10g"),
                 )
             )
     return table(header, rows)
@@ -127,7 +126,12 @@ def budget_table(results: LeastActionResults) -> Markdown:
         seconds = sum(n.run.stored(s).seconds for n in networks for s in n.run.stages)
         steps = sum(n.config.n_steps for n in networks)
         rows.append((name, len(networks), f"{steps:,}", f"{seconds / 60:,.0f} min"))
-    return table(("networks", "number", "training steps", "wall time, on one core each"), rows)
+    return table(("networks", "number", "training steps", "wall time"), rows)
+
+
+def _digits(value: float) -> float:
+    """Two of them."""
+    return float(f"{value:.2g}")
 
 
 def _steps(steps: Sequence[int | None]) -> str:

@@ -91,7 +91,6 @@ def null_table(results: MnistResults) -> Markdown:
         scores = [featureless_scores(null, eigenvalues) for eigenvalues in spectra]
         rows.append(
             (
-                "simulated",
                 f"{setting.tail_index:g}",
                 setting.samples,
                 f"{setting.spread:g}",
@@ -105,17 +104,16 @@ def null_table(results: MnistResults) -> Markdown:
     spacings = [tail_spacings(eigenvalues) for eigenvalues in spectra]
     index = _range([float(each.mean()) for each in spacings])
     ratio = f"{np.mean([spacing_ratio(each) for each in spacings]):.3f}"
-    rows.append(("this run", index, "", "", ratio, "", "", "", ""))
+    rows.append((f"{index} (this run)", "", "", ratio, "", "", "", ""))
     header = (
-        "spectra",
         "tail index",
         "images",
         "spread of log weights",
-        "mean ratio of neighbouring spacings",
-        "threshold of the highest, straight tail",
-        "with the tails of this run",
+        "mean spacing ratio",
+        "highest, straight tail",
+        "highest, these tails",
         "standard error",
-        f"threshold: rank {PREDICTED} alone",
+        f"rank {PREDICTED} alone",
     )
     return table(header, rows)
 

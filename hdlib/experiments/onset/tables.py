@@ -4,32 +4,35 @@ from __future__ import annotations
 
 import numpy as np
 
-from hdlib.display import Markdown, table
+from hdlib.display import Markdown, extent, table
 from hdlib.experiments.onset.events import EVENTS, KNOWN, OUT, SEEN, median_onset, onsets
 from hdlib.experiments.onset.network import FollowedNetwork
 from hdlib.experiments.onset.results import OnsetResults
 from hdlib.training import OTHERS
 
+NEVER = "–"
+
 
 def network_table(results: OnsetResults) -> Markdown:
     """When each network did what, and the gap that it has at the end."""
     groups = {"": results.followed, "few pairs, ": results.controls}
-    rows = [
-        (f"{few}p = {network.config.p}, seed {network.config.seed}", *_row(network))
-        for few, group in groups.items()
-        for network in group
-    ]
+    several = len({network.config.p for group in groups.values() for network in group}) > 1
+    rows = []
+    for few, group in groups.items():
+        for network in group:
+            p = f"p = {network.config.p}, " if several else ""
+            rows.append((f"{few}{p}seed {network.config.seed}", *_row(network)))
     header = (
         "network",
-        "other pairs right",
-        "half of them at step",
+        "others right",
+        "half at step",
         "key frequencies",
         "seen at steps",
-        "a gap at step",
-        "its rank at the end",
+        "gap at step",
+        "its rank",
         "predicted",
     )
-    return table(header, rows)
+    return table(header, rows, lists=("key frequencies", "seen at steps"))
 
 
 def _row(network: FollowedNetwork) -> tuple[str, ...]:
@@ -40,13 +43,13 @@ def _row(network: FollowedNetwork) -> tuple[str, ...]:
         ", ".join(map(str, network.frequencies)),
         ", ".join(map(_step, onsets(network, SEEN))),
         _step(median_onset(network, OUT)),
-        f"{gap.rank}" if gap.stands_out else "–",
+        f"{gap.rank}" if gap.stands_out else NEVER,
         f"{network.predicted_rank}",
     )
 
 
 def _step(step: float) -> str:
-    return f"{step:,.0f}" if np.isfinite(step) else "never"
+    return f"{step:,.0f}" if np.isfinite(step) else NEVER
 
 
 def lead_table(results: OnsetResults) -> Markdown:
@@ -62,8 +65,8 @@ def lead_table(results: OnsetResults) -> Markdown:
                 event,
                 f"{reached.sum()} of {len(steps)}",
                 _step(float(np.median(steps))),
-                f"{np.median(lead):+,.0f}" if len(lead) else "–",
-                f"{lead.min():+,.0f} to {lead.max():+,.0f}" if len(lead) else "–",
+                f"{np.median(lead):+,.0f}" if len(lead) else NEVER,
+                extent(lead, "+,.0f") if len(lead) else NEVER,
             )
         )
     return table(("event", "networks", "median step", "lead", "from, to"), rows)

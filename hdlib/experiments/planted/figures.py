@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from hdlib.experiments.planted.predictions import predicted
 from hdlib.experiments.planted.results import PlantedResults, When
-from hdlib.experiments.planted.statistics import CUTS, RHOS
+from hdlib.experiments.planted.statistics import CUTS, RHO_WORDS, RHOS
 from hdlib.figures import Curve, Panel, curves
 from hdlib.figures.style import CATEGORIES, MUTED, WIDTH, style
 
@@ -43,12 +43,12 @@ def rugs(results: PlantedResults, seed: int, *, when: When = "end") -> Figure:
     spectra = [values[values > 0] for values in results.own_spectra(0.0, seed, when)[:-1]]
     rows = len(RHOS)
     fig, axes = plt.subplots(rows, 1, figsize=(WIDTH, 0.62 * rows + 0.9), sharex=True)
-    for ax, rho in zip(axes, RHOS, strict=True):
+    for ax, rho, words in zip(axes, RHOS, RHO_WORDS, strict=True):
         for circuit, values in enumerate(spectra):
             scaled = values * (rho if circuit == 0 else 1)
             ax.vlines(scaled, circuit, circuit + 0.9, color=CATEGORIES[circuit], lw=0.35)
         ax.set(xscale="log", yticks=[], ylim=(0, len(spectra)))
-        ax.set_title(f"ρ = {rho:g}", fontsize=9)
+        ax.set_title(f"ρ = {words}", fontsize=9)
         ax.spines["left"].set_visible(False)
     axes[-1].set_xlabel("eigenvalue λ")
     lines = [

@@ -23,6 +23,8 @@ CUTS = np.unique(np.geomspace(2, 500, 40).round().astype(int))
 """Numbers of clusters at which the index of the cut is kept."""
 RHOS = (1.0, 10.0, 100.0, 1e3, 1e4, 1e6)
 """Factors on the first circuit's loss, laid on afterwards where circuits are uncoupled."""
+RHO_WORDS = ("1", "10", "10²", "10³", "10⁴", "10⁶")
+"""The same, as figures and tables write them."""
 RANKS = range(5, 61)
 """Ranks that are searched for a gap: those of all circuits together are among them."""
 

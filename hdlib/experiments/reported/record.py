@@ -119,13 +119,13 @@ class Reported(Generic[R]):
             str(self.seeds or NOTHING),
             rule,
             verdict,
-            f"@{self.section}",
+            f"[-@{self.section}]",
         )
 
 
 HEADER = (
     *("reported by", "what", "reported", "ours", "seeds"),
-    *("counts as reproduced if, or cannot be compared since", "verdict", "in"),
+    *("reproduced if, or not comparable since", "verdict", "section"),
 )
 
 SEPARATOR = f"| {' | '.join(':' + '-' * width for width in (9, 26, 10, 12, 5, 18, 18, 8))} |"

@@ -23,8 +23,9 @@ def labels_table(results: MnistLabelsResults) -> Markdown:
                 f"{results.accuracy[labels][:, at].mean():.0%}",
             ]
         rows.append((f"{step:,}", *cells))
-    columns = ("gaps at nine", "score: least, median, most", "test accuracy")
-    header = (f"{labels}: {column}" for labels in LABELS for column in columns)
+    columns = ("gaps at nine", "score", "accuracy")
+    kinds = (labels.removesuffix(" labels") for labels in LABELS)
+    header = (f"{kind}: {column}" for kind in kinds for column in columns)
     return table(("step", *header), rows)
 
 
