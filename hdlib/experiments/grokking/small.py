@@ -126,9 +126,10 @@ class WholeResults:
     def _seen(self, step: int) -> Seen:
         whole, stored = self.eigenvalues[ALL][step], self.run.arrays(SPECTRA, step)
         ends = stored_spectrum(self.run.config, stored).certified_ends()
-        scale, same = np.abs(whole).max(), np.r_[whole[: ends.lowest], whole[-ends.highest :]]
+        scale, n = np.abs(whole).max(), len(whole)
+        same = np.r_[whole[: ends.lowest], whole[n - ends.highest :]]
         sure = stored["converged"].astype(bool)
-        density = stored_density(stored, n=len(whole), certified=sure)
+        density = stored_density(stored, n=n, certified=sure)
         count = density.count(-np.inf, -NEGATIVE * scale)
         return Seen(
             len(ends.eigenvalues),
