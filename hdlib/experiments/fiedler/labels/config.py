@@ -16,8 +16,8 @@ Seed = Annotated[int, Field(ge=0, lt=SEEDS)]
 MOST = 6
 """Of the 25 checkpoints of 30 epochs: one to two minutes of a core each, in six networks."""
 
-ENDS = 2
-"""The last checkpoint and the first."""
+NULLS = 1
+"""The last checkpoint: without structure a matrix takes several minutes."""
 
 
 class FiedlerLabelsConfig(LabelledTraining):
@@ -30,7 +30,7 @@ class FiedlerLabelsConfig(LabelledTraining):
     """Of the choice of training samples for the Hessians."""
     modules: Annotated[int, Field(ge=1)] = MOST
     """Checkpoints with modules, at most: those shown, the early ones, then coarse to fine."""
-    nulls: Annotated[int, Field(ge=0)] = ENDS
+    nulls: Annotated[int, Field(ge=0)] = NULLS
     """Of these, checkpoints with modules of the null, at most: the last, the first, and so on."""
 
     @model_validator(mode="after")
@@ -70,7 +70,7 @@ class FiedlerLabelsGrid(Grid):
     """Images of a Hessian."""
     modules: int = MOST
     """Checkpoints with modules, at most."""
-    nulls: int = ENDS
+    nulls: int = NULLS
     """Checkpoints with modules of the null, at most."""
     device: Literal["auto", "cpu", "cuda"] = "auto"
 
