@@ -43,6 +43,7 @@ PARTS = (
         refuting=(
             "planted/strangers-are-close",
             "planted/zeros-are-symmetries",
+            "grokking/zeros-by-symmetry",
             "grokking/closed-form",
         ),
         so="As a rule it is a symmetry, or an accident between strangers. It is part of a circuit "
@@ -113,6 +114,7 @@ PARTS = (
         supporting=("planted/vectors-part-circuits",),
         refuting=(
             "planted/modules-belong-to-the-basis",
+            "fiedler/parts-without-classes",
             "fiedler/original-finds-neither",
             "fiedler/no-stable-partition",
         ),

@@ -13,6 +13,7 @@ import pytest
 from hdlib.experiments.grokking.claims import CLAIMS, PublishedGrokking, published, shown
 from hdlib.experiments.grokking.functions import FunctionResults, HeadFunctions
 from hdlib.experiments.grokking.results import GrokkingResults
+from hdlib.experiments.grokking.small import FEW, WholeResults
 from hdlib.experiments.grokking.sweep import SEEDS
 
 CHAPTER = Path(__file__).parents[2] / "chapters" / "grokking.ipynb"
@@ -127,3 +128,29 @@ def test_the_chapter_shows_each_claim_once():
                 (output,) = cell.outputs
                 assert output.data["text/markdown"] == shown(*names[-len(call.args) :])
     assert sorted(names) == sorted(claim.name for claim in CLAIMS)
+
+
+def _independent(values: np.ndarray) -> np.ndarray:
+    """As many eigenvalues of the same extent that do not repel one another."""
+    return np.sort(np.random.default_rng(0).uniform(values[0], values[-1], len(values)))
+
+
+ALTERED = {
+    "zeros-by-symmetry": lambda sample, values: values + 1e-12 * values[-1],
+    "ends-are-right": lambda sample, values: 1.001 * values,
+    "one-matrix": lambda sample, values: _independent(values),
+    "few-pairs": lambda sample, values: 3 * values if sample == FEW else values,
+}
+
+
+@pytest.mark.parametrize("name", ALTERED)
+def test_of_other_eigenvalues_it_does_not_hold(name):
+    (claim,) = (claim for claim in CLAIMS if claim.name == name)
+    other = PublishedGrokking()
+    small = WholeResults(published().sweep.small.run)
+    small.eigenvalues = {
+        sample: {step: ALTERED[name](sample, values) for step, values in found.items()}
+        for sample, found in published().sweep.small.eigenvalues.items()
+    }
+    other.sweep.small = small
+    assert claim.decide(other).holds is False
