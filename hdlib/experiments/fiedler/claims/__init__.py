@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from hdlib.display import Markdown
-from hdlib.experiments import claim
-from hdlib.experiments.claim import Claim
+from hdlib.experiments.claim import Claim, shown_by
 from hdlib.experiments.fiedler.claims import (
     connectivity,
     labels,
@@ -28,10 +26,4 @@ CLAIMS: tuple[Claim[PublishedFiedler], ...] = (
 """In the order of the chapter."""
 
 
-def shown(*names: str) -> Markdown:
-    """Claims, as the published runs decide them: those of the names given, or all.
-
-    Raises:
-        ValueError: if there is no claim of a name.
-    """
-    return claim.shown(CLAIMS, published(), *names)
+shown = shown_by(CLAIMS, published)

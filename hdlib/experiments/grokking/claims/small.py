@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import numpy as np
-
 from hdlib.display import extent
 from hdlib.experiments.claim import Claim, Verdict
 from hdlib.experiments.grokking.claims.words import listed
 from hdlib.experiments.grokking.results import PublishedGrokking
 from hdlib.experiments.grokking.small import ALL, CLEAR, FEW
 from hdlib.experiments.grokking.whole import zeros_by_symmetry
+from hdlib.measures import GapTest
 
 
 def _zeros(published: PublishedGrokking) -> Verdict:
@@ -43,7 +42,7 @@ ZEROS = Claim(
     "below 10⁻¹⁵ of the largest. The last of them is at most {last:.0e} of it, the next {next}. "
     "Before training, when not every unit is on for some pairs and off for others, {before:,} are. "
     "For the chapter's network the same count is {chapter:,} of {of_chapter:,}, {share:.0%}; "
-    "there nobody has seen them.",
+    "there they have not been seen one by one.",
     decide=_zeros,
     seeds=1,
     null="none; the number is exact",
@@ -110,11 +109,11 @@ def _few_pairs(published: PublishedGrokking) -> Verdict:
     small = published.sweep.small
     _, *trained = small.steps
     largest = [small.eigenvalues[FEW][s][-1] / small.eigenvalues[ALL][s][-1] for s in trained]
-    negative = [(small.negative(sample, trained[-1])) for sample in (ALL, FEW)]
+    negative = [small.negative(sample, trained[-1]) for sample in (ALL, FEW)]
     tests = {sample: [small.gap(sample, step) for step in trained] for sample in (ALL, FEW)}
-    standing = {name: [test.stands_out for test in found] for name, found in tests.items()}
+    end = {sample: found[-1].stands_out for sample, found in tests.items()}
     return Verdict(
-        bool(np.ptp([0.5, *largest, 2]) <= 1.5 and sum(standing[ALL]) > sum(standing[FEW])),
+        bool(max(*largest, *(1 / ratio for ratio in largest)) < 2 and end[ALL] and not end[FEW]),
         {
             "steps": listed(trained, ","),
             "largest": extent(largest, ".2f"),
@@ -126,14 +125,14 @@ def _few_pairs(published: PublishedGrokking) -> Verdict:
     )
 
 
-def _told(tests: list) -> str:
+def _told(tests: list[GapTest]) -> str:
     return ", ".join(f"{test.rank} (p = {test.p:.2g})" for test in tests)
 
 
 FEW_PAIRS = Claim(
     name="few-pairs",
     says="From 200 training pairs the largest eigenvalue is right to a factor of two, and the gap "
-    "that the circuit makes is lost.",
+    "that all pairs show at the end of training is not there.",
     evidence="At steps {steps} the largest is {largest} times that of all pairs. The gap that "
     "stands out most is below rank {all} from all pairs, and below {few} from 200. Clearly "
     "negative at the end are {negative_all} and {negative_few}.",
