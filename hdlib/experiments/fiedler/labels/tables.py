@@ -32,17 +32,17 @@ def labels_table(results: FiedlerLabelsResults) -> Markdown:
 
 
 def null_table(results: FiedlerLabelsResults) -> Markdown:
-    """The most that modules of the null agree with anything, and how much more modular they are."""
+    """The most that modules of the null agree with units or classes, beside their modularity."""
     rows = []
     for labels in LABELS:
         for at, part in enumerate(PARTS):
             most = max(
                 np.abs(results.null_agreement[labels, part, truth]).max()
-                for truth in results.truths
+                for truth in results.compared
             )
             gain = results.modularity_gain[labels][..., at]
             rows.append((f"{part}, {labels}", f"{most:.2f}", f"{gain.min():.1f}"))
-    header = ("modules of", "most agreement of the null", "modularity over the null's, at least")
+    header = ("modules of", "the null's agreement, at most", "modularity over the null's, at least")
     return table(header, rows)
 
 
