@@ -125,10 +125,10 @@ class Reported(Generic[R]):
 
 HEADER = (
     *("reported by", "what", "reported", "ours", "seeds"),
-    *("reproduced if, or not comparable since", "verdict", "section"),
+    *("reproduced if, or not comparable since", "verdict", "in"),
 )
 
-SEPARATOR = f"| {' | '.join(':' + '-' * width for width in (9, 26, 10, 12, 5, 18, 18, 8))} |"
+SEPARATOR = f"| {' | '.join(':' + '-' * width for width in (9, 30, 10, 11, 5, 18, 16, 4))} |"
 """Pandoc takes the widths of columns from it."""
 
 
