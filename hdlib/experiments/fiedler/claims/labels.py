@@ -66,7 +66,7 @@ def _residual_decides(found: PublishedFiedler) -> Verdict:
 
 def _not_the_degrees(found: PublishedFiedler) -> Verdict:
     results = found.labels
-    found = {
+    agreed = {
         truth: max(
             np.abs(values).max()
             for (_, _, of), values in results.null_agreement.items()
@@ -74,13 +74,13 @@ def _not_the_degrees(found: PublishedFiedler) -> Verdict:
         )
         for truth in results.truths
     }
-    most = max(found[truth] for truth in (UNITS, CLASSES))
+    most = max(agreed[truth] for truth in (UNITS, CLASSES))
     gain = np.concatenate([results.modularity_gain[labels] for labels in LABELS])
     return Verdict(
         bool(most < 0.1 and gain.min() > 1),
         {
             "most": most,
-            "layers": found["layers"],
+            "layers": agreed["layers"],
             "gain": gain.min(),
         },
     )
