@@ -9,6 +9,7 @@ import pytest
 import torch
 import torch.nn.functional as F
 from scipy.cluster.hierarchy import linkage
+from scipy.linalg import null_space
 from torch import Tensor
 
 from hdlib.display import extent
@@ -359,3 +360,53 @@ def first_purity(run: GrokkingRun) -> float:
     """Mean share of one frequency in the first twelve responses."""
     shares = run.arrays(PURITY, run.config.n_steps)["shares"][:FIRST]
     return float((shares.max(1) / shares.sum(1)).mean())
+
+
+@recomputes("grokking", "zeros-by-symmetry")
+def test_directions_of_symmetry_are_null_and_as_many_as_counted():
+    """Three families of them, written down; that there are no others is the stored spectrum's."""
+    small = published("grokking").sweep.small
+    run, last = small.run, small.steps[-1]
+    found, d, p = network(run, last), run.config.width, run.config.p
+    w = found.named(found.theta)
+    (slope,) = torch.autograd.grad(found.loss(theta := found.theta.requires_grad_()), theta)
+    slopes = {name: part.numpy() for name, part in found.named(slope).items()}
+    last_input = (w["embedding"][p] + w["position"][2]).detach().numpy()
+    query = last_input @ w["query"].detach().numpy()
+
+    def everywhere(**parts: Array) -> Array:
+        tensors = [parts.get(name, np.zeros(w[name].shape)) for name in found.names]
+        return np.concatenate([tensor.ravel() for tensor in tensors])
+
+    def rows(count: int, chosen: slice | int, vector: Array) -> Array:
+        found = np.zeros((count, d))
+        found[chosen] = vector
+        return found
+
+    shifts = []
+    for unit in np.eye(d):
+        shifts += [
+            everywhere(unembedding=np.tile(unit, (len(w["unembedding"]), 1))),
+            everywhere(embedding=rows(p + 1, p, unit), position=rows(3, 2, -unit)),
+            everywhere(embedding=rows(p + 1, slice(p), unit), position=rows(3, slice(2), -unit)),
+        ]
+    # Both slopes are products of two vectors; a change must be orthogonal to both, on its own side.
+    pairs = {
+        "query": (last_input, last_input @ slopes["query"]),
+        "key": (slopes["key"] @ query, query),
+    }
+    hessian = hessian_operator(found.loss, found.theta)
+    scale = small.eigenvalues["all_pairs"][last][-1]
+    generator, counted = np.random.default_rng(0), len(shifts)
+    tried = [generator.standard_normal(len(shifts)) @ np.array(shifts) for _ in range(4)]
+    for name, (left, right) in pairs.items():
+        sides = [null_space(vector[None]) for vector in (left, right)]
+        counted += sides[0].shape[1] * sides[1].shape[1]
+        inside = generator.standard_normal((4, sides[0].shape[1], sides[1].shape[1]))
+        tried += [everywhere(**{name: sides[0] @ each @ sides[1].T}) for each in inside]
+    for direction in tried:
+        image = hessian.matvec(direction / np.linalg.norm(direction))
+        assert np.linalg.norm(image) < 1e-12 * scale
+    values = decided("grokking", "zeros-by-symmetry").values
+    assert values["counted"] == counted
+    assert np.linalg.matrix_rank(np.array(shifts)) == len(shifts)

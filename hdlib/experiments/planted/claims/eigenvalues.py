@@ -9,7 +9,7 @@ from hdlib.experiments.claim import Claim, Verdict
 from hdlib.experiments.planted.predictions import predicted
 from hdlib.experiments.planted.published import PublishedPlanted
 from hdlib.experiments.planted.results import When
-from hdlib.experiments.planted.statistics import RHOS
+from hdlib.experiments.planted.statistics import RHO_WORDS, RHOS
 
 CHECKPOINTS: tuple[When, ...] = ("untrained", "memorised", "end")
 EQUAL = ("main", "relu", "all pairs", "few waves", "fewer waves")
@@ -71,7 +71,8 @@ def _scales(found: PublishedPlanted) -> Verdict:
             "ten": extent(logs[..., ten].ravel(), ".2f"),
             "most": extent(logs[..., last].ravel(), ".2f"),
             "pairs": ", ".join(
-                f"{(pairs[..., at] > MOST).mean():.0%} at {RHOS[at]:g}" for at in range(2, last + 1)
+                f"{(pairs[..., at] > MOST).mean():.0%} at {RHO_WORDS[at]}"
+                for at in range(2, last + 1)
             ),
             "plain": f"{plain.max():.3f}",
             "before": extent(before, ".2f"),
