@@ -245,12 +245,12 @@ def mean_shares(found: Transformer, vectors: Array) -> Array:
 def test_a_network_trained_again_has_the_published_curvature_and_logits(
     steps: int, count: int, near: float
 ):
-    """From the hundredth step on, rounding is what differs."""
+    """At the hundredth step rounding is what differs, and more so on another processor."""
     run, found = trained(steps)
     stored, circuit = run.arrays(SPECTRA, steps), run.arrays(CIRCUIT, steps)
     history = TRAINING.history(run)
     row = history["step"].tolist().index(steps)
-    agree(float(found.loss(found.theta)), history["train_loss"][row], within=1e-4)
+    agree(float(found.loss(found.theta)), history["train_loss"][row], within=max(near, 1e-4))
     agree(found.waves(), circuit["logit_power"], within=near)
     operator = hessian_operator(found.loss, found.theta)
     values, vectors = largest(operator, count, tol=1e-3, space=30)
