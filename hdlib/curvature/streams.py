@@ -17,7 +17,12 @@ def stream(purpose: str, seed: int) -> torch.Generator:
     Args:
         purpose: a word.
         seed: not negative.
+
+    Raises:
+        ValueError: if it is.
     """
+    if seed < 0:
+        raise ValueError(f"seed must not be negative, got {seed}")
     entropy = [seed, *purpose.encode()]
     state = np.random.SeedSequence(entropy).generate_state(1, np.uint64)[0]
     return torch.Generator().manual_seed(int(state >> np.uint64(1)))

@@ -345,6 +345,7 @@ EYE = torch.eye(4, dtype=torch.float64)
         (EYE[0], {}, r"square matrix is needed, got shape \(4,\)"),
         (EYE, {"probes": 1}, "probes must be at least 2, got 1"),
         (EYE, {"steps": 0}, "steps must be at least 1, got 0"),
+        (EYE, {"seed": -1}, "seed must not be negative, got -1"),
         (EYE * float("nan"), {}, "a product with the matrix is not finite"),
         (EYE, {"deflate": (EYE[0, :2], EYE[:, :3])}, r"got \(2,\) and \(4, 3\)"),
         (EYE, {"deflate": (EYE[:1], EYE[:, :1])}, r"got \(1, 4\) and \(4, 1\)"),
