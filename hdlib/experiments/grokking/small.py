@@ -8,12 +8,14 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from hdlib.curvature import spectrum
 from hdlib.experiments.ends import stored_density
 from hdlib.experiments.grokking.config import GrokkingConfig
 from hdlib.experiments.grokking.gaps import gap_beyond
 from hdlib.experiments.grokking.recipe import SPECTRA, WHOLE
-from hdlib.experiments.grokking.spectra import stored_spectrum
+from hdlib.experiments.grokking.spectra import hessian_operator, stored_spectrum
 from hdlib.experiments.grokking.summary import NEGATIVE
+from hdlib.experiments.grokking.training import TRAINING
 from hdlib.experiments.grokking.whole import FEW_PAIRS, MOST_PARAMETERS, zeros_by_symmetry
 from hdlib.measures import GapTest
 from hdlib.measures.spacings import spacing_ratio
@@ -24,6 +26,10 @@ Array = NDArray[np.float64]
 ALL, FEW = "all_pairs", "few_pairs"
 ROUNDING = 1e-15
 """|λ| over the largest below which an eigenvalue is zero to rounding."""
+DRAWS = 5
+"""Other draws of as few pairs."""
+HIGHEST = 120
+"""Eigenvalues of each, enough for the score of a gap."""
 CLEAR = 1e-10
 """The same above which it is surely not: the error of a tridiagonalisation is far below."""
 
@@ -44,6 +50,18 @@ class Seen(NamedTuple):
     negative: int
     counted: float
     uncertain: float
+
+
+class Draw(NamedTuple):
+    """What another draw of few pairs has at the end of training.
+
+    Attributes:
+        largest: its largest eigenvalue over that from all pairs.
+        gap: the gap that stands out most below those of the heads.
+    """
+
+    largest: float
+    gap: GapTest
 
 
 class WholeResults:
@@ -113,6 +131,22 @@ class WholeResults:
     def gap(self, sample: str, step: int) -> GapTest:
         """The gap that stands out most below those of the heads."""
         return gap_beyond(self.eigenvalues[sample][step][::-1], self.run.config.n_heads)
+
+    @cached_property
+    def draws(self) -> list[Draw]:
+        """`DRAWS` other draws of few pairs at the last checkpoint, from its weights."""
+        return [self._draw(number) for number in range(DRAWS)]
+
+    def _draw(self, number: int) -> Draw:
+        config, last = self.run.config, self.steps[-1]
+        generator = np.random.default_rng((config.seed, number))
+        few = generator.permutation(len(config.task.train.a))[:FEW_PAIRS]
+        operator = hessian_operator(config, TRAINING.model(self.run, last), pairs=few)
+        top = min(HIGHEST, config.n_parameters // 2)
+        found = spectrum(operator, top=top, bottom=0, tol=config.tol).eigenvalues[::-1]
+        return Draw(
+            float(found[0] / self.eigenvalues[ALL][last][-1]), gap_beyond(found, config.n_heads)
+        )
 
     @cached_property
     def seen(self) -> dict[int, Seen]:
