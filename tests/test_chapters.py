@@ -26,7 +26,7 @@ SMALL = {
     },
     "grokking": {
         "p": 23,
-        "width": 32,
+        "width": 8,
         "n_heads": 1,
         "n_steps": 200,
         "spectra": 3,
