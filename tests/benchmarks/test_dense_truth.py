@@ -14,12 +14,12 @@ import torch.nn.functional as F
 from hdlib.curvature import HessianOperator, Spectrum, lanczos
 from hdlib.experiments.grokking.config import GrokkingConfig
 from hdlib.experiments.grokking.recipe import EXPERIMENT, TRAINING
+from hdlib.experiments.grokking.whole import matrix_of
 from hdlib.store import Run
 
 CONFIG = GrokkingConfig(width=32, n_heads=1, train_fraction=0.5, n_steps=5_000, spectra=0)
 PAIRS = 200
 TIGHT = 1e-8
-COLUMNS = 64
 
 
 @pytest.fixture(scope="module")
@@ -52,14 +52,7 @@ def test_both_ends_are_those_of_the_full_hessian(run: Run[GrokkingConfig], momen
     search = HessianOperator(model, F.cross_entropy, data, dtype=torch.float32)
 
     n = operator.shape[0]
-    dense = torch.empty(n, n, dtype=torch.float64)
-    for start in range(0, n, COLUMNS):
-        width = min(COLUMNS, n - start)
-        unit = torch.zeros(n, width, dtype=torch.float64)
-        unit[start : start + width].fill_diagonal_(1)
-        dense[:, start : start + width] = operator @ unit
-    expected = np.linalg.eigvalsh(dense.numpy())
-    del dense
+    expected = np.linalg.eigvalsh(matrix_of(operator).numpy())
     ends = np.concatenate([expected[:PAIRS], expected[-PAIRS:]])
 
     def error(found: Spectrum) -> float:

@@ -16,7 +16,12 @@ from hdlib.experiments.grokking.recipe import SPECTRA, WHOLE
 from hdlib.experiments.grokking.spectra import hessian_operator, stored_spectrum
 from hdlib.experiments.grokking.summary import NEGATIVE
 from hdlib.experiments.grokking.training import TRAINING
-from hdlib.experiments.grokking.whole import FEW_PAIRS, MOST_PARAMETERS, zeros_by_symmetry
+from hdlib.experiments.grokking.whole import (
+    FEW_PAIRS,
+    MOST_PARAMETERS,
+    few_pairs,
+    zeros_by_symmetry,
+)
 from hdlib.measures import GapTest
 from hdlib.measures.spacings import spacing_ratio
 from hdlib.store import Run
@@ -139,8 +144,7 @@ class WholeResults:
 
     def _draw(self, number: int) -> Draw:
         config, last = self.run.config, self.steps[-1]
-        generator = np.random.default_rng((config.seed, number))
-        few = generator.permutation(len(config.task.train.a))[:FEW_PAIRS]
+        few = few_pairs(config, number)
         operator = hessian_operator(config, TRAINING.model(self.run, last), pairs=few)
         top = min(HIGHEST, config.n_parameters // 2)
         found = spectrum(operator, top=top, bottom=0, tol=config.tol).eigenvalues[::-1]

@@ -51,16 +51,20 @@ def whole_measures(config: GrokkingConfig, model: ModularTransformer) -> dict[st
         ``all_pairs`` and ``few_pairs`` (P,) float64, ascending: of the mean loss over all training
         pairs, and over `FEW_PAIRS` of them (over all where there are fewer).
     """
-    n = len(config.task.train.a)
-    few = np.random.default_rng(config.seed).permutation(n)[:FEW_PAIRS]
     operators = {
         "all_pairs": hessian_operator(config, model),
-        "few_pairs": hessian_operator(config, model, pairs=few),
+        "few_pairs": hessian_operator(config, model, pairs=few_pairs(config)),
     }
-    return {name: spectrum(_matrix(of), vectors=0).eigenvalues for name, of in operators.items()}
+    return {name: spectrum(matrix_of(of), vectors=0).eigenvalues for name, of in operators.items()}
 
 
-def _matrix(operator: HessianOperator) -> Tensor:
+def few_pairs(config: GrokkingConfig, *number: int) -> NDArray[np.int64]:
+    """Positions of `FEW_PAIRS` training pairs: the draw of the config's seed, or another number."""
+    generator = np.random.default_rng((config.seed, *number))
+    return generator.permutation(len(config.task.train.a))[:FEW_PAIRS]
+
+
+def matrix_of(operator: HessianOperator) -> Tensor:
     """H, (P, P), column by column: here products are several times faster than `hessian`."""
     n = operator.shape[0]
     found = torch.empty(n, n, dtype=operator.dtype, device=operator.device)

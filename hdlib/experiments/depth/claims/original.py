@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+from scipy.stats import rankdata
 
 from hdlib.display import extent
 from hdlib.experiments.claim import Claim, Verdict
@@ -56,18 +57,12 @@ FALLS_BEFORE_TRAINING = Claim(
 )
 
 
-def rank_correlation(first: np.ndarray, second: np.ndarray) -> float:
-    """Spearman's, of numbers without ties."""
-    ranks = np.argsort(np.argsort(np.stack([first, second]), axis=1), axis=1)
-    return float(np.corrcoef(ranks[0], ranks[1])[0, 1])
-
-
 def _grows(results: PublishedDepth) -> Verdict:
     depths, values = by_depth(results.original("raw"), _last)
     monotone = np.all(np.diff(values, axis=0) > 0, axis=0)
     deeper = values[1:] > values[0]
     spread = values[1:].max(1) / values[1:].min(1)
-    orders = [rank_correlation(depths[1:], seed) for seed in values[1:].T]
+    orders = [np.corrcoef(depths[1:], rankdata(seed))[0, 1] for seed in values[1:].T]
     return Verdict(
         bool(deeper.all() and not monotone.any() and np.median(orders) < 0.5),
         {

@@ -24,7 +24,7 @@ def labels_table(results: FiedlerLabelsResults) -> Markdown:
         at = int(np.searchsorted(results.steps, step))
         for labels in LABELS:
             found = (results.agreement[labels, part, truth][:, at] for part, truth in columns)
-            cells = (extent(np.round(values, 2) + 0.0, ".2f") for values in found)
+            cells = (extent(values, ".2f") for values in found)
             ratio = extent(results.ratios[labels][:, at], ".2f")
             rows.append((f"{step:,}", labels, ratio, *cells))
     names = (f"{part}: {truth}" for part, truth in columns)
