@@ -68,13 +68,20 @@ class LeastActionGrid(Grid):
     routed_steps: int = 10_000
     """Full-batch updates of routed transformers with as many parameters as the plain one."""
     dosed_steps: int = 6_000
-    """Full-batch updates where the pressure on them is varied, or what weight decay is for."""
+    """Full-batch updates where the pressure on them is varied, or what weight decay is for, and of
+    networks that learn both operations."""
     log_every: int = 50
     """Steps between rows of the history."""
     lambda_routing: float = 0.1
     """Factor of the routing entropy where the paths of networks are pressed to be decisive."""
     doses: Doses = (0.03, 0.1)
     """Factors of the routing entropy, from little to much."""
+    lambda_spectral: float = 0.1
+    """Factor of the penalty on high frequencies."""
+    lambda_jacobian: float = 1e-7
+    """Factor of that on the squared input Jacobian, which is in the millions without it."""
+    penalised_steps: int = 2_500
+    """Full-batch updates under these two, which take several times as long a step."""
     fractions: Fractions = (0.3, 0.4, 0.6)
     """Other training fractions."""
     unordered_fraction: float = 0.75
@@ -167,8 +174,22 @@ class LeastActionGrid(Grid):
             if dose != self.lambda_routing
         ]
         more = sorted([pressed, *others], key=lambda arm: arm.configs[0].lambda_routing)
-        sparse = self._pressed("sparsity", self.lambda_routing)
-        return [*more, self._matched(f"sparsity {self.lambda_routing:g}", **sparse)]
+        return [*more, self._penalty("sparsity")]
+
+    @property
+    def penalties(self) -> list[Arm]:
+        """The same network under other penalties on its paths."""
+        return [self._penalty("gini"), self._penalty("consistency")]
+
+    @property
+    def penalised(self) -> list[Arm]:
+        """The plain transformer under a penalty on its function."""
+        spectral, jacobian = self.lambda_spectral, self.lambda_jacobian
+        steps = self.penalised_steps
+        return [
+            self._arm(f"spectral {spectral:g}", lambda_spectral=spectral, n_steps=steps),
+            self._arm(f"Jacobian {jacobian:g}", lambda_jacobian=jacobian, n_steps=steps),
+        ]
 
     @property
     def gates(self) -> list[Arm]:
@@ -177,9 +198,12 @@ class LeastActionGrid(Grid):
 
     @property
     def unordered(self) -> list[Arm]:
-        """The plain transformer where no test pair has its mirror among the training pairs."""
-        fraction = self.unordered_fraction
-        return [self._arm("plain, unordered", unordered=True, train_fraction=fraction)]
+        """Plain and routed transformers where no test pair's mirror is a training pair."""
+        split: dict[str, Any] = {"unordered": True, "train_fraction": self.unordered_fraction}
+        return [
+            self._arm("plain, unordered", **split),
+            self._matched("routed, unordered", **split, n_steps=self.routed_steps),
+        ]
 
     @property
     def cold(self) -> Arm:
@@ -203,8 +227,11 @@ class LeastActionGrid(Grid):
 
     @property
     def both(self) -> list[Arm]:
-        """Addition and multiplication in one plain transformer."""
-        return [self._arm("plain, both", operation="both")]
+        """Addition and multiplication in one transformer, plain and routed."""
+        return [
+            self._arm("plain, both", operation="both", n_steps=self.dosed_steps),
+            self._matched("routed, both", operation="both"),
+        ]
 
     @property
     def one_hot(self) -> list[Arm]:
@@ -221,6 +248,7 @@ class LeastActionGrid(Grid):
         """The same with weight decay on their first layer, too."""
         kinds: dict[str, dict[str, Any]] = {
             "MLP": {"model": "mlp"},
+            "one head": {"model": "single_head"},
             "routed MLP": {"model": "routed"},
             "routed MLP, entropy": {"model": "routed"} | self._entropy,
         }
@@ -287,7 +315,9 @@ class LeastActionGrid(Grid):
             self.confounds,
             self.narrow,
             self.dosed,
+            self.penalties,
             self.gates,
+            self.penalised,
             self.unordered,
             self.switches,
             self.smaller,
@@ -312,6 +342,10 @@ class LeastActionGrid(Grid):
     def _pressed(self, kind: Regularizer, factor: float) -> dict[str, Any]:
         return {"routing_regularizer": kind, "lambda_routing": factor}
 
+    def _penalty(self, kind: Regularizer) -> Arm:
+        factor = self.lambda_routing
+        return self._matched(f"{kind} {factor:g}", **self._pressed(kind, factor))
+
     def _matched(self, name: str, **fields: Any) -> Arm:
         fields = {"ffn_width": self.matched_width, "n_steps": self.dosed_steps} | fields
         return self._arm(name, **ROUTED, **fields)
@@ -320,7 +354,8 @@ class LeastActionGrid(Grid):
         known = LeastActionConfig.model_fields
         shared: dict[str, Any] = {k: v for k, v in self.model_dump().items() if k in known}
         n_steps = fields.get("n_steps", self.n_steps)
-        shared |= {"lambda_routing": 0.0, "checkpoint_every": max(1, n_steps // 8)}
+        shared |= dict.fromkeys(("lambda_routing", "lambda_spectral", "lambda_jacobian"), 0.0)
+        shared |= {"checkpoint_every": max(1, n_steps // 8)}
         configs = []
         for seed in self.seeds:
             first = seed == self.seeds[0]
