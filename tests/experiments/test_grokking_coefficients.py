@@ -17,8 +17,9 @@ from hdlib.experiments.grokking.claims.learning import CLAIMS
 from hdlib.experiments.grokking.coefficients import (
     CHAINS,
     USUAL,
+    frequency_coefficients,
+    head_coefficients,
     head_projection,
-    part_coefficients,
     wave_projection,
     whole_coefficient,
 )
@@ -101,15 +102,28 @@ def test_a_frequency_is_a_cosine_and_a_sine_over_the_residues(model: ModularTran
 
 def test_each_part_has_a_coefficient_for_each_chain(model: ModularTransformer):
     pairs, keys = CONFIG.task.train, np.array([2, 5])
-    found = part_coefficients(model, pairs, keys)
+    found = frequency_coefficients(model, pairs, keys)
     assert {name: values.shape for name, values in found.items()} == {
-        "heads": (3, CHAINS),
         "frequencies": (2, CHAINS),
         "others": (2, CHAINS),
     }
-    again = part_coefficients(model, pairs, keys)
+    again = frequency_coefficients(model, pairs, keys)
     assert all(np.array_equal(found[name], again[name]) for name in found)
+    assert head_coefficients(model, pairs).shape == (3, CHAINS)
     assert whole_coefficient(model, pairs).shape == (CHAINS,)
+
+
+def test_where_all_frequencies_are_key_there_are_no_others(model: ModularTransformer):
+    found = frequency_coefficients(model, CONFIG.task.train, np.arange(1, 6))
+    assert (found["frequencies"].shape, found["others"].shape) == ((5, CHAINS), (0, CHAINS))
+
+
+def test_a_batch_is_at_most_all_pairs(model: ModularTransformer):
+    pairs = CONFIG.task.train
+    n = len(pairs.a)
+    largest, larger, few = (whole_coefficient(model, pairs, batch_size=b) for b in (n, 2 * n, 5))
+    assert np.array_equal(largest, larger)
+    assert not np.allclose(largest, few, rtol=1e-2)
 
 
 STEPS = np.array([0, 1_000, 3_000, 6_000, 9_000, 12_000, 17_000])

@@ -10,12 +10,28 @@ import torch.nn.functional as F
 from hdlib.curvature import hessian
 from hdlib.experiments.onset.config import OnsetConfig, OnsetGrid
 from hdlib.experiments.onset.network import HALF, FollowedNetwork
-from hdlib.experiments.onset.recipe import CIRCUIT, EXPERIMENT, SPECTRA, TRAINING
+from hdlib.experiments.onset.recipe import (
+    CIRCUIT,
+    COEFFICIENTS,
+    EXPERIMENT,
+    FREQUENCIES,
+    SPECTRA,
+    TRAINING,
+)
 from hdlib.measures.fourier import fourier_basis
 from hdlib.measures.functions import output_changes
 from hdlib.store import ConfigError
+from hdlib.training import OTHERS
 
-SMALL = OnsetConfig(p=7, width=6, train_fraction=0.6, n_steps=60, checkpoint_every=20, eigenpairs=8)
+SMALL = OnsetConfig(
+    p=7,
+    width=6,
+    train_fraction=0.6,
+    n_steps=60,
+    checkpoint_every=20,
+    eigenpairs=8,
+    coefficients=3,
+)
 
 
 @pytest.fixture(scope="module")
@@ -102,12 +118,21 @@ def test_a_frequency_has_risen_at_half_of_its_end(network):
 
 
 def test_grid_has_networks_with_enough_pairs_and_with_too_few():
-    grid = OnsetGrid(moduli=(5, 7), fractions=(0.6, 0.5), seeds=(0, 1), few_seeds=(0,), few=0.2)
+    grid = OnsetGrid(
+        moduli=(5, 7),
+        fractions=(0.6, 0.5),
+        coefficients=(0, 3),
+        seeds=(0, 1),
+        few_seeds=(0,),
+        few=0.2,
+    )
     assert [(c.p, c.train_fraction, c.seed) for c in grid.configs] == [
         *((7, 0.5, 0), (7, 0.5, 1), (7, 0.2, 0)),
         *((5, 0.6, 0), (5, 0.6, 1), (5, 0.2, 0)),
     ]
     assert set(grid.followed) == set(grid.controls) == {5, 7}
+    assert [c.coefficients for c in grid.configs] == [3, 3, 3, 0, 0, 0]
+    assert grid.surrounded == [7]
 
 
 @pytest.mark.parametrize(
@@ -125,11 +150,46 @@ def test_impossible_configs(fields, told):
 
 
 @pytest.mark.parametrize(
-    "fields", [{"fractions": (0.4, 0.6)}, {"moduli": (7, 7), "fractions": (0.4, 0.6)}]
+    ("fields", "told"),
+    [
+        ({"fractions": (0.4,)}, r"fractions=\[0.4\]: one for each of moduli=\[59, 113\]"),
+        ({"coefficients": (1, 2, 3)}, r"coefficients=\[1, 2, 3\]: one for each"),
+        ({"moduli": (7, 7)}, r"moduli=\[7, 7\]: each once"),
+    ],
 )
-def test_each_modulus_has_a_fraction(fields):
-    with pytest.raises(ConfigError, match="one for each of the different"):
+def test_each_modulus_has_its_own(fields, told):
+    with pytest.raises(ConfigError, match=told):
         OnsetGrid(**fields)
+
+
+def test_learning_coefficients_are_of_some_checkpoints(run, network):
+    assert COEFFICIENTS.steps(run) == network.coefficient_steps.tolist() == [0, 20, 60]
+    assert network.coefficients.shape == (3, 2)
+    assert np.ptp(network.coefficients[1]) > 0  # chains draw other random numbers
+
+
+def test_those_of_frequencies_are_where_half_of_the_other_pairs_are_right(run, network):
+    """Here they never are: the last checkpoint."""
+    assert network.column(OTHERS).max() < HALF
+    assert FREQUENCIES.steps(run) == [60]
+    own, other = network.halfway("frequencies"), network.halfway("others")
+    keys = len(network.frequencies)
+    assert (len(own), len(other)) == (keys, min(keys, 3 - keys))
+
+
+def test_without_learning_coefficients_there_are_none(run, tmp_path):
+    config = SMALL.model_copy(update={"coefficients": 0, "n_steps": 20})
+    network = FollowedNetwork(EXPERIMENT.run(config, root=tmp_path))
+    assert not len(network.coefficients)
+    assert not len(network.halfway("others"))
+    assert network.flatter == np.inf
+
+
+def test_a_coefficient_is_flatter_when_it_stays_at_half(network, monkeypatch):
+    monkeypatch.setattr(network, "coefficient_steps", np.array([0, 20, 40, 60]))
+    for means, step in (([1, 4, 2, 1], 40), ([1, 4, 2, 3], np.inf), ([1, 1, 4, 2], 60)):
+        monkeypatch.setattr(network, "_chains", [[mean - 0.5, mean + 0.5] for mean in means])
+        assert network.flatter == step
 
 
 def test_training_logs_pairs_apart(run):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -36,22 +36,42 @@ WAVES = Langevin(1e-3, 10.0)
 """For frequencies, which are a few hundred weights: these have to stray farther to be felt."""
 CHAINS, BURN_IN, DRAWS = 2, 300, 100
 BATCH = 1_024
-"""Pairs of each gradient for parts of the weights; all weights have all pairs."""
+"""Pairs of each gradient, at most, where it does not have all."""
 
 
-def whole_coefficient(model: ModularTransformer, pairs: Pairs) -> NDArray[np.float64]:
-    """λ̂ of each chain, (2,), with all weights moving and every pair in each gradient."""
-    return _coefficient(model, pairs, USUAL, seed=0)
+def whole_coefficient(
+    model: ModularTransformer, pairs: Pairs, *, batch_size: int | None = None
+) -> NDArray[np.float64]:
+    """λ̂ of each chain, (2,), with all weights moving.
+
+    Args:
+        model: network at a checkpoint; it comes back in single precision.
+        pairs: of the loss.
+        batch_size: pairs of each gradient, at most; all of them by default.
+    """
+    return _coefficient(model, pairs, USUAL, seed=0, batch_size=batch_size)
 
 
-def part_coefficients(
+def head_coefficients(model: ModularTransformer, pairs: Pairs) -> NDArray[np.float64]:
+    """The refined coefficient (Wang et al. 2024) of each head, (H, 2): only its weights move.
+
+    These are its columns of query, key and value, where there are such, and its rows of the output.
+
+    Args:
+        model: network at a checkpoint; it comes back in single precision.
+        pairs: of the loss.
+    """
+    heads = [head_projection(model, head) for head in range(model.n_heads)]
+    return _part_coefficients(model, pairs, USUAL, heads)
+
+
+def frequency_coefficients(
     model: ModularTransformer, pairs: Pairs, frequencies: NDArray[np.int64]
 ) -> dict[str, NDArray[np.float64]]:
-    """The refined coefficient (Wang et al. 2024) of parts of the weights: only these move.
+    """The refined coefficient (Wang et al. 2024) of single frequencies: only their weights move.
 
-    A head is its columns of query, key and value, where there are such, and its rows of the
-    output. A frequency is the cosine and the sine over the residues, in embedding and unembedding:
-    4 d of P numbers.
+    A frequency is the cosine and the sine over the residues, in embedding and unembedding: 4 d of
+    P numbers.
 
     Args:
         model: network at a checkpoint; it comes back in single precision.
@@ -59,26 +79,27 @@ def part_coefficients(
         frequencies: (K,), key frequencies.
 
     Returns:
-        λ̂ of each chain: "heads" (H, 2), "frequencies" (K, 2), and "others" (K, 2) of frequencies
-        that are no key ones, chosen at random.
+        λ̂ of each chain: "frequencies" (K, 2), and "others" (K, 2) of frequencies that are no key
+        ones, chosen at random.
     """
     rest = np.setdiff1d(np.arange(1, (model.p + 1) // 2), frequencies)
     others = np.random.default_rng(0).permutation(rest)[: len(frequencies)]
-    found = {
-        "heads": (USUAL, [head_projection(model, head) for head in range(model.n_heads)]),
-        "frequencies": (WAVES, [wave_projection(model, int(k)) for k in frequencies]),
-        "others": (WAVES, [wave_projection(model, int(k)) for k in others]),
-    }
-    size = min(BATCH, len(pairs.a))
     return {
-        name: np.stack(
-            [
-                _coefficient(model, pairs, setting, seed=1 + at, batch_size=size, within=within)
-                for at, within in enumerate(projections)
-            ]
+        name: _part_coefficients(
+            model, pairs, WAVES, [wave_projection(model, int(k)) for k in chosen]
         )
-        for name, (setting, projections) in found.items()
+        for name, chosen in {"frequencies": frequencies, "others": others}.items()
     }
+
+
+def _part_coefficients(
+    model: ModularTransformer, pairs: Pairs, setting: Langevin, parts: Sequence[Projection]
+) -> NDArray[np.float64]:
+    found = [
+        _coefficient(model, pairs, setting, seed=1 + at, batch_size=BATCH, within=part)
+        for at, part in enumerate(parts)
+    ]
+    return np.array(found).reshape(-1, CHAINS)  # also where there are no parts
 
 
 def _coefficient(
@@ -99,7 +120,7 @@ def _coefficient(
         chains=CHAINS,
         burn_in=BURN_IN,
         draws=DRAWS,
-        batch_size=batch_size,
+        batch_size=batch_size and min(batch_size, len(pairs.a)),
         within=within,
         seed=seed,
     ).chains

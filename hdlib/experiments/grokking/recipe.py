@@ -6,7 +6,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hdlib.experiments.ends import certified_agreement
-from hdlib.experiments.grokking.coefficients import part_coefficients, whole_coefficient
+from hdlib.experiments.grokking.coefficients import (
+    frequency_coefficients,
+    head_coefficients,
+    whole_coefficient,
+)
 from hdlib.experiments.grokking.config import GrokkingConfig
 from hdlib.experiments.grokking.doses import dose_measures
 from hdlib.experiments.grokking.lowest import lowest_measures
@@ -98,8 +102,11 @@ def _overlaps(run: GrokkingRun, step: int) -> Arrays:
 
 def _coefficients(run: GrokkingRun, step: int) -> Arrays:
     model, pairs = TRAINING.model(run, step).to(run.device), run.config.task.train
-    parts = part_coefficients(model, pairs, _frequencies(run))
-    return parts | {"whole": whole_coefficient(model, pairs)}
+    return {
+        "whole": whole_coefficient(model, pairs),
+        "heads": head_coefficients(model, pairs),
+        **frequency_coefficients(model, pairs, _frequencies(run)),
+    }
 
 
 def _whole(run: GrokkingRun, step: int) -> Arrays:

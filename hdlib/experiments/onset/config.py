@@ -60,6 +60,8 @@ class OnsetConfig(OnsetSettings):
     train_fraction: Fraction = 0.4
     seed: Annotated[int, Field(ge=0, le=LARGEST_SEED)] = 0
     """Of the split and the initial weights."""
+    coefficients: Annotated[int, Field(ge=0)] = 15
+    """Checkpoints with local learning coefficients, at most: coarse to fine."""
 
     @model_validator(mode="after")
     def _possible_together(self) -> OnsetConfig:
@@ -92,15 +94,15 @@ class OnsetConfig(OnsetSettings):
 
 
 class OnsetGrid(OnsetSettings, Grid):
-    """The chapter's networks: each modulus from each seed, and some with too few pairs.
+    """The chapter's networks: each modulus from each seed, and some with too few pairs."""
 
-    With p = 113, too: ``moduli=(59, 113)`` and ``fractions=(0.6, 0.4)``.
-    """
-
-    moduli: Annotated[tuple[Modulus, ...], Field(min_length=1)] = (59,)
+    moduli: Annotated[tuple[Modulus, ...], Field(min_length=1)] = (59, 113)
+    """The first is the one that the chapter's claims are about; the others try them again."""
     seeds: Seeds = (0, 1, 2, 3, 4, 5, 6, 7, 8, 9)
-    fractions: Annotated[tuple[Fraction, ...], Field(min_length=1)] = (0.6,)
+    fractions: Annotated[tuple[Fraction, ...], Field(min_length=1)] = (0.6, 0.4)
     """Training fraction of each modulus, with which networks generalise in the steps."""
+    coefficients: Annotated[tuple[Annotated[int, Field(ge=0)], ...], Field(min_length=1)] = (0, 15)
+    """Checkpoints with local learning coefficients for each modulus, at most."""
     few: Fraction = 0.15
     """Training fraction of networks that do not generalise."""
     few_seeds: Seeds = (0, 1, 2)
@@ -108,11 +110,13 @@ class OnsetGrid(OnsetSettings, Grid):
 
     @model_validator(mode="after")
     def _one_each(self) -> OnsetGrid:
-        if len(self.fractions) != len(self.moduli) or len({*self.moduli}) != len(self.moduli):
-            raise ValueError(
-                f"fractions={list(self.fractions)}: one for each of the different "
-                f"moduli={list(self.moduli)}"
-            )
+        if len({*self.moduli}) != len(self.moduli):
+            raise ValueError(f"moduli={list(self.moduli)}: each once")
+        for name in ("fractions", "coefficients"):
+            if len(values := getattr(self, name)) != len(self.moduli):
+                raise ValueError(
+                    f"{name}={list(values)}: one for each of moduli={list(self.moduli)}"
+                )
         return self
 
     @property
@@ -122,6 +126,11 @@ class OnsetGrid(OnsetSettings, Grid):
             p: [self._config(p, fraction, seed) for seed in self.seeds]
             for p, fraction in zip(self.moduli, self.fractions, strict=True)
         }
+
+    @property
+    def surrounded(self) -> list[int]:
+        """Moduli whose networks have learning coefficients."""
+        return [p for p, count in zip(self.moduli, self.coefficients, strict=True) if count]
 
     @property
     def controls(self) -> dict[int, list[OnsetConfig]]:
@@ -138,4 +147,10 @@ class OnsetGrid(OnsetSettings, Grid):
 
     def _config(self, p: int, train_fraction: float, seed: int) -> OnsetConfig:
         common = {n: v for n, v in self.model_dump().items() if n in OnsetSettings.model_fields}
-        return OnsetConfig(**common, p=p, train_fraction=train_fraction, seed=seed)
+        return OnsetConfig(
+            **common,
+            p=p,
+            train_fraction=train_fraction,
+            seed=seed,
+            coefficients=self.coefficients[self.moduli.index(p)],
+        )

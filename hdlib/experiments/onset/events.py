@@ -22,6 +22,7 @@ RISEN = "half of its final share of the logits"
 FALLEN = "restricted loss has halved"
 KNOWN = "half of the other pairs right"
 LEARNT = "95% of the other pairs right"
+FLATTER = "learning coefficient has halved"
 
 EVENTS: Mapping[str, Callable[[FollowedNetwork], Array]] = {
     SHARPEST: lambda of: of.steps[of.eigenvalues[:, 0].argmax()].astype(np.float64),
@@ -30,6 +31,7 @@ EVENTS: Mapping[str, Callable[[FollowedNetwork], Array]] = {
     LASTING: lambda of: of.lasting_onset(of.seen()).min(),
     SEEN: lambda of: of.onset(of.seen()),
     STAYS: lambda of: of.lasting_onset(of.seen()),
+    FLATTER: lambda of: np.array(of.flatter),
     FALLEN: lambda of: of.onset(of.restricted <= HALF * of.restricted[0]),
     RISEN: lambda of: of.onset(of.risen),
     KNOWN: lambda of: of.onset(of.column(OTHERS) > HALF),

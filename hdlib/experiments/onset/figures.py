@@ -101,6 +101,23 @@ def timeline(results: OnsetResults) -> Figure:
     return curves(panels, columns=3, xscale="linear")
 
 
+def surroundings(results: OnsetResults) -> Figure:
+    """Learning coefficient and accuracy, step by step; dashed, networks with too few pairs."""
+    courses: dict[str, Callable[[FollowedNetwork], Curve]] = {
+        "learning coefficient λ̂": lambda of: Curve(of.coefficient_steps, of.coefficients.mean(1)),
+        "other pairs right": lambda of: Curve(of.steps, of.column(OTHERS), markers="none"),
+    }
+    panels = {
+        title: Panel(
+            {"enough pairs": [curve(network) for network in results.followed]},
+            nulls={"too few": [curve(network) for network in results.controls]},
+            yscale="wide" if "λ̂" in title else "linear",
+        )
+        for title, curve in courses.items()
+    }
+    return curves(panels, columns=2, xscale="linear")
+
+
 def first_of_two(results: OnsetResults) -> Figure:
     """For each key frequency the step of one event against that of another."""
     limit = results.grid.n_steps

@@ -1,6 +1,6 @@
 """One network at its checkpoints: what its curvature, its function and its accuracy show, and when.
 
-T checkpoints, K key frequencies, m leading eigenpairs.
+T checkpoints, S of them with learning coefficients, K key frequencies, m leading eigenpairs.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hdlib.experiments.onset.config import OnsetConfig
-from hdlib.experiments.onset.recipe import CIRCUIT, SPECTRA, TRAINING
+from hdlib.experiments.onset.recipe import CIRCUIT, COEFFICIENTS, FREQUENCIES, SPECTRA, TRAINING
 from hdlib.measures import GapTest, featureless_nulls, gap_test
 from hdlib.store import Run
 from hdlib.training import OTHERS
@@ -35,6 +35,7 @@ class FollowedNetwork:
         config: its config.
         steps: (T,) int64, checkpoints.
         frequencies: (K,) int64, key frequencies at the end.
+        coefficient_steps: (S,) int64, checkpoints with local learning coefficients, ascending.
     """
 
     def __init__(self, run: Run[OnsetConfig]) -> None:
@@ -43,6 +44,9 @@ class FollowedNetwork:
         self._spectra = [run.arrays(SPECTRA, step) for step in run.config.checkpoints]
         self._circuit = [run.arrays(CIRCUIT, step) for step in run.config.checkpoints]
         self.frequencies: NDArray[np.int64] = self._circuit[-1]["frequencies"]
+        self.coefficient_steps = np.array(COEFFICIENTS.steps(run), dtype=np.int64)
+        self._chains = [run.arrays(COEFFICIENTS, step)["whole"] for step in COEFFICIENTS.steps(run)]
+        self._halfway = [run.arrays(FREQUENCIES, step) for step in FREQUENCIES.steps(run)]
 
     @cached_property
     def _history(self) -> dict[str, NDArray]:
@@ -169,6 +173,30 @@ class FollowedNetwork:
     def restricted(self) -> Array:
         """Loss of the key frequencies alone, over all pairs, (T,)."""
         return np.array([float(arrays["restricted_loss"]) for arrays in self._circuit])
+
+    @property
+    def coefficients(self) -> Array:
+        """Local learning coefficient of all weights, of each chain, (S, 2)."""
+        return np.array(self._chains, np.float64).reshape(-1, 2)
+
+    @property
+    def flatter(self) -> float:
+        """First checkpoint from which the coefficient is at most half of its largest to the end.
+
+        Infinite where there is none.
+        """
+        mean = self.coefficients.mean(1)
+        low = np.logical_and.accumulate((mean <= HALF * mean.max(initial=0))[::-1])[::-1]
+        return float(self.coefficient_steps[low.argmax()]) if low.any() else np.inf
+
+    def halfway(self, name: str) -> Array:
+        """Learning coefficients where half of the other pairs are right, mean over chains.
+
+        Args:
+            name: "frequencies" for each key frequency, (K,), "others" for as many that are none;
+                (0,) where they were not asked for.
+        """
+        return np.concatenate([np.zeros(0), *(found[name].mean(1) for found in self._halfway)])
 
     def standing(self, shares: Array) -> Array:
         """How many of the other frequencies have less than that with most of the logits at the end.

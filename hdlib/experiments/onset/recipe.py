@@ -8,11 +8,17 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from hdlib.experiments.grokking.coefficients import (
+    BATCH,
+    frequency_coefficients,
+    whole_coefficient,
+)
 from hdlib.experiments.grokking.measures import circuit_frequencies
 from hdlib.experiments.onset import measuring
 from hdlib.experiments.onset.config import OnsetConfig, OnsetGrid
 from hdlib.store import Arrays, ArrayStage, Experiment, Run, agreement
 from hdlib.training import (
+    OTHERS,
     Batches,
     Log,
     Plan,
@@ -23,6 +29,7 @@ from hdlib.training import (
     cross_entropy_float64,
     known_pairs_step,
     pair_evaluation,
+    steps_to,
 )
 
 OnsetRun: TypeAlias = Run[OnsetConfig]
@@ -72,6 +79,30 @@ def _circuit(run: OnsetRun, step: int) -> Arrays:
     return measuring.circuit(run.config, model, _frequencies(run))
 
 
+def _coefficient(run: OnsetRun, step: int) -> Arrays:
+    model = TRAINING.model(run, step).to(run.device)
+    return {"whole": whole_coefficient(model, run.config.task.train, batch_size=BATCH)}
+
+
+def _looked_around(run: OnsetRun) -> list[int]:
+    """Checkpoints with a learning coefficient, coarse to fine."""
+    return coarse_to_fine(run.config.checkpoints)[: run.config.coefficients]
+
+
+def _by_frequency(run: OnsetRun, step: int) -> Arrays:
+    model = TRAINING.model(run, step).to(run.device)
+    return frequency_coefficients(model, run.config.task.train, _frequencies(run))
+
+
+def _halfway(run: OnsetRun) -> list[int]:
+    """The first checkpoint at which half of the other test pairs are right; else the last."""
+    if not run.config.coefficients:
+        return []
+    trained, _ = TRAINING.progress(run)
+    half = steps_to(TRAINING.history(run), 0.5, column=OTHERS) if trained else None
+    return [run.config.n_steps if half is None else half]
+
+
 CIRCUIT = ArrayStage(
     "onset/circuit",
     fields=("n_steps",),
@@ -90,10 +121,28 @@ SPECTRA = ArrayStage(
     compute=_spectrum,
     agreement=agreement(eigenvalues=1e-4),
 )
+COEFFICIENTS = ArrayStage(
+    "onset/coefficients",
+    fields=(),
+    needs=(TRAINING,),
+    items=_looked_around,
+    sources=TRAINING.weights_source,
+    compute=_coefficient,
+    agreement=agreement(whole=1e-3),
+)
+FREQUENCIES = ArrayStage(
+    "onset/frequencies",
+    fields=("n_steps",),
+    needs=(TRAINING,),
+    items=_halfway,
+    sources=TRAINING.weights_and_last,
+    compute=_by_frequency,
+    agreement=agreement(frequencies=1e-3, others=1e-3),
+)
 EXPERIMENT = Experiment(
     OnsetConfig,
-    (TRAINING, CIRCUIT, SPECTRA),
-    cost="about five minutes",
+    (TRAINING, CIRCUIT, SPECTRA, COEFFICIENTS, FREQUENCIES),
+    cost="about ten minutes",
     grid=OnsetGrid,
 )
 run = EXPERIMENT.run

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from copy import copy
 from functools import cache, cached_property
 
 from hdlib.experiments.grid import run_grid
@@ -13,27 +14,36 @@ from hdlib.store import Run
 
 
 class OnsetResults:
-    """Everything the chapter shows, of all runs of its grid.
+    """Everything the chapter shows, of the runs of its grid with one modulus.
 
     Attributes:
         grid: parameters of the chapter.
-        runs: complete runs, in the order of the grid's configs.
+        p: the modulus.
+        runs: all complete runs, in the order of the grid's configs.
     """
 
     def __init__(self, grid: OnsetGrid) -> None:
-        self.grid = grid
+        self.grid, self.p = grid, grid.moduli[0]
         self.runs: list[Run[OnsetConfig]] = run_grid(EXPERIMENT, grid.configs)
         self._networks = {run.config: FollowedNetwork(run) for run in self.runs}
+
+    def at(self, p: int) -> OnsetResults:
+        """The same of another modulus of the grid."""
+        other = copy(self)
+        other.p = p
+        for name in ("followed", "controls"):
+            other.__dict__.pop(name, None)
+        return other
 
     @cached_property
     def followed(self) -> list[FollowedNetwork]:
         """Networks with enough pairs."""
-        return self._of([config for group in self.grid.followed.values() for config in group])
+        return self._of(self.grid.followed[self.p])
 
     @cached_property
     def controls(self) -> list[FollowedNetwork]:
         """Networks with too few pairs."""
-        return self._of([config for group in self.grid.controls.values() for config in group])
+        return self._of(self.grid.controls[self.p])
 
     @property
     def generalised(self) -> list[FollowedNetwork]:

@@ -5,7 +5,15 @@ from __future__ import annotations
 import numpy as np
 
 from hdlib.display import Markdown, extent, table
-from hdlib.experiments.onset.events import EVENTS, KNOWN, OUT, SEEN, median_onset, onsets
+from hdlib.experiments.onset.events import (
+    EVENTS,
+    FLATTER,
+    KNOWN,
+    OUT,
+    SEEN,
+    median_onset,
+    onsets,
+)
 from hdlib.experiments.onset.network import FollowedNetwork
 from hdlib.experiments.onset.results import OnsetResults
 from hdlib.training import OTHERS
@@ -16,12 +24,11 @@ NEVER = "–"
 def network_table(results: OnsetResults) -> Markdown:
     """When each network did what, and the gap that it has at the end."""
     groups = {"": results.followed, "few pairs, ": results.controls}
-    several = len({network.config.p for group in groups.values() for network in group}) > 1
-    rows = []
-    for few, group in groups.items():
-        for network in group:
-            p = f"p = {network.config.p}, " if several else ""
-            rows.append((f"{few}{p}seed {network.config.seed}", *_row(network)))
+    rows = [
+        (f"{few}seed {network.config.seed}", *_row(network))
+        for few, group in groups.items()
+        for network in group
+    ]
     header = (
         "network",
         "others right",
@@ -56,6 +63,8 @@ def lead_table(results: OnsetResults) -> Markdown:
     """Of each event the median step over networks, and its lead on half of the other pairs."""
     rows = []
     for event in EVENTS:
+        if event == FLATTER and results.p not in results.grid.surrounded:
+            continue
         steps = np.array([median_onset(network, event) for network in results.followed])
         known = np.array([median_onset(network, KNOWN) for network in results.followed])
         reached = np.isfinite(steps) & np.isfinite(known)
@@ -70,3 +79,22 @@ def lead_table(results: OnsetResults) -> Markdown:
             )
         )
     return table(("event", "networks", "median step", "lead", "from, to"), rows)
+
+
+def halfway_table(results: OnsetResults) -> Markdown:
+    """Learning coefficients of single frequencies, where half of the other pairs are right."""
+    rows = []
+    for network in results.followed:
+        own, other = network.halfway("frequencies"), network.halfway("others")
+        lower = (own[:, None] < other).mean()
+        rows.append(
+            (
+                f"seed {network.config.seed}",
+                ", ".join(f"{value:.2g}" for value in own),
+                f"{own.mean():.2g}",
+                f"{other.mean():.2g}",
+                f"{lower:.0%}",
+            )
+        )
+    header = ("network", "key frequencies", "their mean", "mean of others", "pairs with key lower")
+    return table(header, rows, lists=("key frequencies",))
