@@ -68,8 +68,8 @@ class LeastActionGrid(Grid):
     routed_steps: int = 10_000
     """Full-batch updates of routed transformers with as many parameters as the plain one."""
     dosed_steps: int = 6_000
-    """Full-batch updates where the pressure on them is varied, or what weight decay is for, and of
-    networks that learn both operations."""
+    """Full-batch updates where the pressure on them is varied, or what weight decay is for; of
+    networks that learn both operations, and of routed ones where no test pair has its mirror."""
     log_every: int = 50
     """Steps between rows of the history."""
     lambda_routing: float = 0.1
@@ -202,7 +202,7 @@ class LeastActionGrid(Grid):
         split: dict[str, Any] = {"unordered": True, "train_fraction": self.unordered_fraction}
         return [
             self._arm("plain, unordered", **split),
-            self._matched("routed, unordered", **split, n_steps=self.routed_steps),
+            self._matched("routed, unordered", **split),
         ]
 
     @property
