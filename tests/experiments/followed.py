@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -11,6 +12,7 @@ from numpy.typing import NDArray
 
 from hdlib.experiments.onset.config import OnsetConfig, OnsetGrid
 from hdlib.experiments.onset.network import FollowedNetwork
+from hdlib.experiments.onset.recipe import COEFFICIENTS
 from hdlib.experiments.onset.results import OnsetResults
 from hdlib.training import MIRRORED, OTHERS
 
@@ -46,6 +48,10 @@ class Story:
     """Whether the untrained network's eigenvectors have most of the strongest frequency."""
     rotated: bool = False
     """Whether random bases of the span have what the eigenvectors have."""
+    flatter: float = 1_200
+    """The learning coefficient is small."""
+    steep: bool = False
+    """Whether that of key frequencies is as large as that of others."""
 
     def later(self, by: float) -> Story:
         """The same with everything but gap and doublets above it so many steps later."""
@@ -54,6 +60,7 @@ class Story:
             seen=tuple(step + by for step in self.seen),
             risen=tuple(step + by for step in self.risen),
             known=self.known + by,
+            flatter=self.flatter + by,
         )
 
     def spectrum(self, step: int, *, m: int, frequencies: int) -> dict[str, NDArray]:
@@ -107,6 +114,15 @@ class PlantedFollowed(FollowedNetwork):
             story.spectrum(step, m=config.eigenpairs, frequencies=size) for step in steps
         ]
         self._circuit = [story.circuit(step, frequencies=size) for step in steps]
+        steps = np.array(COEFFICIENTS.items(SimpleNamespace(config=config)), dtype=np.int64)
+        self.coefficient_steps = np.sort(steps)
+        self._chains = [
+            [value, 1.1 * value]
+            for value in np.where(self.coefficient_steps >= story.flatter, 1, 19)
+        ]
+        others = np.array([[2.0, 2.2], [1.0, 1.2], [1.5, 1.7]])
+        halfway = {"frequencies": others * (1 if story.steep else 0.5), "others": others}
+        self._halfway = [halfway] * bool(len(steps))
         right = np.where(self.steps >= story.known, 0.8, 0.1)
         right[self.steps >= story.known + 500] = 1.0
         self.__dict__["_history"] = {
@@ -138,18 +154,17 @@ class PlantedOnset(OnsetResults):
         self, story: Mapping[str, Any] | None = None, few: Mapping[str, Any] | None = None
     ) -> None:
         self.grid = OnsetGrid()
+        self.p = self.grid.moduli[0]
         told = [Story(**{**EVEN, **(story or {})}), Story(**(story or {}))]
         never = (NEVER, NEVER, NEVER)
         nothing = {"known": NEVER, "gap": NEVER, "seen": never, "detached": never}
-        self.__dict__ |= {
-            "followed": [
-                PlantedFollowed(config, told[i % 2].later(100 * (i % 4)))
-                for group in self.grid.followed.values()
-                for i, config in enumerate(group)
-            ],
-            "controls": [
-                PlantedFollowed(config, Story(**{**nothing, **(few or {})}))
-                for group in self.grid.controls.values()
-                for config in group
-            ],
+        nothing |= {"flatter": NEVER}
+        self._networks = {
+            config: PlantedFollowed(config, told[i % 2].later(100 * (i % 4)))
+            for group in self.grid.followed.values()
+            for i, config in enumerate(group)
+        } | {
+            config: PlantedFollowed(config, Story(**{**nothing, **(few or {})}))
+            for group in self.grid.controls.values()
+            for config in group
         }

@@ -34,6 +34,7 @@ PAIRS = {
     "seen, against the logits": (SEEN, PROMINENT),
     "above a gap, against accuracy": (DETACHED, KNOWN),
 }
+COEFFICIENT = "learning coefficient λ̂"
 JITTER = 0.012
 """Of the axis, between points that would lie upon each other."""
 
@@ -104,14 +105,15 @@ def timeline(results: OnsetResults) -> Figure:
 def surroundings(results: OnsetResults) -> Figure:
     """Learning coefficient and accuracy, step by step; dashed, networks with too few pairs."""
     courses: dict[str, Callable[[FollowedNetwork], Curve]] = {
-        "learning coefficient λ̂": lambda of: Curve(of.coefficient_steps, of.coefficients.mean(1)),
-        "other pairs right": lambda of: Curve(of.steps, of.column(OTHERS), markers="none"),
+        "other pairs right": lambda of: Curve(of.steps, of.column(OTHERS), markers="none")
     }
+    if results.p in results.grid.surrounded:
+        courses[COEFFICIENT] = lambda of: Curve(of.coefficient_steps, of.coefficients.mean(1))
     panels = {
         title: Panel(
             {"enough pairs": [curve(network) for network in results.followed]},
             nulls={"too few": [curve(network) for network in results.controls]},
-            yscale="wide" if "λ̂" in title else "linear",
+            yscale="wide" if title == COEFFICIENT else "linear",
         )
         for title, curve in courses.items()
     }

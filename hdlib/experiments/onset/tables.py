@@ -86,15 +86,11 @@ def halfway_table(results: OnsetResults) -> Markdown:
     rows = []
     for network in results.followed:
         own, other = network.halfway("frequencies"), network.halfway("others")
-        lower = (own[:, None] < other).mean()
-        rows.append(
-            (
-                f"seed {network.config.seed}",
-                ", ".join(f"{value:.2g}" for value in own),
-                f"{own.mean():.2g}",
-                f"{other.mean():.2g}",
-                f"{lower:.0%}",
-            )
-        )
+        told = (NEVER,) * 4
+        if len(own) and len(other):
+            lower = (own[:, None] < other).mean()
+            each = ", ".join(f"{value:.2g}" for value in own)
+            told = (each, f"{own.mean():.2g}", f"{other.mean():.2g}", f"{lower:.0%}")
+        rows.append((f"seed {network.config.seed}", *told))
     header = ("network", "key frequencies", "their mean", "mean of others", "pairs with key lower")
     return table(header, rows, lists=("key frequencies",))

@@ -3,11 +3,17 @@
 from __future__ import annotations
 
 from hdlib.experiments.claim import Claim, shown_by
-from hdlib.experiments.onset.claims import gaps, order
+from hdlib.experiments.onset.claims import again, gaps, order, surroundings
+from hdlib.experiments.onset.claims.again import tried_again
 from hdlib.experiments.onset.results import PublishedOnset, published
 
-__all__ = ["CLAIMS", "PublishedOnset", "published", "shown"]
+__all__ = ["CLAIMS", "PublishedOnset", "published", "shown", "tried_again"]
 
-CLAIMS: tuple[Claim[PublishedOnset], ...] = (*order.CLAIMS, *gaps.CLAIMS)
+CLAIMS: tuple[Claim[PublishedOnset], ...] = (
+    *order.CLAIMS,
+    *gaps.CLAIMS,
+    *again.CLAIMS,
+    *surroundings.CLAIMS,
+)
 
 shown = shown_by(CLAIMS, published)

@@ -41,3 +41,18 @@ def _again(published: PublishedOnset) -> Verdict:
             "generalised": len(larger.generalised),
         },
     )
+
+
+AGAIN = Claim(
+    name="again-at-another-size",
+    says="Of the {all} claims about networks with p = {first}, thresholds and all, {held} hold for "
+    "{networks} networks with p = {p} as well.",
+    evidence="Those that do not: {failed}. {generalised} of {networks} generalise. Sentences, "
+    "tests and thresholds were fixed before any network of this size had been trained.",
+    decide=_again,
+    seeds=10,
+    null="the nulls of each claim",
+    refuted_by="more than a quarter of the claims that fail at another size.",
+)
+
+CLAIMS = (AGAIN,)

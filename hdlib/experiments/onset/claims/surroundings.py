@@ -1,0 +1,108 @@
+"""Claims about what surrounds the networks: their local learning coefficients."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from hdlib.display import extent
+from hdlib.experiments.claim import Claim, Verdict
+from hdlib.experiments.onset.claims.order import LEVEL, settled, steps_of
+from hdlib.experiments.onset.events import (
+    FALLEN,
+    FLATTER,
+    KNOWN,
+    precedence,
+    sign_test,
+)
+from hdlib.experiments.onset.results import OnsetResults, PublishedOnset
+
+
+def surrounded(published: PublishedOnset) -> OnsetResults:
+    """Results of the first modulus whose networks have learning coefficients."""
+    return published.at(published.grid.surrounded[0])
+
+
+def _falls(published: PublishedOnset) -> Verdict:
+    results = surrounded(published)
+    found, few = (
+        [network.coefficients.mean(1) for network in group]
+        for group in (results.followed, results.controls)
+    )
+    kept, few_kept = ([mean[-1] / mean.max() for mean in group] for group in (found, few))
+    first, fallen = (precedence(results.followed, FLATTER, event) for event in (KNOWN, FALLEN))
+    return Verdict(
+        bool(max(kept) < 0.1 and min(few_kept) > 0.5),
+        {
+            "p": results.p,
+            "largest": extent([mean.max() for mean in found], ".0f"),
+            "kept": extent(kept, ".1%"),
+            "few_kept": extent(few_kept, ".0%"),
+            "few": len(few),
+            "steps": steps_of(results, FLATTER),
+            "known": steps_of(results, KNOWN),
+            "settled": settled(first),
+            "ahead": first.networks[0],
+            "behind": first.networks[1],
+            "p_known": first.p,
+            "fallen": steps_of(results, FALLEN),
+            "before_fallen": fallen.networks[0],
+            "after_fallen": fallen.networks[1],
+            "apart": max(
+                float((np.ptp(n.coefficients, axis=1) / n.coefficients.mean(1))[m.argmax() :].max())
+                for n, m in zip(results.followed, found, strict=True)
+            ),
+        },
+    )
+
+
+FALLS = Claim(
+    name="coefficient-halves",
+    says="With p = {p} the local learning coefficient falls as networks generalise, and not where "
+    "they only memorise; against half of the other pairs right it is {settled}.",
+    evidence="It is {largest} at its largest, and {kept} of that at the end; in {few} networks "
+    "with too few pairs {few_kept}. From step {steps} on it is at most half of its largest; half "
+    "of the other pairs are right at {known}. The coefficient is first in {ahead} networks and "
+    "second in {behind} (p = {p_known:.3f}); against half of the first restricted loss, at "
+    "{fallen}, first in {before_fallen} and second in {after_fallen}. Its two chains differ by "
+    "{apart:.0%} at most from there on.",
+    decide=_falls,
+    seeds=10,
+    null="networks that do not generalise; either order as likely",
+    refuted_by="further seeds that generalise and keep a tenth of it, or memorise and lose half.",
+)
+
+
+def _flat(published: PublishedOnset) -> Verdict:
+    results = surrounded(published)
+    found = [(n.halfway("frequencies"), n.halfway("others")) for n in results.followed]
+    lower = [float((own[:, None] < other).mean()) for own, other in found]
+    ahead = sum(own.mean() < other.mean() for own, other in found)
+    p = sign_test(ahead, len(found) - ahead)
+    return Verdict(
+        bool(ahead > len(found) / 2 and p <= LEVEL),
+        {
+            "p": results.p,
+            "ahead": ahead,
+            "all": len(found),
+            "p_sign": p,
+            "ratio": extent([own.mean() / other.mean() for own, other in found], ".2f"),
+            "lower": extent(lower, ".0%"),
+        },
+    )
+
+
+FLAT = Claim(
+    name="flat-along-the-circuit-again",
+    says="Where half of the other pairs are right the loss surrounds the network more flatly along "
+    "the frequencies of its circuit than along others, in {ahead} of {all} networks.",
+    evidence="λ̂ of the weights of one frequency, all others held: the mean over key frequencies "
+    "is {ratio} of that over as many others (sign test over networks, p = {p_sign:.3f}); {lower} "
+    "of all pairs of a key frequency and another have the key one lower. p = {p}.",
+    decide=_flat,
+    seeds=10,
+    null="as many frequencies that are no key ones, drawn at random; either order as likely",
+    refuted_by="further seeds in which key frequencies have as much.",
+    replaces="seen in the run of the grokking chapter, and said of one seed; asked here of ten.",
+)
+
+CLAIMS = (FALLS, FLAT)
