@@ -154,6 +154,7 @@ CHANGES: dict[str, tuple[list[Arm], Callable[[Altered], None]]] = {
     "norms-grow-all-along": (COMPARED, shrinking),
     "softmax-holds": ([GRID.plain], constant("collapsed_share")),
     "warm-up-matters": ([GRID.cold], at_once),
+    "penalties-are-no-help": (GRID.penalised[:1], at_once),
     "small-moduli-do-not-settle": (GRID.sweep, at_once),
     "quick-checks": (GRID.validations, at_once),
     "both-operations-wait": (GRID.both, understood),

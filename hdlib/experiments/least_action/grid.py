@@ -174,12 +174,8 @@ class LeastActionGrid(Grid):
             if dose != self.lambda_routing
         ]
         more = sorted([pressed, *others], key=lambda arm: arm.configs[0].lambda_routing)
-        return [*more, self._penalty("sparsity")]
-
-    @property
-    def penalties(self) -> list[Arm]:
-        """The same network under other penalties on its paths."""
-        return [self._penalty("gini"), self._penalty("consistency")]
+        sparse = self._pressed("sparsity", self.lambda_routing)
+        return [*more, self._matched(f"sparsity {self.lambda_routing:g}", **sparse)]
 
     @property
     def penalised(self) -> list[Arm]:
@@ -315,7 +311,6 @@ class LeastActionGrid(Grid):
             self.confounds,
             self.narrow,
             self.dosed,
-            self.penalties,
             self.gates,
             self.penalised,
             self.unordered,
@@ -341,10 +336,6 @@ class LeastActionGrid(Grid):
 
     def _pressed(self, kind: Regularizer, factor: float) -> dict[str, Any]:
         return {"routing_regularizer": kind, "lambda_routing": factor}
-
-    def _penalty(self, kind: Regularizer) -> Arm:
-        factor = self.lambda_routing
-        return self._matched(f"{kind} {factor:g}", **self._pressed(kind, factor))
 
     def _matched(self, name: str, **fields: Any) -> Arm:
         fields = {"ffn_width": self.matched_width, "n_steps": self.dosed_steps} | fields

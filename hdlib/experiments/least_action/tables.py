@@ -113,6 +113,7 @@ def budget_table(results: LeastActionResults) -> Markdown:
         "plain, settings and fractions": [grid.plain, *grid.switches, *grid.smaller],
         "routed, one difference less each time": grid.confounds,
         "routed, pressure and gates": [*grid.dosed, *grid.gates],
+        "plain, penalties on the function": grid.penalised,
         "unordered split": grid.unordered,
         "both operations": grid.both,
         "one-hot pairs": [*grid.one_hot, *grid.all_decayed],
