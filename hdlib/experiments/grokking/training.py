@@ -62,8 +62,17 @@ def _plan(config: GrokkingConfig, device: torch.device) -> Plan:
 
 
 def kept_steps(run: GrokkingRun) -> list[int]:
-    """Checkpoints whose weights are published, coarse to fine."""
+    """Checkpoints at which the function is looked at, coarse to fine."""
     return coarse_to_fine(TRAINING.checkpoints(run))[: run.config.stored_weights]
+
+
+def _published(run: GrokkingRun) -> list[int]:
+    """The same: of all seeds where an MLP or no ReLU follows attention, else of the first alone.
+
+    Of all networks the weights would be more than git should hold.
+    """
+    usual = run.config.activation == "relu" and not run.config.mlp_width
+    return [] if usual and run.config.seed else kept_steps(run)
 
 
 TRAINING = TrainingStage(
@@ -76,7 +85,7 @@ TRAINING = TrainingStage(
     model=GrokkingConfig.model,
     schedule=_schedule,
     plan=_plan,
-    published=kept_steps,
+    published=_published,
     extendable=lambda run: run.config.stored_weights > 1,
     version=2,
 )
