@@ -4,16 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from threading import RLock
 
 import torch
+
+_LOCK = RLock()
 
 
 @contextmanager
 def seeded(seed: int) -> Iterator[None]:
     """Torch's global random numbers from a seed; those of the CPU are afterwards as they were.
 
-    They are global: of two threads that draw at once neither gets the numbers of its seed.
+    They are global, so another thread that asks for its own waits until this one is done.
     """
-    with torch.random.fork_rng(devices=[]):
+    with _LOCK, torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         yield

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from threading import Lock
 from typing import Any, Generic, TypeVar
 
 import numpy as np
@@ -29,9 +28,6 @@ M = TypeVar("M", bound=nn.Module)
 RESIDUAL = "_residual"
 AGREEMENT = 1e-4
 """Largest relative difference of a row of the history that counts as rounding, in float32."""
-
-_BUILDING = Lock()
-"""Initial weights are drawn from global random numbers, which threads share."""
 
 
 class TrainingStage(Stage, Generic[M]):
@@ -156,8 +152,7 @@ class TrainingStage(Stage, Generic[M]):
         Raises:
             ValueError: if the run does not have its weights.
         """
-        with _BUILDING:
-            model = self._model(run.config)
+        model = self._model(run.config)
         model.load_state_dict(self.weights(run, step))
         return model
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 
 from hdlib.display import Markdown, extent, table
 from hdlib.experiments.planted.config import GRIDS
@@ -43,12 +43,12 @@ def index_table(results: PlantedResults) -> Markdown:
             rows.append(
                 (
                     f"{alpha:g}, {NAMES[when]}",
-                    _range(results.statistic("best", alpha, when)[:, 0], ".2f"),
-                    _range(results.modules("gauss_newton", alpha, when), ".2f"),
-                    _range(results.modules("hessian", alpha, when), ".2f"),
-                    _range(results.outputs(alpha, when), ".2f") if when == "end" else "",
-                    _range(beside[:, 2], ".2f"),
-                    _range(beside[:, 0], ".2f"),
+                    extent(results.statistic("best", alpha, when)[:, 0], ".2f", "–"),
+                    extent(results.modules("gauss_newton", alpha, when), ".2f", "–"),
+                    extent(results.modules("hessian", alpha, when), ".2f", "–"),
+                    extent(results.outputs(alpha, when), ".2f", "–") if when == "end" else "",
+                    extent(beside[:, 2], ".2f", "–"),
+                    extent(beside[:, 0], ".2f", "–"),
                 )
             )
     header = (
@@ -70,7 +70,7 @@ def scale_table(results: PlantedResults) -> Markdown:
         scaled = results.statistic("scaled", 0.0, when)
         for scale, words in enumerate(("λ", "log λ")):
             for which, kind in enumerate(("best cut", "two clusters")):
-                cells = (_range(scaled[:, r, scale, which], "z.2f") for r in range(len(RHOS)))
+                cells = (extent(scaled[:, r, scale, which], "z.2f", "–") for r in range(len(RHOS)))
                 rows.append((f"{NAMES[when]}: {kind}, {words}", *cells))
     return table(("ρ", *RHO_WORDS), rows)
 
@@ -87,12 +87,12 @@ def variant_table(found: PublishedPlanted) -> Markdown:
             rows.append(
                 (
                     f"{name}, α = {alpha:g}",
-                    _range(results.logged("company", alpha, "end"), ".0%"),
-                    _range(results.statistic("best", alpha, "end")[:, 0], ".2f"),
-                    _range(results.modules("gauss_newton", alpha, "end"), ".2f"),
-                    _range(results.outputs(alpha, "end"), ".2f"),
-                    _range(beside[:, 2], ".2f"),
-                    _range(beside[:, 0], ".2f"),
+                    extent(results.logged("company", alpha, "end"), ".0%", "–"),
+                    extent(results.statistic("best", alpha, "end")[:, 0], ".2f", "–"),
+                    extent(results.modules("gauss_newton", alpha, "end"), ".2f", "–"),
+                    extent(results.outputs(alpha, "end"), ".2f", "–"),
+                    extent(beside[:, 2], ".2f", "–"),
+                    extent(beside[:, 0], ".2f", "–"),
                 )
             )
     header = (
@@ -125,8 +125,3 @@ def cost_table(results: PlantedResults) -> Markdown:
     }
     rows = [(words[name], f"{seconds[name] / 60:.1f} min") for name in words]
     return table(("computed", "wall time"), rows)
-
-
-def _range(values: Iterable[float], form: str) -> str:
-    """The least and the largest, none of them below zero by more than rounding."""
-    return extent(values, form, "–")
