@@ -69,7 +69,7 @@ class LeastActionGrid(Grid):
     """Full-batch updates of routed transformers with as many parameters as the plain one."""
     dosed_steps: int = 6_000
     """Full-batch updates where the pressure on them is varied, or what weight decay is for; of
-    networks that learn both operations, and of routed ones where no test pair has its mirror."""
+    routed ones where no test pair has its mirror."""
     log_every: int = 50
     """Steps between rows of the history."""
     lambda_routing: float = 0.1
@@ -223,11 +223,8 @@ class LeastActionGrid(Grid):
 
     @property
     def both(self) -> list[Arm]:
-        """Addition and multiplication in one transformer, plain and routed."""
-        return [
-            self._arm("plain, both", operation="both", n_steps=self.dosed_steps),
-            self._matched("routed, both", operation="both"),
-        ]
+        """Addition and multiplication in one plain transformer."""
+        return [self._arm("plain, both", operation="both")]
 
     @property
     def one_hot(self) -> list[Arm]:

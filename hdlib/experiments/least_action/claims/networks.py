@@ -84,33 +84,32 @@ CHECKS = Claim(
 
 
 def _both(results: PublishedLeastAction) -> Verdict:
-    plain, routed = (results.of(arm) for arm in results.grid.both)
-    networks = [*plain, *routed]
-    best = [[float(np.nanmax(n.column(OTHERS))) for n in group] for group in (plain, routed)]
+    (arm,) = results.grid.both
+    networks = results.of(arm)
+    mirrored, others = ([n.last(name) for n in networks] for name in (MIRRORED, OTHERS))
+    share = [mirrored_share(n) for n in networks]
     return Verdict(
-        max(best[0] + best[1]) < 0.5,
+        min(mirrored) > 0.9 and max(others) < 0.2,
         {
             "all": extent((n.last("test_accuracy") for n in networks), ".0%"),
-            "mirrored": extent((n.last(MIRRORED) for n in networks), ".0%"),
-            "share": extent((mirrored_share(n) for n in networks), ".0%"),
-            "plain": extent(best[0], ".0%"),
-            "routed": extent(best[1], ".0%"),
-            "steps": results.grid.dosed_steps,
+            "mirrored": extent(mirrored, ".0%"),
+            "others": extent(others, ".0%"),
+            "share": extent(share, ".0%"),
+            "steps": results.grid.n_steps,
         },
     )
 
 
 BOTH = Claim(
     name="both-operations-wait",
-    says="On addition and multiplication together plain and routed transformers are still waiting "
-    "after {steps:,} steps: most of what they get right they remember.",
-    evidence="At the end they get {all} of the test pairs right, and {mirrored} of the mirrored "
-    "ones, which are {share} of all; of the others at their best {plain} for the plain "
-    "transformer and {routed} for the routed one with as many parameters.",
+    says="On addition and multiplication together the plain transformer is still waiting after "
+    "{steps:,} steps: what it gets right it remembers.",
+    evidence="It gets {all} of the test pairs right, {mirrored} of the mirrored ones, which are "
+    "{share} of all, and {others} of the others.",
     decide=_both,
     seeds=3,
     null="the share of test pairs that are mirrored",
-    refuted_by="a seed that gets half of the other test pairs right.",
+    refuted_by="a seed that gets a fifth of the other test pairs right.",
     replaces="the work this examines: 82.7% for the plain transformer, and 17.6% to 25.4% for the "
     "routed one, in 30,000 steps at p = 113, without telling mirrored pairs apart.",
 )
