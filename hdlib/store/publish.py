@@ -36,11 +36,11 @@ def publish(run: Run[Any], *, root: Path = PUBLISHED) -> list[Path]:
         if not kept and not stored.names():
             continue
         with folder.writing():
-            for name in [*stage.published(run), *stored.names()]:
+            for name in dict.fromkeys([*stage.published(run), *stored.recorded()]):
                 entry, before = stored.entry(name), folder.entries.get(name)
                 if entry is None or (before and before.sha256 == entry.sha256):
                     continue
-                if name in kept:
+                if name in kept and entry.kept:
                     folder.write(
                         name,
                         stored.read(name),

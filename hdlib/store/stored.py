@@ -52,6 +52,10 @@ class Stored:
         found = {n for f in self.folders for n, entry in f.entries.items() if entry.kept}
         return sorted(found)
 
+    def recorded(self) -> list[str]:
+        """The same with those that were dropped on purpose."""
+        return sorted({name for folder in self.folders for name in folder.entries})
+
     def present(self, name: str) -> bool:
         """Whether a file is recorded and there; its content is not read."""
         return any(folder.present(name) for folder in self.folders)

@@ -134,6 +134,16 @@ def test_a_published_run_goes_on_elsewhere(run, tmp_path):
     assert STAGE.recorded(run_of(tmp_path / "published")) == 17
 
 
+def test_what_was_published_can_be_published_again(run, tmp_path):
+    """What was dropped the first time is recorded the second time, too."""
+    publish(run, root=tmp_path / "first")
+    publish(run_of(tmp_path / "first"), root=tmp_path / "second")
+    again = run_of(tmp_path / "second")
+    assert again.complete
+    assert STAGE.checkpoints(again) == [0, 4, 8]
+    assert STAGE.with_weights(again) == [8]
+
+
 def test_the_longest_history_is_read_wherever_it_is(run, tmp_path):
     run_of(tmp_path / "long", n_steps=13).compute()
     for roots in (("root", "long"), ("long", "root")):
