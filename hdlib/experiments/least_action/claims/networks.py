@@ -181,9 +181,9 @@ ALL_DECAYED = Claim(
     "plain MLP.",
     evidence="Largest accuracy on the other test pairs, by seed: {each}. Steps until 95% of them "
     "are known: {reached}. Under pressure the first layer has given up its choice in each seed, "
-    "with {first} of the weight on one head at the end, and the last has not, with {last}. So what "
-    "helps is the head, a feed-forward network with a shortcut and a layer norm, and not the "
-    "choice; one head has a quarter of the feed-forward units of four.",
+    "with {first} of the weight on one head at the end, and the last has not, with {last}. So a "
+    "head helps, a feed-forward network with a shortcut and a layer norm, and a choice among four "
+    "does not.",
     decide=_all_decayed,
     seeds=3,
     null="the network of one head, the plain MLP, and the same network with free paths",
