@@ -50,6 +50,8 @@ class Story:
     """Whether random bases of the span have what the eigenvectors have."""
     flatter: float = 1_200
     """The learning coefficient is small."""
+    level: float = 1
+    """What it is then."""
     steep: bool = False
     """Whether that of key frequencies is as large as that of others."""
 
@@ -118,7 +120,7 @@ class PlantedFollowed(FollowedNetwork):
         self.coefficient_steps = np.sort(steps)
         self._chains = [
             [value, 1.1 * value]
-            for value in np.where(self.coefficient_steps >= story.flatter, 1, 19)
+            for value in np.where(self.coefficient_steps >= story.flatter, story.level, 19)
         ]
         others = np.array([[2.0, 2.2], [1.0, 1.2], [1.5, 1.7]])
         halfway = {"frequencies": others * (1 if story.steep else 0.5), "others": others}
@@ -142,6 +144,10 @@ EVEN: Mapping[str, Any] = {"rank": 5}
 """What every second network has for itself, unless it is told: a gap that was not predicted."""
 
 
+LARGER: Mapping[str, Any] = {"gap": 700}
+"""What networks with the larger modulus have for themselves, unless it is told: an earlier gap."""
+
+
 class PlantedOnset(OnsetResults):
     """The networks of the published grid, with planted stories, a hundred steps apart.
 
@@ -155,13 +161,17 @@ class PlantedOnset(OnsetResults):
     ) -> None:
         self.grid = OnsetGrid()
         self.p = self.grid.moduli[0]
-        told = [Story(**{**EVEN, **(story or {})}), Story(**(story or {}))]
+        first, *larger = self.grid.moduli
+        told = {
+            p: [Story(**{**EVEN, **own, **(story or {})}), Story(**{**own, **(story or {})})]
+            for p, own in {first: {}, **dict.fromkeys(larger, LARGER)}.items()
+        }
         never = (NEVER, NEVER, NEVER)
         nothing = {"known": NEVER, "gap": NEVER, "seen": never, "detached": never}
-        nothing |= {"flatter": NEVER}
+        nothing |= {"flatter": 900, "level": 5}
         self._networks = {
-            config: PlantedFollowed(config, told[i % 2].later(100 * (i % 4)))
-            for group in self.grid.followed.values()
+            config: PlantedFollowed(config, told[p][i % 2].later(100 * (i % 4)))
+            for p, group in self.grid.followed.items()
             for i, config in enumerate(group)
         } | {
             config: PlantedFollowed(config, Story(**{**nothing, **(few or {})}))

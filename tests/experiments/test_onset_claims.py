@@ -55,8 +55,9 @@ REFUTED: dict[str, list[tuple[Mapping[str, Any], Mapping[str, Any]]]] = {
     "eigenvectors-not-any-basis": [({"rotated": True}, {})],
     "too-few-pairs": [({}, {"gap": 1_800, "detached": (2_000, 2_200, 2_400)})],
     "rank-is-no-count": [({"rank": 7}, {}), ({"rank": 5}, {})],
-    "again-at-another-size": [({"seen": LATE, "gap": 300, "foretold": True}, {})],
-    "coefficient-halves": [({"flatter": NEVER}, {}), ({}, {"flatter": 1_000})],
+    "not-all-at-another-size": [({"gap": 1_800}, {})],
+    "gap-before-the-accuracy": [({"gap": 1_800}, {}), ({"gap": 100}, {})],
+    "coefficient-falls-in-all": [({}, {"flatter": NEVER}), ({}, {"level": 0.5})],
     "flat-along-the-circuit-again": [({"steep": True}, {})],
 }
 """What is told of networks with enough pairs and of those with too few, where a claim fails."""

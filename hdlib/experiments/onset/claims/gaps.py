@@ -25,6 +25,7 @@ def _after(published: PublishedOnset) -> Verdict:
             and doublets.p <= LEVEL
         ),
         {
+            "modulus": published.p,
             "out": steps_of(published, OUT),
             "known": steps_of(published, KNOWN),
             "learnt": steps_of(published, LEARNT),
@@ -112,9 +113,9 @@ def by_chance(passed: int, tests: int) -> float:
 CLAIMS = (
     Claim(
         "gap-is-no-early-sign",
-        "The gap in the spectrum is no early sign: but for {ahead} of {all} networks it is not "
-        "there before half of the pairs that memory cannot answer are right, and the circuit above "
-        "it mostly comes later.",
+        "With p = {modulus} the gap in the spectrum is no early sign: but for {ahead} of {all} "
+        "networks it is not there before half of the pairs that memory cannot answer are right, "
+        "and the circuit above it mostly comes later.",
         "A gap below the rank of the head stands out from step {out} on; half of the "
         "other pairs are right at {known}, 95% at {learnt}. It is later than half of them in "
         "{behind} of {all} networks and earlier in {ahead} (p = {p:.3f}), later than 95% in "
