@@ -77,6 +77,7 @@ PARTS = (
             "grokking/pure-before",
             "planted/seen-before-it-can-be-tested",
             "onset/first-before-accuracy",
+            "onset/gap-before-the-accuracy",
         ),
         refuting=(
             "onset/gap-is-no-early-sign",
@@ -85,16 +86,16 @@ PARTS = (
             "planted/ratio-sees-wiring",
             "emergence/outliers-after",
         ),
-        so="Gaps come with generalisation or after it, with few exceptions. What leading "
-        "eigenvectors do to the function is ahead of the accuracy for a part of the circuit, and "
-        "not ahead of the function itself.",
+        so="Gaps come with generalisation or after it in most networks, and at one size as often "
+        "before it. What leading eigenvectors do to the function is ahead of the accuracy for a "
+        "part of the circuit. Neither is ahead of the function itself.",
     ),
     Part(
         "The curvature at a network tells of what surrounds it.",
         refuting=("grokking/no-parabola",),
         so="While it memorises it does. Afterwards the loss is nearly zero where the network is, "
-        "and what surrounds it is not of second order. The local learning coefficient sees that, "
-        "and falls with the circuit; but it counts weights, and names none.",
+        "and what surrounds it is not of second order. The local learning coefficient sees that: "
+        "it falls once a network has memorised, and farther with a circuit; and it names none.",
     ),
     Part(
         "Circuits are in the eigenvectors: in what they do to the function.",

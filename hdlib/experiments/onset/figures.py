@@ -108,7 +108,11 @@ def surroundings(results: OnsetResults) -> Figure:
         "other pairs right": lambda of: Curve(of.steps, of.column(OTHERS), markers="none")
     }
     if results.p in results.grid.surrounded:
-        courses[COEFFICIENT] = lambda of: Curve(of.coefficient_steps, of.coefficients.mean(1))
+        courses[COEFFICIENT] = lambda of: Curve(
+            of.coefficient_steps,
+            # Before training it is about zero, of either sign.
+            np.where(of.coefficient_steps > 0, of.coefficients.mean(1), np.nan),
+        )
     panels = {
         title: Panel(
             {"enough pairs": [curve(network) for network in results.followed]},
