@@ -22,8 +22,7 @@ def tried_again(results: OnsetResults) -> Markdown:
     for claim in TRIED:
         verdict = claim.decide(results)
         says, evidence = (t.format(**verdict.values) for t in (claim.says, claim.evidence))
-        again = "So it is" if verdict.holds else "*Not so*"
-        told.append(f"- {says} **{again} with p = {results.p}.** {evidence}")
+        told.append(f"- {says} **{'So it is' if verdict.holds else 'It is not so'}.** {evidence}")
     return Markdown("\n".join(told))
 
 

@@ -90,6 +90,7 @@ def _rank(published: PublishedOnset) -> Verdict:
     return Verdict(
         bool(networks and p <= LEVEL and hits < MOSTLY * len(networks)),
         {
+            "modulus": published.p,
             "ranks": ", ".join(map(str, ranks)),
             "predicted": ", ".join(map(str, predicted)),
             "hits": hits,
@@ -156,8 +157,8 @@ CLAIMS = (
     ),
     Claim(
         "rank-is-no-count",
-        "That the gap is below one eigenvalue for each head and two for each key frequency is true "
-        "more often than by chance, and no rule.",
+        "With p = {modulus} it is true more often than by chance, and no rule, that the gap is "
+        "below one eigenvalue for each head and two for each key frequency.",
         "Tested alone, the predicted rank has a gap in {passed} of {tests} networks (p = {p:.1g} "
         "if each did by chance in one of twenty). Ranks of the widest gap at the end, seed by "
         "seed, where one stands out: {ranks}; predicted: {predicted}. {hits} of {all} are as "

@@ -60,6 +60,7 @@ def _first(published: PublishedOnset) -> Verdict:
             and max(found.p, lasting.p) <= LEVEL
         ),
         {
+            "modulus": published.p,
             "lasting": steps_of(published, LASTING),
             "known": steps_of(published, KNOWN),
             "stays": lasting.networks[0],
@@ -153,9 +154,9 @@ def _which(published: PublishedOnset) -> Verdict:
 CLAIMS = (
     Claim(
         "first-before-accuracy",
-        "The first frequency of the circuit to stay among the leading eigenvectors is there before "
-        "the network knows half of the pairs that memory cannot answer, in {stays} of {all} "
-        "networks.",
+        "With p = {modulus} the first frequency of the circuit to stay among the leading "
+        "eigenvectors is there before the network knows half of the pairs that memory cannot "
+        "answer, in {stays} of {all} networks.",
         "A doublet that stays to the end is there from step {lasting} on, half of the other pairs "
         "are right at step {known} (sign test of which is first, p = {p_stays:.3f}); {few_stays} "
         "of {few} that do not generalise have one. That it must stay was added later. Without it "
