@@ -116,7 +116,8 @@ class PlantedFollowed(FollowedNetwork):
             story.spectrum(step, m=config.eigenpairs, frequencies=size) for step in steps
         ]
         self._circuit = [story.circuit(step, frequencies=size) for step in steps]
-        steps = np.array(COEFFICIENTS.items(SimpleNamespace(config=config)), dtype=np.int64)
+        run: Any = SimpleNamespace(config=config)
+        steps = np.array(COEFFICIENTS.items(run), dtype=np.int64)
         self.coefficient_steps = np.sort(steps)
         self._chains = [
             [value, 1.1 * value]
