@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from hdlib.experiments.claim import Claim, shown_by
 from hdlib.experiments.onset.claims import again, gaps, order, surroundings
-from hdlib.experiments.onset.claims.again import tried_again
 from hdlib.experiments.onset.results import PublishedOnset, published
 
-__all__ = ["CLAIMS", "PublishedOnset", "published", "shown", "tried_again"]
+__all__ = ["CLAIMS", "PublishedOnset", "published", "shown"]
 
 CLAIMS: tuple[Claim[PublishedOnset], ...] = (
     *order.CLAIMS,
