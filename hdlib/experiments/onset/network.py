@@ -198,6 +198,12 @@ class FollowedNetwork:
         """
         return np.concatenate([np.zeros(0), *(found[name].mean(1) for found in self._halfway)])
 
+    @property
+    def keys_flatter(self) -> float:
+        """How many of all pairs of a key frequency and another have the key one lower; a share."""
+        own, other = (self.halfway(name) for name in ("frequencies", "others"))
+        return float((own[:, None] < other).mean())
+
     def standing(self, shares: Array) -> Array:
         """How many of the other frequencies have less than that with most of the logits at the end.
 

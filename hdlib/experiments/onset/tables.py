@@ -88,9 +88,8 @@ def halfway_table(results: OnsetResults) -> Markdown:
         own, other = network.halfway("frequencies"), network.halfway("others")
         told = (NEVER,) * 4
         if len(own) and len(other):
-            lower = (own[:, None] < other).mean()
             each = ", ".join(f"{value:.2g}" for value in own)
-            told = (each, f"{own.mean():.2g}", f"{other.mean():.2g}", f"{lower:.0%}")
+            told = (each, f"{own.mean():.2g}", f"{other.mean():.2g}", f"{network.keys_flatter:.0%}")
         rows.append((f"seed {network.config.seed}", *told))
     header = ("network", "key frequencies", "their mean", "mean of others", "pairs with key lower")
     return table(header, rows, lists=("key frequencies",))

@@ -79,7 +79,7 @@ FALLS = Claim(
 def _flat(published: PublishedOnset) -> Verdict:
     results = surrounded(published)
     found = [(n.halfway("frequencies"), n.halfway("others")) for n in results.followed]
-    lower = [float((own[:, None] < other).mean()) for own, other in found]
+    lower = [network.keys_flatter for network in results.followed]
     ahead = sum(own.mean() < other.mean() for own, other in found)
     p = sign_test(ahead, len(found) - ahead)
     return Verdict(
