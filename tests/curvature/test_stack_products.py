@@ -10,7 +10,7 @@ import pytest
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
-from torch.nn import Embedding, Flatten, Linear, ReLU, Sequential
+from torch.nn import AvgPool2d, Conv2d, Embedding, Flatten, Linear, MaxPool2d, ReLU, Sequential
 
 from hdlib.curvature import HessianOperator, hessian
 from hdlib.curvature.inputs.data import Batch
@@ -36,6 +36,15 @@ def tokens(samples: int = 9) -> tuple[nn.Module, Tensor, Tensor]:
     torch.manual_seed(0)
     model = Sequential(Embedding(5, 4), Flatten(), Linear(8, 6), ReLU(), Linear(6, CLASSES))
     return model.double(), torch.randint(4, (samples, 2)), torch.arange(samples) % CLASSES
+
+
+def images(samples: int = 9) -> tuple[nn.Module, Tensor, Tensor]:
+    torch.manual_seed(0)
+    model = Sequential(
+        *(Conv2d(2, 3, 3, stride=2, padding=1), ReLU(), MaxPool2d(2, stride=1)),
+        *(Conv2d(3, 4, 2, bias=False), AvgPool2d(2), Flatten(), ReLU(), Linear(4, CLASSES)),
+    )
+    return model.double(), torch.randn(samples, 2, 7, 8).double(), torch.arange(samples) % CLASSES
 
 
 def by_hand(model: nn.Module, loss: Callable, x: Tensor, y: Tensor) -> StackProducts:
@@ -84,6 +93,25 @@ def test_all_stacks(name, loss):
 
 
 @pytest.mark.parametrize("loss", [F.cross_entropy, F.mse_loss])
+def test_convolutions(loss):
+    model, x, classes = images()
+    y = targets_for(loss, model(x), classes)
+    expected = reference_hessian(model, loss, x, y)
+    found = by_hand(model, loss, x, y)(torch.eye(len(expected), dtype=FLOAT64))
+    assert relative_error(found, expected) < 1e-12
+    assert (found - found.T).abs().max() < 1e-14 * found.abs().max()
+
+
+def test_images_too_large_for_two_at_a_time():
+    torch.manual_seed(0)
+    model = Sequential(Conv2d(1, 3, 3), MaxPool2d(37), Conv2d(3, 2, 2), Flatten(), Linear(18, 3))
+    x, y = torch.randn(3, 1, 150, 150).double(), torch.arange(3)
+    block = block_for(model.double())
+    general = HessianOperator(model, generally(F.cross_entropy), (x, y)) @ block
+    assert relative_error(by_hand(model, F.cross_entropy, x, y)(block), general) < 1e-12
+
+
+@pytest.mark.parametrize("loss", [F.cross_entropy, F.mse_loss])
 def test_an_embedding(loss):
     model, x, classes = tokens()
     y = targets_for(loss, model(x), classes)
@@ -110,7 +138,7 @@ TARGETS: dict[str, tuple[Callable, Callable[[Tensor], Tensor]]] = {
 }
 
 
-@pytest.mark.parametrize("case", [mlp, tokens])
+@pytest.mark.parametrize("case", [mlp, tokens, images])
 @pytest.mark.parametrize("name", TARGETS)
 def test_targets(name, case):
     loss, change = TARGETS[name]

@@ -115,7 +115,9 @@ class Conv(Affine):
         self.padding = module.padding
         self.dilation = module.dilation
 
-    def _geometry(self) -> dict:
+    @property
+    def geometry(self) -> dict:
+        """Stride, padding and dilation, as PyTorch's functions take them."""
         return {"stride": self.stride, "padding": self.padding, "dilation": self.dilation}
 
     def _apply(self, x: Tensor) -> Tensor:
@@ -128,17 +130,17 @@ class Conv(Affine):
         return self.image[1:]
 
     def patches(self) -> Tensor:
-        unfolded = F.unfold(self.input, self.kernel, **self._geometry())
+        unfolded = F.unfold(self.input, self.kernel, **self.geometry)
         return self._with_constant(unfolded)
 
     def push(self, tangents: Tensor, samples: slice) -> Tensor:
-        flat = F.conv2d(tangents.flatten(0, 1), self.weight, **self._geometry())
+        flat = F.conv2d(tangents.flatten(0, 1), self.weight, **self.geometry)
         return flat.unflatten(0, tangents.shape[:2])
 
     def pull(self, cotangents: Tensor) -> Tensor:
         n, q = cotangents.shape[:2]
         shape = (n * q, *self.shape)
-        flat = conv2d_input(shape, self.weight, cotangents.flatten(0, 1), **self._geometry())
+        flat = conv2d_input(shape, self.weight, cotangents.flatten(0, 1), **self.geometry)
         return flat.unflatten(0, (n, q))
 
     def unfold_channels(self, tangents: Tensor) -> Tensor:

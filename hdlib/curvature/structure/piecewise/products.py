@@ -1,4 +1,4 @@
-"""Hessian-vector products of a stack of linear layers and ReLUs, differentiated by hand."""
+"""Hessian-vector products of a stack of piecewise-linear layers, differentiated by hand."""
 
 from __future__ import annotations
 
@@ -22,12 +22,20 @@ from hdlib.curvature.structure.chain import (
     ReLULink,
 )
 from hdlib.curvature.structure.losses import Derivatives, OutputDerivatives
-from hdlib.curvature.structure.piecewise.affine import Conv, Embedding, Linear
-from hdlib.curvature.structure.piecewise.layers import Layer, ReLU
+from hdlib.curvature.structure.piecewise.affine import Affine, Conv, Embedding, Linear
+from hdlib.curvature.structure.piecewise.images import (
+    ConvLink,
+    InputConvLink,
+    LayerLink,
+    MaxPoolLink,
+)
+from hdlib.curvature.structure.piecewise.layers import Layer, MaxPool, ReLU
 from hdlib.curvature.structure.piecewise.samples import Samples, joined
 
 PIECE, DIRECTIONS = 256, 8
-"""Samples and directions at a time: their tangents stay in the processor's cache."""
+"""Samples, at most, and directions at a time."""
+TANGENTS = 2**22
+"""Bytes of the tangents of a piece's largest layer, which stay in the processor's cache."""
 ARRAYS = 5
 """Of the size of the parameters, for each direction: it in two orders, two sums, and the result."""
 
@@ -42,8 +50,7 @@ def stack_products(
 ) -> StackProducts | None:
     """Products with the Hessian of a stack, where there is room and all data fit it.
 
-    Convolutions are left to the general method. What does not fit is told where the model is called
-    as a whole.
+    What does not fit is told where the model is called as a whole.
 
     Args:
         layers: the stack, linearised by `piecewise_linear`.
@@ -51,15 +58,12 @@ def stack_products(
         batches: all of the data.
         dtype: type of the vectors.
     """
-    if any(isinstance(layer, Conv) for layer in layers):
-        return None
     data = joined(layers, derivatives, batches)
     if data is None:
         return None
     device, itemsize = data.inputs.device, torch.empty(0, dtype=dtype).itemsize
-    moving = [layer for layer in layers if isinstance(layer, (Linear, ReLU))]
-    floats = sum(prod(layer.shape) + prod(layer.image) for layer in moving)
-    size = sum(layer.size for layer in layers if isinstance(layer, (Linear, Embedding)))
+    floats = sum(prod(layer.shape) + prod(layer.image) for layer in layers)
+    size = sum(layer.size for layer in layers if isinstance(layer, (Affine, Embedding)))
     needed = (
         itemsize * (len(data.inputs) * floats + ARRAYS * DIRECTIONS * size) + data.inputs.nbytes
     )
@@ -81,7 +85,7 @@ class StackProducts:
     whatever the type of the tangents, and kept.
 
     Args:
-        layers: the stack without convolutions, linearised by `piecewise_linear`.
+        layers: the stack, linearised by `piecewise_linear`.
         data: samples and their number.
         derivatives: closed form of the loss's derivatives.
         dtype: type of the tangents.
@@ -98,22 +102,24 @@ class StackProducts:
         *,
         dtype: torch.dtype,
     ) -> None:
-        self._moved: list[tuple[Linear | Embedding, InputLink]] = []
+        self._moved: list[tuple[Affine | Embedding, InputLink | InputConvLink]] = []
         before: list[Layer] = []
         links: list[Link] = []
         for layer in layers:
-            if isinstance(layer, (Linear, Embedding)):
-                link = _link(layer, first=not self._moved)
+            if isinstance(layer, (Affine, Embedding)):
+                link = _moving(layer, first=not self._moved)
                 self._moved.append((layer, link))
                 links.append(link)
-            elif not self._moved:
+            elif self._moved:
+                links.append(_fixed(layer))
+            else:
                 before.append(layer)
-            elif isinstance(layer, ReLU):
-                links.append(ReLULink())
         self._chain = Chain(links)
         self._pieces: list[tuple[Kept, OutputDerivatives]] = []
         self.finite = True
-        for x, y in zip(data.inputs.split(PIECE), data.targets.split(PIECE), strict=True):
+        row = DIRECTIONS * max(prod(layer.image) for layer in layers) * dtype.itemsize
+        piece = max(1, min(PIECE, TANGENTS // row))
+        for x, y in zip(data.inputs.split(piece), data.targets.split(piece), strict=True):
             saved: Kept = {}
             for layer in before:
                 x = layer.forward(x)
@@ -153,15 +159,33 @@ class StackProducts:
                     part.copy_(value)
 
 
-def _link(layer: Linear | Embedding, *, first: bool) -> InputLink:
-    if isinstance(layer, Embedding):
-        return EmbeddingLink(layer.weight)
-    return (InputLink if first else AffineLink)(layer.weight.T, layer.bias)
+def _moving(layer: Affine | Embedding, *, first: bool) -> InputLink | InputConvLink:
+    """The link of a layer with parameters; of the first the inputs do not move."""
+    match layer:
+        case Embedding():
+            return EmbeddingLink(layer.weight)
+        case Conv():
+            return (InputConvLink if first else ConvLink)(layer)
+        case _:
+            return (InputLink if first else AffineLink)(layer.weight.T, layer.bias)
 
 
-def _parts(layer: Linear | Embedding, rows: Tensor) -> tuple[Tensor, Tensor | None]:
-    """A layer's weight, as its link has it, (k, in, out), and bias (k, out), in (k, P)."""
+def _fixed(layer: Layer) -> Link:
+    """The link of a layer without parameters."""
+    match layer:
+        case ReLU():
+            return ReLULink()
+        case MaxPool():
+            return MaxPoolLink(layer)
+        case _:
+            return LayerLink(layer)
+
+
+def _parts(layer: Affine | Embedding, rows: Tensor) -> tuple[Tensor, Tensor | None]:
+    """A layer's weight, (k, *weight) as its link has it, and its bias (k, out), in (k, P)."""
     weight = rows[:, layer.weights].unflatten(1, layer.weight.shape)
     if isinstance(layer, Embedding):
         return weight, None
-    return weight.mT, rows[:, layer.biases] if layer.has_bias else None
+    if isinstance(layer, Linear):
+        weight = weight.mT
+    return weight, rows[:, layer.biases] if layer.has_bias else None

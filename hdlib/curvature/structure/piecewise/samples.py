@@ -12,7 +12,7 @@ from torch import Tensor
 from hdlib.curvature.inputs.data import Batch
 from hdlib.curvature.inputs.nested import tensors_in
 from hdlib.curvature.structure.losses import IGNORED, Derivatives, cross_entropy
-from hdlib.curvature.structure.piecewise.affine import Embedding, Linear
+from hdlib.curvature.structure.piecewise.affine import Affine, Embedding
 from hdlib.curvature.structure.piecewise.layers import Layer
 
 
@@ -72,4 +72,4 @@ def _within(indices: Tensor, size: int) -> bool:
 
 
 def _device(layers: Sequence[Layer]) -> torch.device:
-    return next(layer.weight.device for layer in layers if isinstance(layer, (Linear, Embedding)))
+    return next(layer.weight.device for layer in layers if isinstance(layer, (Affine, Embedding)))
