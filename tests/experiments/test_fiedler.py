@@ -22,14 +22,15 @@ from hdlib.experiments.fiedler.parts import (
 from hdlib.experiments.fiedler.recipe import (
     COUPLINGS,
     MIXTURES,
+    ORIGINALS,
     PARTS,
     PLANTED,
     RECOVERY,
     TREES,
     FiedlerRun,
-    stored_tree,
 )
 from hdlib.experiments.fiedler.results import FiedlerResults
+from hdlib.experiments.fiedler.trees import as_tree
 from hdlib.experiments.lenet import TRAINING, hessian_data, model_at
 from hdlib.experiments.mnist.config import MnistConfig
 from hdlib.experiments.mnist.recipe import EXPERIMENT as MNIST
@@ -70,15 +71,15 @@ def test_its_training_is_that_of_the_mnist_run(run):
 
 def test_stored_trees_are_those_of_the_hessian(run, matrix):
     last = SMALL.checkpoints[-1]
-    for prefix, tree in (
-        ("", fiedler_tree(matrix)),
-        ("original_", fiedler_tree(matrix, laplacian="combinatorial", split="median")),
+    for stage, tree in (
+        (TREES, fiedler_tree(matrix)),
+        (ORIGINALS, fiedler_tree(matrix, laplacian="combinatorial", split="median")),
     ):
-        stored = stored_tree(run, last, prefix)
+        stored = as_tree(run.arrays(stage, last))
         np.testing.assert_array_equal(stored.linkage, tree.linkage)
         np.testing.assert_allclose(stored.conductance, tree.conductance, rtol=1e-6)
         assert stored.n_modules == tree.n_modules
-    assert all(error == 0 for _, error, _ in TREES.check(run, last))
+        assert all(error == 0 for _, error, _ in stage.check(run, last))
 
 
 def test_stored_parts_are_those_of_the_hessian(run, matrix):
@@ -177,13 +178,13 @@ def test_a_tree_belongs_to_its_weights(tmp_path: Path):
     """Of other weights there is another tree, though its file is whole."""
     other = recipe.run(SMALL, root=tmp_path)
     step = SMALL.checkpoints[-1]
-    name, before = checkpoint_name(step), stored_tree(other, step).linkage
+    name, before = checkpoint_name(step), as_tree(other.arrays(TREES, step)).linkage
     weights = {key: value * 1.1 for key, value in other.tensors(TRAINING, name).items()}
     with other.stored(TRAINING).writing({}):
         other.stored(TRAINING).write(name, tensor_bytes(weights))
     assert file_name(step) in TREES.missing(other)
     other = recipe.run(SMALL, root=tmp_path)
-    assert not np.array_equal(stored_tree(other, step).linkage, before)
+    assert not np.array_equal(as_tree(other.arrays(TREES, step)).linkage, before)
 
 
 def test_results_fit_together(run):

@@ -10,7 +10,6 @@ import torch.nn.functional as F
 from numpy.typing import NDArray
 
 from hdlib.clustering import (
-    FiedlerTree,
     algebraic_connectivity,
     coupling_graph,
     fiedler_tree,
@@ -21,7 +20,7 @@ from hdlib.curvature import HessianSplit, hessian_split, parameter_layers, spect
 from hdlib.experiments.fiedler import measures
 from hdlib.experiments.fiedler.config import FiedlerConfig
 from hdlib.experiments.fiedler.planted import NOISES, PARTITIONS
-from hdlib.experiments.fiedler.trees import as_tree, cut_arrays, tree_arrays
+from hdlib.experiments.fiedler.trees import as_tree, module_arrays, tree_arrays
 from hdlib.experiments.lenet import (
     TRAINING,
     chosen,
@@ -56,27 +55,20 @@ PLANTED = "recovery"
 FiedlerRun: TypeAlias = Run[FiedlerConfig]
 
 
-def stored_tree(run: FiedlerRun, step: int, prefix: str = "") -> FiedlerTree:
-    """The tree at a checkpoint; that of the original work with the prefix "original_"."""
-    return as_tree(run.arrays(TREES, step), prefix)
-
-
 def _trees(run: FiedlerRun, step: int) -> Arrays:
-    """Our tree, that of the original work, and the cuts of the null.
+    """The tree, and the modules of the null.
 
-    Ours is normalised and cut where the normalised cut is least; the original's is combinatorial,
-    and cut at the median. In the null, couplings are permuted within the blocks of layers.
+    It is normalised and cut where the normalised cut is least. In the null, couplings are permuted
+    within the blocks of layers.
     """
     matrix, layers = _hessian(run, step), list(parameter_layers(model_at(run, step)).values())
     tree = fiedler_tree(matrix)
-    original = fiedler_tree(matrix, laplacian="combinatorial", split="median")
     alone = [algebraic_connectivity(matrix[np.ix_(rows, rows)]) for rows in layers]
     generator = np.random.default_rng((run.config.hessian_seed, 3, step))
     null = fiedler_tree(permuted_within_blocks(matrix, layers, generator))
     return (
         tree_arrays(tree)
-        | {f"original_{name}": values for name, values in tree_arrays(original).items()}
-        | {f"null_{name}": values for name, values in cut_arrays(null).items()}
+        | {f"null_{name}": values for name, values in module_arrays(null).items()}
         | {
             "connectivities": np.array([tree.connectivity[-1], *alone]),
             "null_connectivity": null.connectivity[-1:],
@@ -85,17 +77,22 @@ def _trees(run: FiedlerRun, step: int) -> Arrays:
     )
 
 
+def _originals(run: FiedlerRun, step: int) -> Arrays:
+    """The tree of the original work, which is combinatorial, and cut at the median."""
+    return tree_arrays(fiedler_tree(_hessian(run, step), laplacian="combinatorial", split="median"))
+
+
 def _other_samples(run: FiedlerRun, step: int) -> Arrays:
-    """The cuts for other Hessian samples."""
+    """The modules for other Hessian samples."""
     trees = [fiedler_tree(_hessian(run, step, draw + 1)) for draw in range(OTHER_SAMPLES)]
-    cuts = [cut_arrays(tree) for tree in trees]
-    return {name: np.stack([cut[name] for cut in cuts]) for name in cuts[0]}
+    found = [module_arrays(tree) for tree in trees]
+    return {name: np.stack([arrays[name] for arrays in found]) for name in found[0]}
 
 
 def _couplings(run: FiedlerRun, step: int) -> Arrays:
     """A picture of the couplings in two orders."""
     matrix = coupling_graph(_hessian(run, step))
-    orders = {"parameters": np.arange(len(matrix)), "tree": stored_tree(run, step).order}
+    orders = {"parameters": np.arange(len(matrix)), "tree": as_tree(run.arrays(TREES, step)).order}
     bins = min(BINS, len(matrix))
     return {
         name: binned(matrix, order, bins=bins).astype(np.float32) for name, order in orders.items()
@@ -130,14 +127,16 @@ def _recovery(run: FiedlerRun, item: str) -> Arrays:
     return recovery(PARTITIONS, NOISES, seeds=RECOVERY_SEEDS[run.config.dataset])
 
 
-def _tree_agreement(stored: Arrays, recomputed: Arrays) -> list[Agreement]:
+def _height_agreement(stored: Arrays, recomputed: Arrays) -> list[Agreement]:
     heights = [np.sort(arrays["height"]) for arrays in (stored, recomputed)]
     apart = float(np.abs(heights[0] / heights[1] - 1).max())
+    return [Agreement("merge heights over themselves", apart, 1e-6)]
+
+
+def _tree_agreement(stored: Arrays, recomputed: Arrays) -> list[Agreement]:
     connected = difference(stored["connectivities"], recomputed["connectivities"])
-    return [
-        Agreement("merge heights over themselves", apart, 1e-6),
-        Agreement("algebraic connectivities", connected, 1e-6),
-    ]
+    heights = _height_agreement(stored, recomputed)
+    return [*heights, Agreement("algebraic connectivities", connected, 1e-6)]
 
 
 HESSIAN = ("hessian_samples", "hessian_seed")
@@ -148,8 +147,18 @@ TREES = ArrayStage(
     needs=(TRAINING,),
     items=lambda run: run.config.checkpoints,
     sources=weights_at,
+    version=2,
     compute=_trees,
     agreement=_tree_agreement,
+)
+ORIGINALS = ArrayStage(
+    "fiedler/originals",
+    fields=HESSIAN,
+    needs=(TRAINING,),
+    items=lambda run: run.config.ends,
+    sources=weights_at,
+    compute=_originals,
+    agreement=_height_agreement,
 )
 SAMPLES = ArrayStage(
     "fiedler/samples",
@@ -157,6 +166,7 @@ SAMPLES = ArrayStage(
     needs=(TRAINING,),
     items=lambda run: run.config.chosen,
     sources=weights_at,
+    version=2,
     compute=_other_samples,
     agreement=agreement(modularity=1e-6),
 )
@@ -205,7 +215,7 @@ RECOVERY = ArrayStage(
 )
 EXPERIMENT = Experiment(
     FiedlerConfig,
-    (TRAINING, TREES, SAMPLES, COUPLINGS, PARTS, MIXTURES, EIGENVALUES, RECOVERY),
+    (TRAINING, TREES, ORIGINALS, SAMPLES, COUPLINGS, PARTS, MIXTURES, EIGENVALUES, RECOVERY),
     cost="one to two hours",
     room=require_room,
 )

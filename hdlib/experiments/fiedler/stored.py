@@ -13,6 +13,7 @@ from hdlib.experiments.fiedler.config import FiedlerConfig
 from hdlib.experiments.fiedler.recipe import (
     COUPLINGS,
     EIGENVALUES,
+    ORIGINALS,
     PLANTED,
     RECOVERY,
     SAMPLES,
@@ -75,8 +76,8 @@ class StoredTrees:
     @cached_property
     def originals(self) -> dict[str, FiedlerTree]:
         """Combinatorial trees cut at the median, at the first and the last checkpoint."""
-        ends = [(f"step {step:,}", self.at(step)) for step in self.run.config.ends]
-        return {label: as_tree(self._arrays[i], "original_") for label, i in ends}
+        stored = {step: self.run.arrays(ORIGINALS, step) for step in self.run.config.ends}
+        return {f"step {step:,}": as_tree(arrays) for step, arrays in stored.items()}
 
     @cached_property
     def connectivities(self) -> dict[str, Array]:
@@ -97,7 +98,7 @@ class StoredTrees:
     @cached_property
     def null_modules(self) -> list[IntArray]:
         """The null's cut of most modularity at each checkpoint, (n,) each."""
-        return [arrays["null_cuts"][0] for arrays in self._arrays]
+        return [arrays["null_modules"] for arrays in self._arrays]
 
     @cached_property
     def modularity(self) -> dict[str, Array]:
@@ -123,7 +124,7 @@ class StoredTrees:
 
     def sample_modules(self, position: int) -> IntArray:
         """Modules from other Hessian samples at a chosen checkpoint, (draws, n)."""
-        return self.run.arrays(SAMPLES, int(self.steps[position]))["cuts"][:, 0]
+        return self.run.arrays(SAMPLES, int(self.steps[position]))["modules"]
 
     def couplings(self, step: int) -> dict[str, Array]:
         """Mean couplings at the first or the last checkpoint, (b, b), in two orders."""

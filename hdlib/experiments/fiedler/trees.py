@@ -7,8 +7,8 @@ from numpy.typing import NDArray
 
 from hdlib.clustering import FiedlerTree
 
-CLUSTERS = (2, 5, 10, 20, 50)
-"""Cuts of which the members are kept where the tree is not."""
+FIRST = 49
+"""Splits of which the conductance is kept where the tree is not."""
 
 
 def tree_arrays(tree: FiedlerTree) -> dict[str, NDArray]:
@@ -27,28 +27,27 @@ def tree_arrays(tree: FiedlerTree) -> dict[str, NDArray]:
     }
 
 
-def cut_arrays(tree: FiedlerTree) -> dict[str, NDArray]:
-    """Clusters of a tree where the tree is not kept.
+def module_arrays(tree: FiedlerTree) -> dict[str, NDArray]:
+    """Modules of a tree where the tree is not kept.
 
     Returns:
-        "cuts", (1 + C, n) int16, of the cut with most modularity, then of those into `CLUSTERS`;
-        "modularity" of the first; and "conductance" of the first splits.
+        "modules", (n,) int16, the cut with most modularity; that "modularity"; and "conductance",
+        (`FIRST`,) float64, of the first splits.
     """
-    numbers = [tree.n_modules, *(min(k, tree.n_leaves) for k in CLUSTERS)]
     return {
-        "cuts": np.stack([tree.cut(k) for k in numbers]).astype(np.int16),
+        "modules": tree.cut(tree.n_modules).astype(np.int16),
         "modularity": np.array(tree.modularity),
-        "conductance": tree.conductance[tree.splits][: max(CLUSTERS) - 1],
+        "conductance": tree.conductance[tree.splits][:FIRST],
     }
 
 
-def as_tree(arrays: dict[str, NDArray], prefix: str = "") -> FiedlerTree:
-    """The tree whose `tree_arrays` are stored with a prefix."""
-    rest = (arrays[f"{prefix}{name}"] for name in ("connectivity", "conductance", "gain"))
-    return FiedlerTree(as_linkage(arrays, prefix), *(values.astype(np.float64) for values in rest))
+def as_tree(arrays: dict[str, NDArray]) -> FiedlerTree:
+    """The tree whose `tree_arrays` are stored."""
+    rest = (arrays[name] for name in ("connectivity", "conductance", "gain"))
+    return FiedlerTree(as_linkage(arrays), *(values.astype(np.float64) for values in rest))
 
 
-def as_linkage(arrays: dict[str, NDArray], prefix: str) -> NDArray[np.float64]:
+def as_linkage(arrays: dict[str, NDArray], prefix: str = "") -> NDArray[np.float64]:
     """A SciPy linkage, (n − 1, 4), from the merges and heights that are stored with a prefix."""
     parts = arrays[f"{prefix}parts"].astype(np.int64)
     sizes = np.ones(2 * len(parts) + 1)
