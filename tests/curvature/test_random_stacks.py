@@ -10,7 +10,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from hdlib.curvature import gauss_newton, hessian, hessian_split
+from hdlib.curvature import HessianOperator, gauss_newton, hessian, hessian_split
 from hdlib.curvature.structure.piecewise.cost import worthwhile
 from hdlib.curvature.structure.piecewise.stack import piecewise_linear
 
@@ -94,9 +94,11 @@ def random_stack(seed: int) -> tuple[nn.Module, Tensor]:
 
 
 def check(model: nn.Module, loss, x: Tensor, y: Tensor) -> None:
-    """Hessian, Gauss–Newton part and residual, to rounding."""
+    """Hessian, its products, Gauss–Newton part and residual, to rounding."""
     expected = unbatched_hessian(model, loss, x, y)
     assert relative_error(hessian(model, loss, (x, y)), expected) < 1e-10
+    basis = torch.eye(len(expected), dtype=torch.float64)
+    assert relative_error(HessianOperator(model, loss, (x, y)) @ basis, expected) < 1e-10
     curved, bent = hessian_split(model, loss, (x, y))
     assert relative_error(curved + bent, expected) < 1e-10
     part = reference_gauss_newton(model, loss, x, y)

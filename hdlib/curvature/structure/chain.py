@@ -56,8 +56,7 @@ class InputLink:
 
     def derivative(self) -> tuple[Tensor, Tensor]:
         """Derivatives of the gradients of weight, (k, in, out), and bias, (k, out)."""
-        inputs, outputs = self.weight.shape
-        return self._right.view(inputs, -1, outputs).transpose(0, 1), self._sum
+        return self._right.unflatten(1, self._sum.shape).transpose(0, 1), self._sum
 
     def forward(self, x: Tensor, saved: Kept) -> Tensor:
         saved[self] = x
@@ -80,14 +79,14 @@ class InputLink:
             dy = x @ self._columns
         else:
             dy = torch.addmm(self._bias.flatten(), x, self._columns)
-        return dy.view(len(x), -1, self.weight.shape[1])
+        return dy.unflatten(1, self._sum.shape)
 
     def _collect(self, x: Tensor, dg: Tensor) -> None:
         """Add xᵀ ġ, and Σ ġ, the derivatives of the gradients."""
-        n = len(x)
-        self._right.addmm_(x.T, dg.view(n, -1))
+        rows = dg.flatten(1)
+        self._right.addmm_(x.T, rows)
         if self._bias is not None:
-            self._sum.view(-1).addmv_(dg.view(n, -1).T, dg.new_ones(n))
+            self._sum.view(-1).addmv_(rows.T, dg.new_ones(len(x)))
 
 
 class EmbeddingLink(InputLink):
@@ -116,9 +115,8 @@ class AffineLink(InputLink):
         self._left = weight.new_zeros(outputs, k * inputs)
 
     def derivative(self) -> tuple[Tensor, Tensor]:
-        inputs, outputs = self.weight.shape
         right, total = super().derivative()
-        return self._left.view(outputs, -1, inputs).permute(1, 2, 0) + right, total
+        return self._left.unflatten(1, right.shape[:2]).permute(1, 2, 0) + right, total
 
     def backward(self, g: Tensor, saved: Kept) -> Tensor:
         saved[self] = saved[self], g
@@ -128,16 +126,22 @@ class AffineLink(InputLink):
         self._dx = dx
         x, _ = saved[self]
         dy = self._moved(x)
-        dy.view(-1, dy.shape[2]).addmm_(dx.view(-1, dx.shape[2]), self.weight)
+        _flat(dy).addmm_(_flat(dx), self.weight)
         return dy
 
     def tangent_backward(self, dg: Tensor, saved: Kept) -> Tensor:
         x, g = saved[self]
         self._collect(x, dg)
-        self._left.addmm_(g.T, self._dx.view(len(x), -1))
+        self._left.addmm_(g.T, self._dx.flatten(1))
         dx = (g @ self._rows).view_as(self._dx)
-        dx.view(-1, dx.shape[2]).addmm_(dg.view(-1, dg.shape[2]), self.weight.T)
+        _flat(dx).addmm_(_flat(dg), self.weight.T)
         return dx
+
+
+def _flat(tangents: Tensor) -> Tensor:
+    """Tangents (n, k, size), of any size, as (n · k, size) in the same memory."""
+    n, k, size = tangents.shape
+    return tangents.view(n * k, size)
 
 
 class ReLULink:
