@@ -10,7 +10,7 @@ import pytest
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
-from torch.nn import BatchNorm1d, Linear, Sequential, Tanh
+from torch.nn import BatchNorm1d, Linear, Sequential, Softsign
 
 from hdlib.curvature import (
     EmpiricalFisherOperator,
@@ -75,7 +75,7 @@ class Stepping(nn.Module):
 
     def __init__(self) -> None:
         super().__init__()
-        self.inner, self.calls = mlp(Tanh()), 0
+        self.inner, self.calls = mlp(Softsign()), 0
 
     def forward(self, x: Tensor) -> Tensor:
         self.calls += 1
@@ -87,7 +87,7 @@ class FirstBatch(nn.Module):
 
     def __init__(self) -> None:
         super().__init__()
-        self.scale, self.inner = nn.Parameter(torch.ones(4)), mlp(Tanh())
+        self.scale, self.inner = nn.Parameter(torch.ones(4)), mlp(Softsign())
         self.ready = False
 
     def forward(self, x: Tensor) -> Tensor:
@@ -100,7 +100,7 @@ class FirstBatch(nn.Module):
 class MadeBefore(nn.Module):
     def __init__(self) -> None:
         super().__init__()
-        self.log_scale, self.inner = nn.Parameter(torch.zeros(3)), mlp(Tanh())
+        self.log_scale, self.inner = nn.Parameter(torch.zeros(3)), mlp(Softsign())
         self.scale = self.log_scale.exp()
 
     def forward(self, x: Tensor) -> Tensor:
@@ -108,7 +108,7 @@ class MadeBefore(nn.Module):
 
 
 def captured_and_frozen() -> nn.Module:
-    model = mlp(Tanh()).requires_grad_(False).double()
+    model = mlp(Softsign()).requires_grad_(False).double()
     layer: Any = model[0]
     layer.forward = lambda x: F.linear(x, 2 * layer.weight, layer.bias)
     return model
@@ -116,19 +116,19 @@ def captured_and_frozen() -> nn.Module:
 
 HIDDEN: dict[str, tuple[Callable[[], nn.Module], Any, Callable[[], Any], str]] = {
     "batch norm before a zero head": (
-        lambda: zero_headed(BatchNorm1d(5), Tanh()),
+        lambda: zero_headed(BatchNorm1d(5), Softsign()),
         F.cross_entropy,
         data,
         "couples samples",
     ),
     "a square before a zero head": (
-        lambda: zero_headed(Tanh()),
+        lambda: zero_headed(Softsign()),
         lambda f, y: F.cross_entropy(f, y) ** 2,
         data,
         "couples samples",
     ),
     "a variance before a zero head": (
-        lambda: zero_headed(Tanh()),
+        lambda: zero_headed(Softsign()),
         lambda f, y: F.cross_entropy(f, y) + f.var(0).sum(),
         data,
         "couples samples",
@@ -141,7 +141,7 @@ HIDDEN: dict[str, tuple[Callable[[], nn.Module], Any, Callable[[], Any], str]] =
     ),
     "sorted by length": (Longest, F.cross_entropy, sorted_by_length, "couples samples"),
     "a sum over buckets": (
-        lambda: mlp(Tanh()),
+        lambda: mlp(Softsign()),
         summed,
         buckets,
         "a sum over the samples",
@@ -160,7 +160,7 @@ HIDDEN: dict[str, tuple[Callable[[], nn.Module], Any, Callable[[], Any], str]] =
     ),
     "a tensor made before": (MadeBefore, F.cross_entropy, data, "make it in forward"),
     "a list of samples": (
-        lambda: mlp(Tanh()),
+        lambda: mlp(Softsign()),
         lambda f, y: F.cross_entropy(f, torch.tensor(y)),
         lambda: [(data()[0], [0] * N)],
         "hold no tensor with samples",
@@ -182,7 +182,7 @@ def test_frozen_parameters_that_a_function_holds_on_to(entry):
     names = ["0.weight", "2.weight"]
     with pytest.raises(ValueError, match=r"holds on to 0\.weight of the model"):
         entry(captured_and_frozen(), F.cross_entropy, data(), parameters=names)
-    model = mlp(Tanh()).double().requires_grad_(False)
+    model = mlp(Softsign()).double().requires_grad_(False)
 
     def decayed(f: Tensor, y: Tensor) -> Tensor:
         return F.cross_entropy(f, y) + sum(
@@ -196,7 +196,7 @@ def test_frozen_parameters_that_a_function_holds_on_to(entry):
 
 def test_a_list_beside_the_samples():
     model = Applied(lambda x: x)
-    model.inner = mlp(Tanh())
+    model.inner = mlp(Softsign())
     model.forward = lambda x, lengths: model.inner(x)  # type: ignore[method-assign]
     given = {"x": data()[0], "lengths": [4] * N, "labels": data()[1]}
     with pytest.raises(TypeError, match=r"a list of 23 entries, one for each sample.*a tensor"):
@@ -230,7 +230,7 @@ class Rotary(nn.Module):
     def __init__(self) -> None:
         super().__init__()
         self.register_buffer("turns", torch.polar(torch.ones(2), torch.tensor([0.3, 1.1])))
-        self.inner = mlp(Tanh())
+        self.inner = mlp(Softsign())
 
     def forward(self, x: Tensor) -> Tensor:
         turned = torch.view_as_complex(x.unflatten(1, (2, 2)).contiguous()) * self.get_buffer(
@@ -244,7 +244,7 @@ class OneOrTwo(nn.Module):
 
     def __init__(self) -> None:
         super().__init__()
-        self.inner = mlp(Tanh())
+        self.inner = mlp(Softsign())
 
     def forward(self, parts: Any, scale: Any = None) -> Tensor:
         x = torch.cat(parts, 1) if isinstance(parts, (tuple, list)) else parts
@@ -252,7 +252,7 @@ class OneOrTwo(nn.Module):
 
 
 RIGHT: dict[str, tuple[Callable[[], nn.Module], Callable[[], Any]]] = {
-    "batches made in one place": (lambda: mlp(Tanh()), refilled),
+    "batches made in one place": (lambda: mlp(Softsign()), refilled),
     "complex buffers": (Rotary, data),
     "a tuple for one argument": (
         OneOrTwo,
@@ -260,11 +260,11 @@ RIGHT: dict[str, tuple[Callable[[], nn.Module], Callable[[], Any]]] = {
     ),
     "targets in eight bits": (lambda: mlp(), lambda: (data()[0], data()[1].to(torch.uint8))),
     "inputs of another byte order": (
-        lambda: mlp(Tanh()),
+        lambda: mlp(Softsign()),
         lambda: (data()[0].numpy().astype(">f8")[::1], data()[1].numpy()),
     ),
     "inputs read backwards": (
-        lambda: mlp(Tanh()),
+        lambda: mlp(Softsign()),
         lambda: (data()[0].numpy()[::-1].copy()[::-1], data()[1].numpy()),
     ),
 }
@@ -319,7 +319,7 @@ def test_outputs_that_belong_to_no_sample():
 
 def test_outputs_that_compute_when_they_are_made():
     torch.manual_seed(0)
-    inner, given = mlp(Tanh()).double(), data()
+    inner, given = mlp(Softsign()).double(), data()
     model = Sequential(inner, Applied(Doubling))  # type: ignore[arg-type]
     expected = gauss_newton(inner, lambda f, y: F.cross_entropy(2 * f, y), given)
     loss = lambda out, y: F.cross_entropy(out.f, y)  # noqa: E731

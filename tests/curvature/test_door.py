@@ -9,7 +9,7 @@ import pytest
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
-from torch.nn import Flatten, Linear, Sequential, Tanh
+from torch.nn import Flatten, Linear, Sequential, Softsign
 from torch.nn.utils import parametrizations
 
 from hdlib.curvature import (
@@ -137,7 +137,7 @@ MISUSED: dict[str, tuple[Callable[[], Any], str]] = {
         "couples samples: batch statistics",
     ),
     "spectral norm in training": (
-        lambda: Sequential(parametrizations.spectral_norm(Linear(4, 3)), Tanh(), Linear(3, 3)),
+        lambda: Sequential(parametrizations.spectral_norm(Linear(4, 3)), Softsign(), Linear(3, 3)),
         r"changes the buffer 0\.parametrizations.*call model\.eval\(\) first",
     ),
     "randomised leaky ReLU": (lambda: mlp(nn.RReLU()), "not a function"),
@@ -179,7 +179,7 @@ MISUSED: dict[str, tuple[Callable[[], Any], str]] = {
     "detached": (Detached, "does not depend on the parameters|is something detached"),
     "weight norm": (
         # PyTorch's second derivative of it is wrong: not even symmetric.
-        lambda: Sequential(parametrizations.weight_norm(Linear(4, 3)), Tanh(), Linear(3, 3)),
+        lambda: Sequential(parametrizations.weight_norm(Linear(4, 3)), Softsign(), Linear(3, 3)),
         "not symmetric",
     ),
     "buffer not finite": (with_nan_buffer, "the loss of 4 samples is nan"),

@@ -36,7 +36,7 @@ pytestmark = [
 def setting() -> tuple[nn.Module, Tensor, Tensor]:
     torch.manual_seed(2)
     x = torch.randn(N, 4, dtype=torch.float64)
-    return mlp(nn.Tanh()).double(), x, torch.randint(CLASSES, (N,))
+    return mlp(nn.Softsign()).double(), x, torch.randint(CLASSES, (N,))
 
 
 def agrees(model: nn.Module, loss: Callable, data: Callable[[], Any], plain: nn.Module) -> None:

@@ -14,6 +14,7 @@ from torch.nn import AvgPool2d, Conv2d, Embedding, Flatten, Linear, MaxPool2d, R
 
 from hdlib.curvature import HessianOperator, hessian
 from hdlib.curvature.inputs.data import Batch
+from hdlib.curvature.structure.altered import SMOOTH
 from hdlib.curvature.structure.piecewise.engine import PiecewiseEngine
 from hdlib.curvature.structure.piecewise.products import StackProducts
 
@@ -109,6 +110,39 @@ def test_images_too_large_for_two_at_a_time():
     block = block_for(model.double())
     general = HessianOperator(model, generally(F.cross_entropy), (x, y)) @ block
     assert relative_error(by_hand(model, F.cross_entropy, x, y)(block), general) < 1e-12
+
+
+@pytest.mark.parametrize("loss", [F.cross_entropy, F.mse_loss])
+@pytest.mark.parametrize("kind", SMOOTH)
+def test_smooth_activations(kind, loss):
+    """First, between layers of both kinds, one after the other, and last."""
+    torch.manual_seed(0)
+    model = Sequential(
+        *(kind(), Conv2d(1, 2, 2), kind(), MaxPool2d(2), kind(), ReLU(), Flatten()),
+        *(Linear(8, 5), kind(), kind(), Linear(5, CLASSES), kind()),
+    ).double()
+    x = 2 * torch.randn(9, 1, 5, 5).double()
+    y = targets_for(loss, model(x), torch.arange(9) % CLASSES)
+    expected = reference_hessian(model, loss, x, y)
+    found = by_hand(model, loss, x, y)(torch.eye(len(expected), dtype=FLOAT64))
+    assert relative_error(found, expected) < 1e-12
+    assert relative_error(hessian(model, loss, (x, y)), expected) < 1e-12
+    block = block_for(model)
+    single = HessianOperator(model, loss, (x, y), dtype=torch.float32) @ block.float()
+    assert relative_error(single.double(), expected @ block) < 1e-5
+
+
+def test_activations_with_settings_of_their_own():
+    torch.manual_seed(0)
+    model = Sequential(
+        *(Linear(4, 5), nn.GELU("tanh"), Linear(5, 5), nn.ELU(0.5, inplace=True)),
+        *(Linear(5, 5), nn.Softplus(2, threshold=1), Linear(5, 5), nn.SiLU(inplace=True)),
+        Linear(5, CLASSES),
+    ).double()
+    _, x, y = mlp()
+    expected = reference_hessian(model, F.cross_entropy, x, y)
+    found = by_hand(model, F.cross_entropy, x, y)(torch.eye(len(expected), dtype=FLOAT64))
+    assert relative_error(found, expected) < 1e-12
 
 
 @pytest.mark.parametrize("loss", [F.cross_entropy, F.mse_loss])

@@ -11,7 +11,7 @@ import torch
 import torch.nn.functional as F
 import torch.utils.checkpoint
 from torch import Tensor, nn
-from torch.nn import Embedding, Flatten, Linear, ReLU, Sequential, Tanh
+from torch.nn import Embedding, Flatten, Linear, ReLU, Sequential, Softsign
 from torch.nn.utils import parametrizations
 
 N, CLASSES, TOKENS, LENGTH = 23, 3, 7, 4
@@ -98,7 +98,7 @@ class Counting(nn.Module):
 
     def __init__(self) -> None:
         super().__init__()
-        self.inner = mlp(Tanh())
+        self.inner = mlp(Softsign())
         self.register_buffer("seen", torch.zeros(4))
         self.last: list[Tensor] = []
 
@@ -150,7 +150,7 @@ class Inplace(nn.Module):
 
     def __init__(self) -> None:
         super().__init__()
-        self.inner = mlp(Tanh())
+        self.inner = mlp(Softsign())
 
     def forward(self, x: Tensor) -> Tensor:
         x += 1
@@ -162,7 +162,7 @@ class Saving(nn.Module):
 
     def __init__(self) -> None:
         super().__init__()
-        self.inner, self.out = Sequential(Linear(4, 5), Tanh()), Linear(5, CLASSES)
+        self.inner, self.out = Sequential(Linear(4, 5), Softsign()), Linear(5, CLASSES)
 
     def forward(self, x: Tensor) -> Tensor:
         hidden = torch.utils.checkpoint.checkpoint(self.inner, x, use_reentrant=False)
@@ -175,7 +175,7 @@ class Routed(nn.Module):
     def __init__(self) -> None:
         super().__init__()
         self.gate = Linear(4, 2)
-        self.experts = nn.ModuleList([mlp(Tanh()), mlp(nn.GELU())])
+        self.experts = nn.ModuleList([mlp(Softsign()), mlp(nn.GELU())])
 
     def forward(self, x: Tensor) -> Tensor:
         weight, chosen = self.gate(x).softmax(1).max(1)
@@ -207,7 +207,7 @@ class Physical(nn.Module):
 
     def __init__(self) -> None:
         super().__init__()
-        self.inner = Sequential(Linear(4, 5), Tanh(), Linear(5, 1))
+        self.inner = Sequential(Linear(4, 5), Softsign(), Linear(5, 1))
 
     def forward(self, x: Tensor) -> Tensor:
         x = x.requires_grad_()
@@ -255,7 +255,7 @@ def adapted() -> nn.Module:
 
 def watched() -> nn.Module:
     """Backward hooks act on gradients, and are no part of the function."""
-    model = mlp(Tanh())
+    model = mlp(Softsign())
     model[0].register_full_backward_hook(lambda module, grads, _: tuple(2 * g for g in grads))
     model[2].register_full_backward_pre_hook(lambda module, grads: tuple(2 * g for g in grads))
     model.get_parameter("0.weight").register_hook(lambda grad: 2 * grad)
@@ -292,7 +292,7 @@ def hooked() -> nn.Module:
 
 
 def normed() -> nn.Module:
-    model = Sequential(Linear(4, 5), nn.BatchNorm1d(5), Tanh(), Linear(5, CLASSES))
+    model = Sequential(Linear(4, 5), nn.BatchNorm1d(5), Softsign(), Linear(5, CLASSES))
     model(torch.randn(9, 4))
     return model.eval()
 
@@ -309,11 +309,11 @@ def frozen() -> nn.Module:
 
 def shared() -> nn.Module:
     layer = Linear(4, 4)
-    return Sequential(layer, Tanh(), layer, Linear(4, CLASSES))
+    return Sequential(layer, Softsign(), layer, Linear(4, CLASSES))
 
 
 def reparametrised() -> nn.Module:
-    model = Sequential(parametrizations.spectral_norm(Linear(4, 3)), Tanh(), Linear(3, CLASSES))
+    model = Sequential(parametrizations.spectral_norm(Linear(4, 3)), Softsign(), Linear(3, CLASSES))
     return model.eval()
 
 
@@ -323,7 +323,7 @@ def encoder() -> nn.Module:
 
 
 def single() -> nn.Module:
-    return mlp(Tanh()).float()
+    return mlp(Softsign()).float()
 
 
 VECTORS, SEQUENCES, IMAGES = (4,), (LENGTH, 4), (1, 6, 6)
@@ -348,7 +348,7 @@ MODELS: dict[str, tuple[tuple[int, ...] | str, Callable[[], nn.Module]]] = {
     },
     "convolution in one dimension": (
         SEQUENCES,
-        lambda: Sequential(nn.Conv1d(LENGTH, 3, 2), Tanh(), Flatten(), Linear(9, CLASSES)),
+        lambda: Sequential(nn.Conv1d(LENGTH, 3, 2), Softsign(), Flatten(), Linear(9, CLASSES)),
     ),
     "convolution, group norm": (
         IMAGES,
@@ -363,7 +363,7 @@ MODELS: dict[str, tuple[tuple[int, ...] | str, Callable[[], nn.Module]]] = {
     ),
     "transposed convolution": (
         IMAGES,
-        lambda: Sequential(nn.ConvTranspose2d(1, 1, 2, 2), Tanh(), Flatten(), Linear(144, 2)),
+        lambda: Sequential(nn.ConvTranspose2d(1, 1, 2, 2), Softsign(), Flatten(), Linear(144, 2)),
     ),
     "recognised convolutions": (
         IMAGES,
@@ -395,17 +395,17 @@ MODELS: dict[str, tuple[tuple[int, ...] | str, Callable[[], nn.Module]]] = {
     "backward hooks": (VECTORS, watched),
     "sparse embedding": (
         "tokens",
-        lambda: Sequential(Embedding(TOKENS, 2, sparse=True), Flatten(), Tanh(), Linear(8, 3)),
+        lambda: Sequential(Embedding(TOKENS, 2, sparse=True), Flatten(), Softsign(), Linear(8, 3)),
     ),
     "dense embedding": (
         "tokens",
-        lambda: Sequential(Embedding(TOKENS, 2), Flatten(), Tanh(), Linear(8, 3)),
+        lambda: Sequential(Embedding(TOKENS, 2), Flatten(), Softsign(), Linear(8, 3)),
     ),
     "softmax": (VECTORS, lambda: mlp(nn.Softmax(1))),
-    "stack of tanh": (VECTORS, lambda: mlp(Tanh())),
+    "stack of softsign": (VECTORS, lambda: mlp(Softsign())),
     "no inputs of a layer": (
         VECTORS,
-        lambda: Sequential(Linear(4, 0), Tanh(), Linear(0, CLASSES)),
+        lambda: Sequential(Linear(4, 0), Softsign(), Linear(0, CLASSES)),
     ),
     "convolution in three dimensions": (
         (1, 2, 3, 3),
@@ -427,16 +427,18 @@ MODELS: dict[str, tuple[tuple[int, ...] | str, Callable[[], nn.Module]]] = {
         SEQUENCES,
         lambda: LastState(nn.LSTM(4, 2, num_layers=2, bidirectional=True, batch_first=True)),
     ),
-    "half precision": (VECTORS, lambda: mlp(Tanh()).half()),
+    "half precision": (VECTORS, lambda: mlp(Softsign()).half()),
     "embedding with padding": (
         "tokens",
-        lambda: Sequential(Embedding(TOKENS, 2, padding_idx=0), Flatten(), Tanh(), Linear(8, 3)),
+        lambda: Sequential(
+            Embedding(TOKENS, 2, padding_idx=0), Flatten(), Softsign(), Linear(8, 3)
+        ),
     ),
 }
 
 
 PLAIN = {
-    "backward hooks": "stack of tanh",
+    "backward hooks": "stack of softsign",
     "sparse embedding": "dense embedding",
     "results kept": "running mean",
     "softmax in single precision": "softmax",

@@ -18,8 +18,11 @@ RECOGNISED = (
     nn.Identity,
 )
 """Layers of exactly these types: a subclass may compute something else."""
+SMOOTH = (nn.ELU, nn.GELU, nn.Mish, nn.SiLU, nn.Sigmoid, nn.Softplus, nn.Tanh)
+"""Activations likewise that PyTorch differentiates twice, entry by entry."""
 FORWARDS: dict[type[nn.Module], Callable] = {
-    kind: kind.forward for kind in (*RECOGNISED, nn.Sequential, nn.CrossEntropyLoss, nn.MSELoss)
+    kind: kind.forward
+    for kind in (*RECOGNISED, *SMOOTH, nn.Sequential, nn.CrossEntropyLoss, nn.MSELoss)
 }
 """As PyTorch has them, in case one is replaced."""
 

@@ -1,4 +1,4 @@
-"""Derivatives of a chain of affine maps and ReLUs, along many directions at once, by hand.
+"""Derivatives of a chain of affine maps and activations, along many directions, by hand.
 
 Each layer has four passes over a piece of n samples: forward and backward give values and
 gradients, `tangent` and `tangent_backward` their derivatives along k directions of the layer's own
@@ -8,6 +8,7 @@ directions of weights, are single matrix products.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any, Protocol, TypeAlias
 
 import torch
@@ -159,6 +160,40 @@ class ReLULink:
 
     def tangent_backward(self, dg: Tensor, saved: Kept) -> Tensor:
         return dg.mul_(saved[self][:, None])
+
+
+class SmoothLink:
+    """y = φ(x), entry by entry.
+
+    Args:
+        function: φ, twice differentiable.
+    """
+
+    def __init__(self, function: Callable[[Tensor], Tensor]) -> None:
+        self._function = function
+
+    def forward(self, x: Tensor, saved: Kept) -> Tensor:
+        with torch.enable_grad():
+            x = x.detach().requires_grad_()
+            y = self._function(x.clone())  # which it may change in place
+            (slope,) = torch.autograd.grad(y.sum(), x, create_graph=True)
+            (curvature,) = torch.autograd.grad(slope.sum(), x)
+        saved[self] = slope.detach(), curvature
+        return y.detach()
+
+    def backward(self, g: Tensor, saved: Kept) -> Tensor:
+        slope, curvature = saved[self]
+        saved[self] = slope, curvature * g
+        return g * slope
+
+    def tangent(self, dx: Tensor, saved: Kept) -> Tensor:
+        self._dx = dx
+        slope, _ = saved[self]
+        return dx * slope[:, None]
+
+    def tangent_backward(self, dg: Tensor, saved: Kept) -> Tensor:
+        slope, bent = saved[self]
+        return dg.mul_(slope[:, None]).addcmul_(self._dx, bent[:, None])
 
 
 class Chain:

@@ -15,19 +15,19 @@ from hdlib.curvature.structure.losses import IGNORED, Derivatives, cross_entropy
 from hdlib.curvature.structure.piecewise.affine import Affine, Embedding
 from hdlib.curvature.structure.piecewise.cost import worthwhile
 from hdlib.curvature.structure.piecewise.gauss_newton import GaussNewtonSum
-from hdlib.curvature.structure.piecewise.layers import Layer
+from hdlib.curvature.structure.piecewise.layers import Layer, Smooth
 from hdlib.curvature.structure.piecewise.products import stack_products
 from hdlib.curvature.structure.piecewise.pull import pull_back
 from hdlib.curvature.structure.piecewise.residual import ResidualSum
 from hdlib.curvature.structure.piecewise.room import chunk, structured_memory
-from hdlib.curvature.structure.piecewise.stack import piecewise_linear
+from hdlib.curvature.structure.piecewise.stack import recognised_stack
 
 
 class PiecewiseEngine(Engine):
-    """Hessians of a stack of piecewise-linear layers.
+    """Hessians of a stack of piecewise-linear layers, and products also with smooth activations.
 
     Args:
-        layers: the stack, linearised by `piecewise_linear`.
+        layers: the stack, linearised by `recognised_stack`.
         derivatives: closed form of the loss's derivatives.
     """
 
@@ -36,8 +36,8 @@ class PiecewiseEngine(Engine):
         self._derivatives = derivatives
 
     def filling(self, *, residual: bool) -> Filling | None:
-        embedded = isinstance(self.layers[0], Embedding)
-        if embedded or not worthwhile(self.layers, residual=residual):
+        others = any(isinstance(layer, (Embedding, Smooth)) for layer in self.layers)
+        if others or not worthwhile(self.layers, residual=residual):
             return None
         return Filling(
             samples=chunk(self.layers),
@@ -60,7 +60,7 @@ def piecewise_engine(
         sample: (1, *input) tensor in the model's type.
     """
     try:
-        layers = piecewise_linear(model, sample)
+        layers = recognised_stack(model, sample)
     except (RuntimeError, IndexError):  # told where the model is called as a whole
         return None
     return None if layers is None else PiecewiseEngine(layers, derivatives)
@@ -76,7 +76,7 @@ def fill_from_structure(
     """Add the parts of the Hessian, summed over all samples, to the lower triangles of matrices.
 
     Args:
-        layers: the stack, linearised by `piecewise_linear`.
+        layers: the stack, linearised by `recognised_stack`.
         derivatives: closed form of the loss's derivatives.
         stream: pairs of inputs and targets, at most `chunk` samples each; targets that
             cross-entropy ignores are left out.

@@ -64,6 +64,10 @@ class ReLU(Layer):
         return cotangents * self.active[:, None]
 
 
+class Smooth(Layer):
+    """A smooth function of each entry, which is no linear map: of these there are products only."""
+
+
 class MaxPool(Layer):
     """The largest entry of each window, of the image or of its positive part.
 

@@ -1,4 +1,4 @@
-"""Hessian-vector products of a stack of piecewise-linear layers, differentiated by hand."""
+"""Hessian-vector products of a stack of layers, differentiated by hand."""
 
 from __future__ import annotations
 
@@ -20,6 +20,7 @@ from hdlib.curvature.structure.chain import (
     Kept,
     Link,
     ReLULink,
+    SmoothLink,
 )
 from hdlib.curvature.structure.losses import Derivatives, OutputDerivatives
 from hdlib.curvature.structure.piecewise.affine import Affine, Conv, Embedding, Linear
@@ -29,7 +30,7 @@ from hdlib.curvature.structure.piecewise.images import (
     LayerLink,
     MaxPoolLink,
 )
-from hdlib.curvature.structure.piecewise.layers import Layer, MaxPool, ReLU
+from hdlib.curvature.structure.piecewise.layers import Layer, MaxPool, ReLU, Smooth
 from hdlib.curvature.structure.piecewise.samples import Samples, joined
 
 PIECE, DIRECTIONS = 256, 8
@@ -53,7 +54,7 @@ def stack_products(
     What does not fit is told where the model is called as a whole.
 
     Args:
-        layers: the stack, linearised by `piecewise_linear`.
+        layers: the stack, linearised by `recognised_stack`.
         derivatives: closed form of the loss's derivatives.
         batches: all of the data.
         dtype: type of the vectors.
@@ -81,11 +82,11 @@ class StackProducts:
     With a the input of a linear layer, δ the derivative of the loss by its output, and a dot for
     derivatives along v, its part of Hv is Σₙ δ̇aᵀ + δȧᵀ (Pearlmutter 1994). Forward, ȧ moves through
     the layers, each of which adds Ẇa; at the outputs δ̇ = (∂²ℓ/∂f²) ḟ; backward it moves through
-    their transposes, each of which adds Ẇᵀδ. What does not depend on v is computed once, in float64
-    whatever the type of the tangents, and kept.
+    their transposes, each of which adds Ẇᵀδ, and each activation φ adds φ″ȧδ. What does not depend
+    on v is computed once, in float64 whatever the type of the tangents, and kept.
 
     Args:
-        layers: the stack, linearised by `piecewise_linear`.
+        layers: the stack, linearised by `recognised_stack`.
         data: samples and their number.
         derivatives: closed form of the loss's derivatives.
         dtype: type of the tangents.
@@ -175,6 +176,8 @@ def _fixed(layer: Layer) -> Link:
     match layer:
         case ReLU():
             return ReLULink()
+        case Smooth():
+            return SmoothLink(layer.module)
         case MaxPool():
             return MaxPoolLink(layer)
         case _:

@@ -36,7 +36,7 @@ def joined(
     """All samples that have a loss, or None where some do not fit the stack or the loss.
 
     Args:
-        layers: the stack, linearised by `piecewise_linear`.
+        layers: the stack, linearised by `recognised_stack`.
         derivatives: closed form of the loss's derivatives.
         batches: all of the data.
     """

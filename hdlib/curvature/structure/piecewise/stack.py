@@ -1,4 +1,4 @@
-"""Stacks of piecewise-linear layers, recognised and linearised."""
+"""Stacks of piecewise-linear layers and smooth activations, recognised and linearised."""
 
 from __future__ import annotations
 
@@ -8,19 +8,20 @@ from itertools import zip_longest
 import torch
 from torch import Tensor, nn
 
-from hdlib.curvature.structure.altered import RECOGNISED, is_altered
+from hdlib.curvature.structure.altered import RECOGNISED, SMOOTH, is_altered
 from hdlib.curvature.structure.piecewise.affine import Affine, Conv, Embedding, Linear
-from hdlib.curvature.structure.piecewise.layers import Layer, MaxPool, ReLU
+from hdlib.curvature.structure.piecewise.layers import Layer, MaxPool, ReLU, Smooth
 
 
 @torch.no_grad()
-def piecewise_linear(model: nn.Module, sample: Tensor) -> list[Layer] | None:
+def recognised_stack(model: nn.Module, sample: Tensor) -> list[Layer] | None:
     """The layers of ``model`` linearised, or None where it is not such a stack.
 
     Recognised are `nn.Sequential`s, nested as one likes, of Linear (on vectors), Conv2d (zero
-    padding, one group), ReLU, MaxPool2d, AvgPool2d, Flatten and Identity, and before all of them an
-    Embedding of (n, t) tokens, without hooks, each parameter used once, that end in a vector of
-    outputs. A max-pool with a window that is all padding gives −∞ there, and is not.
+    padding, one group), ReLU, MaxPool2d, AvgPool2d, Flatten and Identity, smooth activations, and
+    before all of them an Embedding of (n, t) tokens, without hooks, each parameter used once, that
+    end in a vector of outputs. A max-pool with a window that is all padding gives −∞ there, and is
+    not.
 
     Args:
         model: float64 module, all of it trained.
@@ -77,6 +78,8 @@ def _stack(module: nn.Module) -> list[nn.Module] | None:
 
 
 def _linearise(module: nn.Module, x: Tensor, start: int, rectified: bool) -> Layer | None:
+    if type(module) in SMOOTH:
+        return Smooth(module)
     if type(module) not in RECOGNISED:
         return None
     match module:
