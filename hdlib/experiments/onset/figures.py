@@ -111,7 +111,7 @@ def surroundings(results: OnsetResults) -> Figure:
         courses[COEFFICIENT] = lambda of: Curve(
             of.coefficient_steps,
             # Before training it is about zero, of either sign.
-            np.where(of.coefficient_steps > 0, of.coefficients.mean(1), np.nan),
+            np.where(of.coefficient_steps > 0, of.coefficients, np.nan),
         )
     panels = {
         title: Panel(

@@ -176,8 +176,8 @@ class FollowedNetwork:
 
     @property
     def coefficients(self) -> Array:
-        """Local learning coefficient of all weights, of each chain, (S, 2)."""
-        return np.array(self._chains, np.float64).reshape(-1, 2)
+        """Local learning coefficient of all weights, mean over chains, (S,)."""
+        return np.array([np.mean(chains) for chains in self._chains])
 
     @property
     def flatter(self) -> float:
@@ -185,8 +185,8 @@ class FollowedNetwork:
 
         Infinite where there is none.
         """
-        mean = self.coefficients.mean(1)
-        low = np.logical_and.accumulate((mean <= HALF * mean.max(initial=0))[::-1])[::-1]
+        half = HALF * self.coefficients.max(initial=0)
+        low = np.logical_and.accumulate((self.coefficients <= half)[::-1])[::-1]
         return float(self.coefficient_steps[low.argmax()]) if low.any() else np.inf
 
     def halfway(self, name: str) -> Array:

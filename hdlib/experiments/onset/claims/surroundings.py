@@ -25,7 +25,7 @@ def surrounded(published: PublishedOnset) -> OnsetResults:
 def _falls(published: PublishedOnset) -> Verdict:
     results = surrounded(published)
     found, few = (
-        [network.coefficients.mean(1) for network in group]
+        [network.coefficients for network in group]
         for group in (results.followed, results.controls)
     )
     kept, few_kept = ([mean[-1] / mean.max() for mean in group] for group in (found, few))
