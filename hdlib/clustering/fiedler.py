@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import warnings
+from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import Literal, get_args
 
 import numpy as np
@@ -26,8 +28,10 @@ ROWS = 512
 """Rows of couplings put into order at a time."""
 LANCZOS = 8
 """Lanczos vectors: 1/λ₂ stands so far out that a few do, and each costs a solution."""
+NEAR = 1e-4
+"""Relative error of 1/λ₂ down to which a factor in single precision is searched alone."""
 ITERATIONS = 40
-"""Of the search with a factor in single precision, which takes 13 to 30 where it gets there."""
+"""Of the search that begins there, which takes 7 to 20 where it gets to the end."""
 RESIDUAL = 1e-12
 """Largest ‖Lf − λ₂f‖ over the largest degree with which it has got there."""
 TIE = 1e-10
@@ -84,11 +88,12 @@ def fiedler_vector(couplings: FloatArray, laplacian: Laplacian) -> FiedlerVector
     """λ₂ and its eigenvector (Fiedler 1973), of L = D − A or of D^-½ (D − A) D^-½ (Chung 1997).
 
     A Cholesky factor of L costs m³/3 operations, a quarter of a tridiagonalisation's, and gives the
-    inverse of L, of which λ₂ is the *largest* eigenvalue beside the null vector's, well apart from
-    the bulk. A factor in single precision is twice as fast, and good enough to precondition the
-    search for the smallest eigenvalue of L itself (LOBPCG, Knyazev 2001). Where λ₂ is below what
-    single precision resolves, Lanczos (ARPACK) with a factor in double precision finds it in a few
-    tens of products, however small it is. The null vector is known and removed, so that couplings
+    inverse of L, of which 1/λ₂ is the *largest* eigenvalue beside the null vector's, well apart
+    from the bulk: Lanczos (ARPACK) finds it in a few products. A factor in single precision is
+    twice as fast, and good enough for the first digits, and then to precondition the search for the
+    smallest eigenvalue of L itself (LOBPCG, Knyazev 2001). Where λ₂ is below what single precision
+    resolves, the factor is one in double precision, and Lanczos goes on to the end, however small
+    λ₂ is. The null vector is known and removed, so that couplings
     too weak to tell λ₂ from 0 do not mix it into f.
 
     Args:
@@ -146,14 +151,14 @@ def _preconditioned(
         LinearOperator((size, size), matvec=f, matmat=f, dtype=np.float64)  # pyright: ignore
         for f in (multiply, solve)
     )
-    start = solve(np.random.default_rng(0).standard_normal((size, 1)))
+    _, start = _largest_of_inverse(solve, null, tol=NEAR)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", UserWarning)  # of no convergence, which is seen below
         values, vectors = lobpcg(
-            *(laplacian, start),
+            *(laplacian, start[:, None]),
             M=inverse,
             Y=null[:, None],
-            tol=RESIDUAL / 10 * top,
+            tol=RESIDUAL / 2 * top,
             maxiter=ITERATIONS,
             largest=False,
         )
@@ -170,26 +175,36 @@ def _dense(matrix: FloatArray, null: FloatArray) -> tuple[float, FloatArray]:
 
 
 def _inverse_lanczos(matrix: FloatArray, null: FloatArray) -> tuple[float, FloatArray]:
-    """λ₂ and its vector from the inverse of the shifted Laplacian, which is overwritten.
-
-    With e the null vector, P = 1 − e eᵀ and δ the shift, P (L + δ)⁻¹ P has the largest eigenvalue
-    1/(λ₂ + δ).
-    """
+    """λ₂ and its vector from the inverse of the shifted Laplacian, which is overwritten."""
     size = len(matrix)
     shift = size * np.finfo(float).eps * matrix.diagonal().max()
     matrix.flat[:: size + 1] += shift
     # The transpose is the same matrix in the order that LAPACK overwrites without a copy.
     factor = cholesky(matrix.T, lower=True, overwrite_a=True, check_finite=False), True
 
+    value, vector = _largest_of_inverse(partial(cho_solve, factor, check_finite=False), null)
+    return 1 / value - shift, vector
+
+
+def _largest_of_inverse(
+    solve: Callable[[FloatArray], FloatArray], null: FloatArray, *, tol: float = 0
+) -> tuple[float, FloatArray]:
+    """The largest eigenvalue of the inverse of a shifted Laplacian, and its vector.
+
+    With e the null vector, P = 1 − e eᵀ and δ the shift, P (L + δ)⁻¹ P has the largest eigenvalue
+    1/(λ₂ + δ).
+    """
+
     def multiply(vector: FloatArray) -> FloatArray:
         vector = vector.ravel()
-        solved = cho_solve(factor, vector - null * (null @ vector), check_finite=False)
+        solved = solve(vector - null * (null @ vector))
         return solved - null * (null @ solved)
 
+    size = len(null)
     start = multiply(np.random.default_rng(0).standard_normal(size))
     inverse = LinearOperator((size, size), matvec=multiply, dtype=np.float64)  # pyright: ignore
-    values, vectors = eigsh(inverse, k=1, which="LA", v0=start, ncv=LANCZOS)
-    return 1 / values[0] - shift, vectors[:, 0]
+    values, vectors = eigsh(inverse, k=1, which="LA", v0=start, ncv=LANCZOS, tol=tol)
+    return values[0], vectors[:, 0]
 
 
 def bipartition(
