@@ -75,6 +75,16 @@ def escaped(text: str) -> str:
     return re.sub(r"([\\`*_{}\[\]$~^@])", r"\\\1", html.escape(line, quote=False))
 
 
+def two_digits(values: Iterable[float]) -> str:
+    """`extent` of numbers of any size, each with two significant digits and none as a power of ten.
+
+    Example:
+        >>> two_digits([6_912_345, 349_000, 0.00134])
+        '0.0013 to 6,900,000'
+    """
+    return extent((float(f"{value:.2g}") for value in values), ",.10g")
+
+
 def extent(values: Iterable[float], form: str = "", to: str = " to ") -> str:
     """The least and the largest of some numbers, each in a format, or the one that both are.
 

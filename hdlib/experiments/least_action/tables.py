@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from hdlib.display import Markdown, extent, table
+from hdlib.display import Markdown, table, two_digits
 from hdlib.experiments.least_action.grid import Arm
 from hdlib.experiments.least_action.results import (
     LeastActionResults,
@@ -99,8 +99,8 @@ def curvature_table(results: LeastActionResults) -> Markdown:
             rows.append(
                 (
                     f"{arm.name}: {name}",
-                    extent(map(_digits, (v[0] for v in values)), ",.10g"),
-                    extent(map(_digits, (v[-1] for v in values)), ",.10g"),
+                    two_digits(v[0] for v in values),
+                    two_digits(v[-1] for v in values),
                 )
             )
     return table(header, rows)
@@ -128,11 +128,6 @@ def budget_table(results: LeastActionResults) -> Markdown:
         steps = sum(n.config.n_steps for n in networks)
         rows.append((name, len(networks), f"{steps:,}", f"{seconds / 60:,.0f} min"))
     return table(("networks", "number", "training steps", "wall time"), rows)
-
-
-def _digits(value: float) -> float:
-    """Two of them."""
-    return float(f"{value:.2g}")
 
 
 def _steps(steps: Sequence[int | None]) -> str:

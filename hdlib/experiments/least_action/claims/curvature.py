@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from hdlib.display import extent
+from hdlib.display import extent, two_digits
 from hdlib.experiments.claim import Claim, Verdict
 from hdlib.experiments.least_action.results import PublishedLeastAction
 from hdlib.training import OTHERS
@@ -20,10 +20,10 @@ def _sensitive(results: PublishedLeastAction) -> Verdict:
     return Verdict(
         bool((last > 100 * first).all() and all(h.values[-1] < 0 for h in hessians)),
         {
-            "first": extent(first, ".2g"),
-            "last": extent(last, ".2g"),
+            "first": two_digits(first),
+            "last": two_digits(last),
             "error": errors.max(),
-            "traces": extent((h.values[-1] for h in hessians), ".2g"),
+            "traces": two_digits(h.values[-1] for h in hessians),
         },
     )
 
@@ -52,9 +52,9 @@ def _flat(results: PublishedLeastAction) -> Verdict:
     return Verdict(
         max(flat) < min(last) and all(n.generalised is None for n in memorising),
         {
-            "last": extent(last, ".2g"),
-            "most": extent(most, ".2g"),
-            "flat": extent(flat, ".2g"),
+            "last": two_digits(last),
+            "most": two_digits(most),
+            "flat": two_digits(flat),
             "known": extent((n.last(OTHERS) for n in memorising), ".0%"),
             "error": max(errors),
         },
