@@ -13,8 +13,8 @@ from hdlib.tasks import TRAIN_SIZE, Dataset
 from hdlib.training import coarse_to_fine
 
 Seed = Annotated[int, Field(ge=0, lt=SEEDS)]
-MOST = 6
-"""Of the 25 checkpoints of 30 epochs: one to two minutes of a core each, in six networks."""
+MOST = 25
+"""All checkpoints of 30 epochs: one to two minutes of a core each, in six networks."""
 
 NULLS = 1
 """The last checkpoint: without structure a matrix takes several minutes."""

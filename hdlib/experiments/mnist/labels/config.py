@@ -63,7 +63,7 @@ class MnistLabelsGrid(Grid):
     """Of weights, batches, images of the Hessians, and permutations of labels."""
     hessian_samples: int = 1_000
     """Images of a Hessian."""
-    whole: bool = False
+    whole: bool = True
     """Whether of the first seed there are some over all images, too; these take an hour."""
     device: Literal["auto", "cpu", "cuda"] = "auto"
 
