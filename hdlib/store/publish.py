@@ -38,7 +38,7 @@ def publish(run: Run[Any], *, root: Path = PUBLISHED) -> list[Path]:
         with folder.writing():
             for name in dict.fromkeys([*stage.published(run), *stored.recorded()]):
                 entry, before = stored.entry(name), folder.entries.get(name)
-                if entry is None or (before and before.sha256 == entry.sha256):
+                if entry is None or (before and before.kept and before.sha256 == entry.sha256):
                     continue
                 if name in kept and entry.kept:
                     folder.write(

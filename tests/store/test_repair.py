@@ -11,6 +11,7 @@ import torch
 
 from hdlib.store import ChangedError, DamagedRunError, Run, Timed
 from hdlib.store import manifest as manifests
+from hdlib.store.folder import Folder
 from hdlib.store.publish import publish
 from hdlib.training import HISTORY, Plan, checkpoint_name
 
@@ -74,6 +75,20 @@ def test_a_published_run_is_complete_without_the_weights_that_were_dropped(publi
     assert TRAINING.with_weights(run) == [30]
     assert TRAINING.checkpoints(run) == [0, 15, 30]
     assert not home.exists()
+
+
+def test_what_was_dropped_is_published_where_it_is_asked_for_now(place, published):
+    """As when a run of fewer checkpoints was published before, and comes out the same."""
+    path = data(NORMS, published, "step_000015.safetensors")
+    whole, dropping = path.read_bytes(), Folder(path.parent, NORMS.header(CONFIG))
+    entry = dropping.entries[path.name]
+    with dropping.writing():
+        dropping.remove(path.name)
+        dropping.record_dropped(path.name, entry)
+    assert not TOY.open(CONFIG, root=published).stored(NORMS).has(path.name)
+    publish(TOY.open(CONFIG, root=place / "computed"), root=published)
+    assert path.read_bytes() == whole
+    assert TOY.open(CONFIG, root=published).stored(NORMS).has(path.name)
 
 
 @pytest.mark.usefixtures("another_processor")
