@@ -87,7 +87,7 @@ NULLS = ArrayStage(
 EXPERIMENT = Experiment(
     FiedlerLabelsConfig,
     (LABELLED_TRAINING, MODULES, NULLS),
-    cost="an hour",
+    cost="half an hour to an hour",
     room=require_room,
     grid=FiedlerLabelsGrid,
 )
