@@ -25,23 +25,24 @@ DECIDE = {claim.name: claim.decide for claim in CLAIMS}
 
 
 class Made(FiedlerLabelsResults):
-    """Three seeds and two checkpoints, at which modules follow what the parametrisation says."""
+    """Three seeds and three checkpoints, at which modules follow what the parametrisation says."""
 
     def __init__(self) -> None:
-        self.seeds, self.steps, self.null_steps = [1, 2, 3], np.array([0, 9]), np.array([0])
+        self.seeds, self.steps, self.null_steps = [1, 2, 3], np.array([0, 5, 9]), np.array([0])
+        self.epoch = 1
         self.truths = dict.fromkeys(("layers", UNITS, CLASSES), np.zeros(1, dtype=np.int64))
         keys = [*product(LABELS, PARTS, self.truths)]
-        self.agreement = {key: np.zeros((3, 2)) for key in keys}
+        self.agreement = {key: np.zeros((3, 3)) for key in keys}
         self.null_agreement = {key: np.zeros((3, 1)) for key in keys}
         for labels in LABELS:
-            self.agreement[labels, "R", UNITS] = np.full((3, 2), 0.9)
+            self.agreement[labels, "R", UNITS] = np.full((3, 3), 0.9)
             self.agreement[labels, "H", UNITS][:, 0] = 0.9
         self.agreement[SHUFFLED, "H", UNITS][:] = 0.9
-        self.agreement[TRUE, "G", CLASSES] = np.array([[0.8, 0.4]] * 3)
-        self.agreement[SHUFFLED, "G", CLASSES] = np.full((3, 2), 0.8)
-        self.ratios = {TRUE: np.array([[0.8, 0.05]] * 3), SHUFFLED: np.full((3, 2), 2.0)}
+        self.agreement[TRUE, "G", CLASSES] = np.array([[0.8, 0.5, 0.4]] * 3)
+        self.agreement[SHUFFLED, "G", CLASSES] = np.array([[0.8, 0.1, 0.8]] * 3)
+        self.ratios = {TRUE: np.array([[0.8, 0.1, 0.05]] * 3), SHUFFLED: np.full((3, 3), 2.0)}
         self.modularity_gain = {labels: np.full((3, 1, 3), 4.0) for labels in LABELS}
-        self.accuracy = {TRUE: np.full((3, 2), 0.9), SHUFFLED: np.full((3, 2), 0.1)}
+        self.accuracy = {TRUE: np.full((3, 3), 0.9), SHUFFLED: np.full((3, 3), 0.1)}
 
 
 @dataclass(frozen=True)
@@ -73,6 +74,9 @@ def test_parts_without_classes_needs_units_and_classes_without_learning():
         results = Made()
         results.agreement[labels, part, truth][:, -1] = value
         assert not holds("parts-without-classes", results)
+    results = Made()
+    results.agreement[SHUFFLED, "G", CLASSES][2, 1] = 0.6
+    assert not holds("parts-without-classes", results)
     results = Made()
     results.accuracy[SHUFFLED][0, 1] = 0.5
     assert not holds("parts-without-classes", results)

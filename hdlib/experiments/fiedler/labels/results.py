@@ -33,6 +33,7 @@ class FiedlerLabelsResults:
         seeds: those of the runs, in their order.
         steps: (T,) int64, ascending.
         null_steps: (U,) int64, ascending.
+        epoch: position among the steps of the end of the first epoch.
     """
 
     def __init__(self, runs: Sequence[Run[FiedlerLabelsConfig]]) -> None:
@@ -40,6 +41,7 @@ class FiedlerLabelsResults:
         self.seeds = list(dict.fromkeys(seed for seed, _ in self.runs))
         self.steps = np.array(MODULES.steps(runs[0]))
         self.null_steps = np.array(NULLS.steps(runs[0]))
+        self.epoch = int(np.searchsorted(self.steps, runs[0].config.steps_per_epoch))
         self.truths = label_sets(parameter_labels(model_at(runs[0], 0)))
 
     @property

@@ -58,7 +58,7 @@ READOUT = ArrayStage(
 EXPERIMENT = Experiment(
     MnistLabelsConfig,
     (LABELLED_TRAINING, TOPS, READOUT),
-    cost="five minutes",
+    cost="five minutes, and half an hour where all images are asked for",
     room=require_room,
     grid=MnistLabelsGrid,
 )
