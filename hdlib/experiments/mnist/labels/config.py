@@ -12,8 +12,8 @@ from hdlib.tasks import TRAIN_SIZE, Dataset
 
 EARLY = (0, 5, 10, 20, 30, 50, 70, 100, 200)
 """Checkpoints before the last one."""
-WHOLE = (50, 200, 469)
-"""Checkpoints at which the Hessian over all images is computed, too, where it is asked for."""
+LARGE = (50, 200, 469)
+"""Checkpoints at which Hessians over more images are computed, too, where they are asked for."""
 Seed = Annotated[int, Field(ge=0, lt=SEEDS)]
 
 
@@ -26,12 +26,15 @@ class MnistLabelsConfig(LabelledTraining):
     hessian_samples: Annotated[int, Field(ge=1)] = 1_000
     hessian_seed: Seed = 42
     """Of the choice of training samples for the Hessians."""
+    more_samples: Annotated[int, Field(ge=0)] = 0
+    """Of further Hessians at a few checkpoints; 0 for none."""
     whole: bool = False
-    """Whether there are Hessians over all training images at a few checkpoints."""
+    """Whether there are Hessians over all training images at these."""
 
     @model_validator(mode="after")
     def _samples_fit(self) -> MnistLabelsConfig:
-        self.require_at_most("hessian_samples", TRAIN_SIZE[self.dataset])
+        for name in ("hessian_samples", "more_samples"):
+            self.require_at_most(name, TRAIN_SIZE[self.dataset])
         return self
 
     @property
@@ -43,9 +46,14 @@ class MnistLabelsConfig(LabelledTraining):
     @property
     def spectra(self) -> list[tuple[int, int]]:
         """Checkpoints and numbers of images of the Hessians."""
-        size = TRAIN_SIZE[self.dataset]
         few = [(step, self.hessian_samples) for step in self.checkpoints]
-        return few + [(step, size) for step in WHOLE if self.whole and step in self.checkpoints]
+        return few + [(s, size) for size in self.larger for s in LARGE if s in self.checkpoints]
+
+    @property
+    def larger(self) -> list[int]:
+        """Numbers of images of the Hessians at a few checkpoints, beside those at all."""
+        sizes = self.more_samples, self.whole * TRAIN_SIZE[self.dataset]
+        return [size for size in sizes if size]
 
 
 class MnistLabelsGrid(Grid):
@@ -63,8 +71,10 @@ class MnistLabelsGrid(Grid):
     """Of weights, batches, images of the Hessians, and permutations of labels."""
     hessian_samples: int = 1_000
     """Images of a Hessian."""
+    more_samples: int = 10_000
+    """Images of further Hessians at a few checkpoints; these take half an hour."""
     whole: bool = True
-    """Whether of the first seed there are some over all images, too; these take an hour."""
+    """Whether of the first seed there are some over all images, too; these take as long."""
     device: Literal["auto", "cpu", "cuda"] = "auto"
 
     @property
