@@ -6,7 +6,7 @@ import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
-from typing import Literal, get_args
+from typing import Any, Literal, get_args
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -203,7 +203,8 @@ def _largest_of_inverse(
     size = len(null)
     start = multiply(np.random.default_rng(0).standard_normal(size))
     inverse = LinearOperator((size, size), matvec=multiply, dtype=np.float64)  # pyright: ignore
-    values, vectors = eigsh(inverse, k=1, which="LA", v0=start, ncv=LANCZOS, tol=tol)
+    settings: dict[str, Any] = {"which": "LA", "ncv": LANCZOS, "tol": tol}
+    values, vectors = eigsh(inverse, k=1, v0=start, **settings)
     return values[0], vectors[:, 0]
 
 

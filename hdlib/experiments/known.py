@@ -66,6 +66,7 @@ PARTS = (
             "grokking/gap-without-circuit",
             "grokking/uniform-attention",
             "mnist/nine-outputs",
+            "mnist/nine-from-all-images",
         ),
         refuting=("planted/the-rank-is-not-a-constant", "planted/not-two-a-frequency"),
         so="What it counts has been there from early on, like heads and outputs, and not the parts "

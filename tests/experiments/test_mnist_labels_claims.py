@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from itertools import product
+
 import numpy as np
 import pytest
 
 from hdlib.experiments.mnist.claims.labels import CLAIMS
+from hdlib.experiments.mnist.gaps import PREDICTED
 from hdlib.experiments.mnist.labels.config import MnistLabelsGrid
 from hdlib.experiments.mnist.labels.recipe import EXPERIMENT
 from hdlib.experiments.mnist.labels.results import (
@@ -16,19 +19,24 @@ from hdlib.experiments.mnist.labels.results import (
     paired_p,
     published_labels,
 )
-from hdlib.experiments.mnist.labels.tables import label_panels, labels_table
+from hdlib.experiments.mnist.labels.tables import label_panels, labels_table, size_table
 from hdlib.experiments.mnist.results import PublishedMnist
 from hdlib.figures import curves
+from hdlib.measures import GapTest
 
 DECIDE = {claim.name: claim.decide for claim in CLAIMS}
 STEPS = [0, 5, 10, 20, 30, 50, 70, 100, 200, 469]
+
+
+def scored(score: float) -> GapTest:
+    return GapTest(PREDICTED, score, threshold=(1.5, 2.0), p=0.1)
 
 
 class Made(MnistLabelsResults):
     """Five networks of each kind with gaps at the given steps, and the accuracies of each kind."""
 
     def __init__(self, true: list[int], shuffled: list[int], *, learnt: float = 0.1) -> None:
-        self.seeds, self.steps = [42, 43, 44, 45, 46], np.array(STEPS)
+        self.seeds, self.steps, self.images = [42, 43, 44, 45, 46], np.array(STEPS), 1_000
         noise = np.random.default_rng(0).uniform(0.2, 0.8, (2, 5, len(STEPS)))
         rows = zip((TRUE, SHUFFLED), (true, shuffled), noise, strict=True)
         self.calibrated = {k: v + 4 * np.isin(STEPS, at) for k, at, v in rows}
@@ -38,6 +46,11 @@ class Made(MnistLabelsResults):
         self.shared = {labels: np.full((5, len(STEPS)), 20.0) for labels in LABELS}
         accuracy = np.full((5, len(STEPS)), 0.1)
         self.accuracy = {TRUE: accuracy + 0.8, SHUFFLED: np.maximum(accuracy, learnt)}
+        self.by_size = {
+            (labels, step, images): [scored(score)] * seeds
+            for labels, step in product(LABELS, (50, 200))
+            for images, seeds, score in ((1_000, 5, 0.5), (10_000, 5, 2.5), (60_000, 1, 4.0))
+        }
 
 
 def holds(name: str, labels: MnistLabelsResults) -> bool:
@@ -78,6 +91,14 @@ def test_nine_stays_with_classes_where_it_stays_and_mostly_not_without(true, shu
     assert holds("nine-stays-with-classes", Made(true, shuffled)) == expected
 
 
+def test_nine_from_all_images_needs_them_all_and_no_fewer():
+    assert holds("nine-from-all-images", Made([], []))
+    for images, score in ((1_000, 3.0), (60_000, 1.0)):
+        results = Made([], [])
+        results.by_size[SHUFFLED, 200, images][0] = scored(score)
+        assert not holds("nine-from-all-images", results)
+
+
 def test_nine_before_training_needs_most_of_the_networks():
     assert holds("nine-before-training", Made([0], []))
     assert not holds("nine-before-training", Made([5], [0]))
@@ -95,6 +116,8 @@ def test_table_and_panels_show_what_is_there():
     assert [line.split("|")[1].strip() for line in lines] == [str(step) for step in STEPS]
     assert "| 0 of 5 |" in lines[2]
     assert "| 5 of 5 |" in lines[2]
+    assert size_table(results).splitlines()[0].count("N = ") == 3
+    assert "5 of 5 (2.5)" in size_table(results).splitlines()[2]
     panels = label_panels(results)
     drawn = curves(panels).axes[1].lines
     assert any(np.array_equal(line.get_ydata(), results.calibrated[SHUFFLED][2]) for line in drawn)

@@ -177,7 +177,7 @@ class FollowedNetwork:
     @property
     def coefficients(self) -> Array:
         """Local learning coefficient of all weights, mean over chains, (S,)."""
-        return np.array([np.mean(chains) for chains in self._chains])
+        return np.array([np.mean(chains) for chains in self._chains], np.float64)
 
     @property
     def flatter(self) -> float:

@@ -12,11 +12,10 @@ from numpy.typing import NDArray
 from hdlib.experiments.grid import run_grid
 from hdlib.experiments.lenet import LABELLED_TRAINING
 from hdlib.experiments.mnist.gaps import PREDICTED, predicted, searched
-from hdlib.experiments.mnist.labels.config import MnistLabelsConfig, MnistLabelsGrid
+from hdlib.experiments.mnist.labels.config import LARGE, MnistLabelsConfig, MnistLabelsGrid
 from hdlib.experiments.mnist.labels.recipe import EXPERIMENT, READOUT, TOPS
 from hdlib.measures import GapTest
 from hdlib.store import Run
-from hdlib.tasks import TRAIN_SIZE
 
 Array = NDArray[np.float64]
 Network = tuple[int, bool]
@@ -34,12 +33,14 @@ class MnistLabelsResults:
     Attributes:
         seeds: those of the runs, in their order.
         steps: (T,) int64.
+        images: of the Hessians at all of them.
     """
 
     def __init__(self, runs: Sequence[Run[MnistLabelsConfig]]) -> None:
         self.runs = {(run.config.seed, run.config.shuffled_labels): run for run in runs}
         self.seeds = list(dict.fromkeys(seed for seed, _ in self.runs))
         self.steps = np.array(runs[0].config.checkpoints)
+        self.images = runs[0].config.hessian_samples
 
     def at(self, step: int) -> int:
         """Position of a checkpoint.
@@ -71,14 +72,19 @@ class MnistLabelsResults:
         }
 
     @cached_property
-    def whole(self) -> dict[Network, dict[int, GapTest]]:
-        """Network → checkpoint → the test for all training images, where there is one."""
-        found: dict[Network, dict[int, GapTest]] = {}
-        for network, run in self.runs.items():
-            size = TRAIN_SIZE[run.config.dataset]
-            steps = [step for step, samples in run.config.spectra if samples == size]
-            tests = {step: predicted(self.eigenvalues(network, step, size)) for step in steps}
-            found |= {network: tests} if tests else {}
+    def by_size(self) -> dict[tuple[str, int, int], list[GapTest]]:
+        """(labels, checkpoint, images) → the test of each seed that has so many.
+
+        At the checkpoints at which there are Hessians over more images than at the others.
+        """
+        found: dict[tuple[str, int, int], list[GapTest]] = {}
+        for labels, step in product(LABELS, LARGE):
+            for seed in self.seeds:
+                network = seed, LABELS[labels]
+                for at, samples in self.runs[network].config.spectra:
+                    if at == step:
+                        test = predicted(self.eigenvalues(network, step, samples))
+                        found.setdefault((labels, step, samples), []).append(test)
         return found
 
     def _stacked(self, labels: str, values: dict[Network, list[float]]) -> Array:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from hdlib.display import Markdown, table
+from hdlib.display import Markdown, extent, table
 from hdlib.experiments.mnist.gaps import PREDICTED, SMALL_P
 from hdlib.experiments.mnist.labels.results import LABELS, MnistLabelsResults
 from hdlib.figures import Panel
@@ -29,18 +29,20 @@ def labels_table(results: MnistLabelsResults) -> Markdown:
     return table(("step", *header), rows)
 
 
-def whole_table(results: MnistLabelsResults) -> Markdown:
-    """The ninth gap in Hessians over all training images, beside those over a few."""
+def size_table(results: MnistLabelsResults) -> Markdown:
+    """Against the images in the Hessian: how many ninth gaps stand out, and their scores."""
+    sizes = sorted({samples for _, _, samples in results.by_size})
     rows = []
-    for (seed, shuffled), tests in results.whole.items():
-        labels = next(name for name, value in LABELS.items() if value == shuffled)
-        for step, test in sorted(tests.items()):
-            few = results.gaps[seed, shuffled][int(np.searchsorted(results.steps, step))]
-            cells = [f"{gap.score:.2f} (p {gap.p:.2g})" for gap in (few, test)]
-            rows.append((seed, labels, f"{step:,}", *cells))
-    samples = next(iter(results.runs.values())).config.hessian_samples
-    header = ("seed", "labels", "step", f"score at {PREDICTED}, N = {samples:,}", "all images")
-    return table(header, rows)
+    for step, labels in dict.fromkeys((step, labels) for labels, step, _ in results.by_size):
+        cells = []
+        for samples in sizes:
+            tests = results.by_size[labels, step, samples]
+            standing = sum(test.stands_out for test in tests)
+            scores = extent((test.score for test in tests), ".1f")
+            cells.append(f"{standing} of {len(tests)} ({scores})")
+        rows.append((f"{step:,}", labels, *cells))
+    rows.sort(key=lambda row: int(row[0]))
+    return table(("step", "labels", *(f"N = {samples:,}" for samples in sizes)), rows)
 
 
 def label_panels(results: MnistLabelsResults) -> dict[str, Panel]:
