@@ -28,8 +28,8 @@ class MnistLabelsConfig(LabelledTraining):
     """Of the choice of training samples for the Hessians."""
     more_samples: Annotated[int, Field(ge=0)] = 0
     """Of further Hessians at a few checkpoints; 0 for none."""
-    whole: bool = False
-    """Whether there are Hessians over all training images at these."""
+    whole: Annotated[int, Field(ge=0, le=len(LARGE))] = 0
+    """Of these, the last ones, at which there are Hessians over all training images."""
 
     @model_validator(mode="after")
     def _samples_fit(self) -> MnistLabelsConfig:
@@ -46,14 +46,11 @@ class MnistLabelsConfig(LabelledTraining):
     @property
     def spectra(self) -> list[tuple[int, int]]:
         """Checkpoints and numbers of images of the Hessians."""
+        large = [step for step in LARGE if step in self.checkpoints]
         few = [(step, self.hessian_samples) for step in self.checkpoints]
-        return few + [(s, size) for size in self.larger for s in LARGE if s in self.checkpoints]
-
-    @property
-    def larger(self) -> list[int]:
-        """Numbers of images of the Hessians at a few checkpoints, beside those at all."""
-        sizes = self.more_samples, self.whole * TRAIN_SIZE[self.dataset]
-        return [size for size in sizes if size]
+        more = [(step, self.more_samples) for step in large if self.more_samples]
+        every = [(step, TRAIN_SIZE[self.dataset]) for step in large[len(large) - self.whole :]]
+        return [*few, *more, *every]
 
 
 class MnistLabelsGrid(Grid):
@@ -73,8 +70,9 @@ class MnistLabelsGrid(Grid):
     """Images of a Hessian."""
     more_samples: int = 10_000
     """Images of further Hessians at a few checkpoints; these take half an hour."""
-    whole: bool = True
-    """Whether of the first seed there are some over all images, too; these take as long."""
+    whole: int = len(LARGE)
+    """Of these checkpoints, the last ones, at which there are some of the first seed over all
+    images, and of the others with shuffled labels at one; these take as long."""
     device: Literal["auto", "cpu", "cuda"] = "auto"
 
     @property
@@ -87,7 +85,7 @@ class MnistLabelsGrid(Grid):
                 seed=seed,
                 hessian_seed=seed,
                 shuffled_labels=shuffled,
-                whole=self.whole and seed == self.seeds[0],
+                whole=self.whole if seed == self.seeds[0] else min(self.whole, int(shuffled)),
             )
             for seed in self.seeds
             for shuffled in (False, True)
