@@ -49,7 +49,7 @@ class Made(MnistLabelsResults):
         self.by_size = {
             (labels, step, images): [scored(score)] * seeds
             for labels, step in product(LABELS, (50, 200))
-            for images, seeds, score in ((1_000, 5, 0.5), (10_000, 5, 2.5), (60_000, 1, 4.0))
+            for images, seeds, score in ((1_000, 5, 0.5), (10_000, 5, 2.5), (60_000, 5, 4.0))
         }
 
 
@@ -91,11 +91,11 @@ def test_nine_stays_with_classes_where_it_stays_and_mostly_not_without(true, shu
     assert holds("nine-stays-with-classes", Made(true, shuffled)) == expected
 
 
-def test_nine_from_all_images_needs_them_all_and_no_fewer():
+def test_nine_from_all_images_needs_most_of_the_networks_and_no_fewer_images():
     assert holds("nine-from-all-images", Made([], []))
     for images, score in ((1_000, 3.0), (60_000, 1.0)):
         results = Made([], [])
-        results.by_size[SHUFFLED, 200, images][0] = scored(score)
+        results.by_size[SHUFFLED, 200, images] = [scored(score)] * 3 + [scored(2.5)] * 2
         assert not holds("nine-from-all-images", results)
 
 

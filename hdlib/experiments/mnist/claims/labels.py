@@ -117,28 +117,25 @@ def _nine_from_all_images(runs: PublishedMnist) -> Verdict:
     by_size = runs.labels.by_size
     few, more, every = sorted({images for _, _, images in by_size})
     steps = sorted({step for _, step, _ in by_size})
-    first = {
-        (labels, images): [by_size[labels, step, images][0] for step in steps]
-        for labels in LABELS
-        for images in (few, every)
-    }
-    scores = {key: ", ".join(f"{t.score:.1f}" for t in tests) for key, tests in first.items()}
-    many = {labels: [t for s in steps for t in by_size[labels, s, more]] for labels in LABELS}
+    last = {images: by_size[SHUFFLED, steps[-1], images] for images in (few, every)}
+    standing = {images: sum(test.stands_out for test in tests) for images, tests in last.items()}
+    first = {k: [by_size[k, step, every][0] for step in steps] for k in LABELS}
+    many = {k: [test for step in steps for test in by_size[k, step, more]] for k in LABELS}
     return Verdict(
-        all(test.stands_out for test in first[SHUFFLED, every])
-        and not any(test.stands_out for test in first[SHUFFLED, few]),
+        standing[every] >= MOST * len(last[every]) and standing[few] < len(last[few]) / 2,
         {
             "few": few,
             "more": more,
             "every": every,
-            "checkpoints": len(steps),
+            "step": steps[-1],
             "steps": ", ".join(str(step) for step in steps),
-            "shuffled": scores[SHUFFLED, every],
-            "shuffled_few": scores[SHUFFLED, few],
-            "true": scores[TRUE, every],
-            "true_few": scores[TRUE, few],
+            "networks": len(last[every]),
+            "standing": standing[every],
+            "standing_few": standing[few],
+            "scores": ", ".join(f"{test.score:.1f}" for test in last[every]),
+            "shuffled": ", ".join(f"{test.score:.1f}" for test in first[SHUFFLED]),
+            "true": ", ".join(f"{test.score:.1f}" for test in first[TRUE]),
             "spectra": len(many[TRUE]),
-            "seeds": len(by_size[TRUE, steps[0], more]),
             "more_shuffled": sum(test.stands_out for test in many[SHUFFLED]),
             "more_true": sum(test.stands_out for test in many[TRUE]),
         },
@@ -178,11 +175,10 @@ CLAIMS: tuple[Claim[PublishedMnist], ...] = (
     ),
     Claim(
         name="nine-stays-with-classes",
-        says="What mostly goes with learning is that the gap *stays*: from step {first} to {step} "
-        "it is there all the time with the labels of the data, and now and then with shuffled "
-        "ones.",
-        evidence="From {images:,} images it stands out in {true} of {spectra} spectra of the one "
-        "kind and in {shuffled} of the other, in each seed more often (paired p = {p:.3f}); these "
+        says="From {images:,} images the gap *stays* with the labels of the data: from step "
+        "{first} to {step} it is there all the time, and with shuffled ones now and then.",
+        evidence="It stands out in {true} of {spectra} spectra of the one kind and in {shuffled} "
+        "of the other, in each seed more often (paired p = {p:.3f}); these "
         "steps were chosen when the scores were known. At step {step} alone, which was chosen on "
         "two of the seeds, it does in {alone} of {seeds} with shuffled labels, once with a score "
         "of {highest:.1f} where true labels have {true_scores}: paired by seed p = {p_alone:.2f}.",
@@ -196,18 +192,21 @@ CLAIMS: tuple[Claim[PublishedMnist], ...] = (
     ),
     Claim(
         name="nine-from-all-images",
-        says="That a gap at nine stays is no proof of classes either: averaged over all images, "
-        "the network with shuffled labels of the one seed looked at has it at {checkpoints} of "
-        "{checkpoints} checkpoints, and from {few:,} images at none of them.",
-        evidence="At steps {steps} its scores are {shuffled} from all {every:,} images, and "
-        "{shuffled_few} from {few:,}; with the labels of the data {true}, and {true_few}. From "
-        "{more:,} images it stands out in {more_shuffled} of {spectra} spectra with shuffled "
-        "labels, at the same steps of {seeds} seeds, and in {more_true} with true ones.",
+        says="Averaged over all images the gap at nine stays without learning as well: at the end "
+        "of the first epoch {standing} of {networks} networks with shuffled labels have it. What "
+        "goes with learning is that few images show it.",
+        evidence="At step {step} it stands out with scores of {scores}, by seed, from all "
+        "{every:,} images, and from {few:,} in {standing_few} of {networks}. It was looked for "
+        "there after the first seed had shown it: at steps {steps} that has {shuffled}, and with "
+        "the labels of the data {true}. From {more:,} images it stands out in {more_shuffled} of "
+        "{spectra} spectra with shuffled labels, at these steps of all seeds, and in {more_true} "
+        "with true ones.",
         decide=_nine_from_all_images,
-        seeds=1,
+        seeds=5,
         null=FEATURELESS,
-        refuted_by="Hessians over all images of further networks with shuffled labels: if they "
-        "have no gap, this network is an accident.",
+        refuted_by="further networks with shuffled labels of which most have no gap at nine from "
+        "all images.",
+        replaces="what goes with learning is that the gap stays. That is so of few images.",
     ),
     Claim(
         name="nine-before-training",
