@@ -192,7 +192,7 @@ CLAIMS: tuple[Claim[PublishedMnist], ...] = (
     ),
     Claim(
         name="nine-from-all-images",
-        says="Averaged over all images the gap at nine stays without learning as well: at the end "
+        says="Averaged over all images the gap at nine is there without learning too: at the end "
         "of the first epoch {standing} of {networks} networks with shuffled labels have it. What "
         "goes with learning is that few images show it.",
         evidence="At step {step} it stands out with scores of {scores}, by seed, from all "
