@@ -11,12 +11,12 @@ import torch.nn.functional as F
 from torch import Tensor
 from torch.nn.grad import conv2d_input, conv2d_weight
 
-from hdlib.curvature.structure.chain import Kept
+from hdlib.curvature.structure.chain import InputLink, Kept
 from hdlib.curvature.structure.piecewise.affine import Conv
 from hdlib.curvature.structure.piecewise.layers import Layer, MaxPool
 
 
-class InputConvLink:
+class InputConvLink(InputLink):
     """y = W ∗ x + c of images x, which do not move.
 
     Args:
@@ -24,12 +24,8 @@ class InputConvLink:
     """
 
     def __init__(self, layer: Conv) -> None:
-        self.weight, self.bias = layer.weight, layer.bias
+        super().__init__(layer.weight, layer.bias)
         self._geometry = layer.geometry
-
-    def to(self, dtype: torch.dtype) -> None:
-        """Cast the kernels for the tangents."""
-        self.weight = self.weight.to(dtype)
 
     def along(self, weight: Tensor, bias: Tensor | None = None) -> None:
         """Take directions of the kernels, (k, O, C, h, w), and of the bias, (k, O)."""
@@ -45,16 +41,6 @@ class InputConvLink:
     def forward(self, x: Tensor, saved: Kept) -> Tensor:
         saved[self] = x
         return F.conv2d(x, self.weight, self.bias, **self._geometry)
-
-    def backward(self, g: Tensor, saved: Kept) -> Tensor:
-        return g
-
-    def tangent(self, dx: Tensor, saved: Kept) -> Tensor:
-        return self._moved(saved[self])
-
-    def tangent_backward(self, dg: Tensor, saved: Kept) -> Tensor:
-        self._collect(saved[self], dg)
-        return dg
 
     def _moved(self, x: Tensor) -> Tensor:
         """Derivative Ẇ ∗ x + ċ along the directions."""

@@ -103,7 +103,7 @@ class StackProducts:
         *,
         dtype: torch.dtype,
     ) -> None:
-        self._moved: list[tuple[Affine | Embedding, InputLink | InputConvLink]] = []
+        self._moved: list[tuple[Affine | Embedding, InputLink]] = []
         before: list[Layer] = []
         links: list[Link] = []
         for layer in layers:
@@ -160,7 +160,7 @@ class StackProducts:
                     part.copy_(value)
 
 
-def _moving(layer: Affine | Embedding, *, first: bool) -> InputLink | InputConvLink:
+def _moving(layer: Affine | Embedding, *, first: bool) -> InputLink:
     """The link of a layer with parameters; of the first the inputs do not move."""
     match layer:
         case Embedding():
