@@ -5,12 +5,11 @@ from __future__ import annotations
 import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import partial
 from typing import Any, Literal, get_args
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from scipy.linalg import LinAlgError, cho_solve, cholesky, eigh
+from scipy.linalg import LinAlgError, cholesky, eigh, get_blas_funcs
 from scipy.sparse.linalg import LinearOperator, eigsh, lobpcg
 
 from hdlib.clustering.couplings import components, in_units, scaled_couplings
@@ -24,8 +23,8 @@ LAPLACIANS, SPLITS = get_args(Laplacian), get_args(Split)
 
 DENSE = 400
 """Up to this size all of the Laplacian is decomposed, which is faster there."""
-ROWS = 512
-"""Rows of couplings put into order at a time."""
+ROWS = 64
+"""Rows of couplings looked through at a time."""
 LANCZOS = 8
 """Lanczos vectors: 1/λ₂ stands so far out that a few do, and each costs a solution."""
 NEAR = 1e-4
@@ -136,19 +135,17 @@ def _preconditioned(
     shift = 8 * np.finfo(np.float32).eps
     matrix.flat[:: size + 1] = degrees * scale**2 / top + shift
     try:
-        factor = cholesky(matrix.T, lower=True, overwrite_a=True, check_finite=False), True
+        solve = _inverse(matrix)
     except LinAlgError:
         return None
+    symv: Any = get_blas_funcs("symv", (couplings,))
 
-    def multiply(vectors: FloatArray) -> FloatArray:
-        inner = scale[:, None] * vectors
-        return scale[:, None] * (degrees[:, None] * inner - couplings @ inner)
-
-    def solve(vectors: FloatArray) -> FloatArray:
-        return cho_solve(factor, vectors.astype(np.float32), check_finite=False).astype(float)
+    def multiply(vector: FloatArray) -> FloatArray:
+        inner = scale * vector.ravel()
+        return scale * (degrees * inner - symv(1, couplings.T, inner, lower=True))
 
     laplacian, inverse = (
-        LinearOperator((size, size), matvec=f, matmat=f, dtype=np.float64)  # pyright: ignore
+        LinearOperator((size, size), matvec=f, dtype=np.float64)  # pyright: ignore
         for f in (multiply, solve)
     )
     _, start = _largest_of_inverse(solve, null, tol=NEAR)
@@ -162,8 +159,9 @@ def _preconditioned(
             maxiter=ITERATIONS,
             largest=False,
         )
-    residual = np.linalg.norm(multiply(vectors) - values * vectors)
-    return (values[0], vectors[:, 0]) if residual <= RESIDUAL * top else None
+    value, vector = values[0], vectors[:, 0]
+    residual = np.linalg.norm(multiply(vector) - value * vector)
+    return (value, vector) if residual <= RESIDUAL * top else None
 
 
 def _dense(matrix: FloatArray, null: FloatArray) -> tuple[float, FloatArray]:
@@ -179,11 +177,26 @@ def _inverse_lanczos(matrix: FloatArray, null: FloatArray) -> tuple[float, Float
     size = len(matrix)
     shift = size * np.finfo(float).eps * matrix.diagonal().max()
     matrix.flat[:: size + 1] += shift
-    # The transpose is the same matrix in the order that LAPACK overwrites without a copy.
-    factor = cholesky(matrix.T, lower=True, overwrite_a=True, check_finite=False), True
-
-    value, vector = _largest_of_inverse(partial(cho_solve, factor, check_finite=False), null)
+    value, vector = _largest_of_inverse(_inverse(matrix), null)
     return 1 / value - shift, vector
+
+
+def _inverse(matrix: NDArray[Any]) -> Callable[[FloatArray], FloatArray]:
+    """The map x ↦ M⁻¹x of a positive definite M, in its own precision; M is overwritten.
+
+    Raises:
+        scipy.linalg.LinAlgError: if M is not positive definite.
+    """
+    # The transpose is the same matrix in the order that LAPACK overwrites without a copy.
+    factor = cholesky(matrix.T, lower=True, overwrite_a=True, check_finite=False)
+    # For one vector five times as fast as LAPACK's own solution, which is meant for many.
+    trsv: Any = get_blas_funcs("trsv", (factor,))
+
+    def solve(vector: FloatArray) -> FloatArray:
+        half = trsv(factor, vector.ravel().astype(factor.dtype), lower=True)
+        return trsv(factor, half, lower=True, trans=True).astype(np.float64)
+
+    return solve
 
 
 def _largest_of_inverse(
@@ -252,14 +265,14 @@ def _cuts(couplings: FloatArray, order: IntArray) -> tuple[FloatArray, FloatArra
     (m − 1,) each.
     """
     size = len(order)
-    inner = np.empty(size)
+    rank, earlier = np.argsort(order), np.empty(size)
     for start in range(0, size, ROWS):
-        stop = min(start + ROWS, size)
-        rows = couplings[np.ix_(order[start:stop], order[:stop])]
-        inner[start:stop] = rows[:, :start].sum(1) + np.tril(rows[:, start:], -1).sum(1)
-    degrees = couplings.sum(0)[order]
+        rows = slice(start, start + ROWS)
+        earlier[rows] = (couplings[rows] * (rank < rank[rows, None])).sum(1)
+    degrees = couplings.sum(0)
+    added = (degrees - 2 * earlier)[order]
+    degrees = degrees[order]
     below, above = np.cumsum(degrees)[:-1], np.cumsum(degrees[::-1])[-2::-1]
-    added = degrees - 2 * inner
     # Summed from the lighter side, for rounding is of the size of what is summed.
     across = np.where(below < above, np.cumsum(added)[:-1], -np.cumsum(added[::-1])[-2::-1])
     return across.clip(min=0), below, above
