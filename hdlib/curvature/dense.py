@@ -41,7 +41,7 @@ def hessian(
 
     Computed in float64 whatever the model's dtype. Stacks of linear, convolution, ReLU, max-pool,
     average-pool and flatten layers with cross-entropy or mean squared error are recognised and
-    computed from their structure (`hdlib.curvature.structure.piecewise`), which costs about one
+    computed from their structure (`hdlib.curvature.structure.stacks`), which costs about one
     symmetric rank-k product; other models and losses, and the few stacks where that is estimated to
     be cheaper, take P Hessian-vector products (`hdlib.curvature.products`), after a few evaluations
     that make sure that there is a Hessian (`hdlib.curvature.inputs`). At kinks the derivatives are

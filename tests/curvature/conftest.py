@@ -11,7 +11,7 @@ import hdlib.curvature.gradient  # noqa: F401  (a function of this name hides th
 def several_pieces(monkeypatch):
     """Nine samples in a piece, so that few samples are several."""
     for module, name in (
-        ("structure.piecewise.room", "SAMPLES"),
+        ("structure.stacks.room", "SAMPLES"),
         ("dense", "PRODUCT_SAMPLES"),
         ("streamed", "SAMPLES"),
         ("contributions", "SAMPLES"),

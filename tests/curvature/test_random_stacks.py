@@ -11,8 +11,8 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from hdlib.curvature import HessianOperator, gauss_newton, hessian, hessian_split
-from hdlib.curvature.structure.piecewise.cost import worthwhile
-from hdlib.curvature.structure.piecewise.stack import recognised_stack
+from hdlib.curvature.structure.stacks.cost import worthwhile
+from hdlib.curvature.structure.stacks.stack import recognised_stack
 
 from .reference import reference_gauss_newton, relative_error, unbatched_hessian
 from .stacks import recognised
@@ -21,9 +21,7 @@ from .stacks import recognised
 @pytest.fixture
 def structured(monkeypatch):
     """The structured path, also where products would be cheaper."""
-    monkeypatch.setattr(
-        "hdlib.curvature.structure.piecewise.engine.worthwhile", lambda *_, **__: True
-    )
+    monkeypatch.setattr("hdlib.curvature.structure.stacks.engine.worthwhile", lambda *_, **__: True)
 
 
 def image_layers(rng: random.Random, channels: int, rectify: bool) -> list[nn.Module]:
@@ -120,7 +118,7 @@ def test_random_stacks(structured, seed):
 def test_smallest_chunks_and_pieces(structured, monkeypatch):
     """Many classes or wide layers leave room for one sample, and one row of outer products."""
     for name in ("room.CHUNK_FLOATS", "room.FLOATS", "blocks.FLOATS", "residual.FLOATS"):
-        monkeypatch.setattr(f"hdlib.curvature.structure.piecewise.{name}", 1)
+        monkeypatch.setattr(f"hdlib.curvature.structure.stacks.{name}", 1)
     for seed in range(8):
         model, x = random_stack(seed)
         check(model, F.cross_entropy, x, torch.zeros(len(x), dtype=torch.int64))

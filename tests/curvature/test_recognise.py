@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from hdlib.curvature import HessianOperator, hessian
 from hdlib.curvature.structure.modular.engine import ModularEngine
-from hdlib.curvature.structure.piecewise.engine import PiecewiseEngine
+from hdlib.curvature.structure.stacks.engine import StackEngine
 from hdlib.models import LeNetTiny, ModularTransformer, PlainTransformer
 from hdlib.tasks import modular_task
 
@@ -35,7 +35,7 @@ def test_one_door_for_both():
     assert isinstance(recognised(transformer(PlainTransformer), tokens), ModularEngine)
     assert isinstance(recognised(transformer(), tokens, nn.CrossEntropyLoss()), ModularEngine)
     images = torch.randn(1, 1, 28, 28, dtype=torch.float64)
-    assert isinstance(recognised(LeNetTiny(1).double(), images), PiecewiseEngine)
+    assert isinstance(recognised(LeNetTiny(1).double(), images), StackEngine)
 
 
 def smoothed(outputs: Tensor, targets: Tensor) -> Tensor:

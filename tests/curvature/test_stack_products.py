@@ -15,8 +15,8 @@ from torch.nn import AvgPool2d, Conv2d, Embedding, Flatten, Linear, MaxPool2d, R
 from hdlib.curvature import HessianOperator, hessian
 from hdlib.curvature.inputs.data import Batch
 from hdlib.curvature.structure.altered import SMOOTH
-from hdlib.curvature.structure.piecewise.engine import PiecewiseEngine
-from hdlib.curvature.structure.piecewise.products import StackProducts
+from hdlib.curvature.structure.stacks.engine import StackEngine
+from hdlib.curvature.structure.stacks.products import StackProducts
 
 from .reference import reference_hessian, relative_error
 from .stacks import STACKS, fit, make, recognised, targets_for
@@ -51,7 +51,7 @@ def images(samples: int = 9) -> tuple[nn.Module, Tensor, Tensor]:
 def by_hand(model: nn.Module, loss: Callable, x: Tensor, y: Tensor) -> StackProducts:
     """The products of the structure, which have to be there."""
     engine = recognised(model, x, loss)
-    assert isinstance(engine, PiecewiseEngine)
+    assert isinstance(engine, StackEngine)
     products = engine.products([Batch((x,), {}, y)], dtype=FLOAT64)
     assert isinstance(products, StackProducts)
     return products

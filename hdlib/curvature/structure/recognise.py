@@ -8,19 +8,19 @@ from hdlib.curvature.inputs.data import Batch
 from hdlib.curvature.structure.engine import Engine
 from hdlib.curvature.structure.losses import output_derivatives
 from hdlib.curvature.structure.modular.engine import modular_engine
-from hdlib.curvature.structure.piecewise.engine import piecewise_engine
+from hdlib.curvature.structure.stacks.engine import stack_engine
 from hdlib.loss import Loss
 
-ENGINES = (piecewise_engine, modular_engine)
+ENGINES = (stack_engine, modular_engine)
 
 
 def recognise(model: nn.Module, loss: Loss, sample: Batch) -> Engine | None:
     """The engine for a model under a loss, or None where the general method is the only one.
 
-    Stacks of piecewise-linear layers are recognised (`hdlib.curvature.structure.piecewise`), and
-    transformers that declare a factored forward pass (`hdlib.curvature.structure.modular`), under
-    the losses whose derivatives are known in closed form, if all parameters are trained and nothing
-    is hooked or patched.
+    Stacks of layers are recognised (`hdlib.curvature.structure.stacks`), and transformers that
+    declare a factored forward pass (`hdlib.curvature.structure.modular`), under the losses whose
+    derivatives are known in closed form, if all parameters are trained and nothing is hooked or
+    patched.
 
     Args:
         model: copy of the model that is computed with.

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from math import prod
 
-from hdlib.curvature.structure.piecewise.affine import Affine, Conv, Linear
-from hdlib.curvature.structure.piecewise.blocks import FLOATS, hidden_pairs
-from hdlib.curvature.structure.piecewise.layers import Layer
-from hdlib.curvature.structure.piecewise.pull import readout
-from hdlib.curvature.structure.piecewise.residual import residual_samples, tangents_per_sample
+from hdlib.curvature.structure.stacks.affine import Affine, Conv, Linear
+from hdlib.curvature.structure.stacks.blocks import FLOATS, hidden_pairs
+from hdlib.curvature.structure.stacks.layers import Layer
+from hdlib.curvature.structure.stacks.pull import readout
+from hdlib.curvature.structure.stacks.residual import residual_samples, tangents_per_sample
 
 SAMPLES = 128
 TANGENTS = 4

@@ -7,9 +7,9 @@ from itertools import combinations_with_replacement
 
 from torch import Tensor
 
-from hdlib.curvature.structure.piecewise.affine import Affine, Linear
-from hdlib.curvature.structure.piecewise.layers import Layer
-from hdlib.curvature.structure.piecewise.pull import readout
+from hdlib.curvature.structure.stacks.affine import Affine, Linear
+from hdlib.curvature.structure.stacks.layers import Layer
+from hdlib.curvature.structure.stacks.pull import readout
 
 FLOATS = 2**21
 """Values in a temporary array: small enough to stay near the processor and be used again."""

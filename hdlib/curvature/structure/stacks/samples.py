@@ -12,8 +12,8 @@ from torch import Tensor
 from hdlib.curvature.inputs.data import Batch
 from hdlib.curvature.inputs.nested import tensors_in
 from hdlib.curvature.structure.losses import IGNORED, Derivatives, cross_entropy
-from hdlib.curvature.structure.piecewise.affine import Affine, Embedding
-from hdlib.curvature.structure.piecewise.layers import Layer
+from hdlib.curvature.structure.stacks.affine import Affine, Embedding
+from hdlib.curvature.structure.stacks.layers import Layer
 
 
 class Samples(NamedTuple):

@@ -6,11 +6,11 @@ import torch
 from torch import Tensor
 
 from hdlib.curvature.structure.losses import OutputDerivatives
-from hdlib.curvature.structure.piecewise.affine import Affine, Conv, Linear
-from hdlib.curvature.structure.piecewise.blocks import add_outer, hidden_pairs, place
-from hdlib.curvature.structure.piecewise.layers import Layer
-from hdlib.curvature.structure.piecewise.pull import Pulled, readout
-from hdlib.curvature.structure.piecewise.rank_k import add_rank_k
+from hdlib.curvature.structure.stacks.affine import Affine, Conv, Linear
+from hdlib.curvature.structure.stacks.blocks import add_outer, hidden_pairs, place
+from hdlib.curvature.structure.stacks.layers import Layer
+from hdlib.curvature.structure.stacks.pull import Pulled, readout
+from hdlib.curvature.structure.stacks.rank_k import add_rank_k
 
 
 class GaussNewtonSum:

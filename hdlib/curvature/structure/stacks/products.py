@@ -23,15 +23,15 @@ from hdlib.curvature.structure.chain import (
     SmoothLink,
 )
 from hdlib.curvature.structure.losses import Derivatives, OutputDerivatives
-from hdlib.curvature.structure.piecewise.affine import Affine, Conv, Embedding, Linear
-from hdlib.curvature.structure.piecewise.images import (
+from hdlib.curvature.structure.stacks.affine import Affine, Conv, Embedding, Linear
+from hdlib.curvature.structure.stacks.images import (
     ConvLink,
     InputConvLink,
     LayerLink,
     MaxPoolLink,
 )
-from hdlib.curvature.structure.piecewise.layers import Layer, MaxPool, ReLU, Smooth
-from hdlib.curvature.structure.piecewise.samples import Samples, joined
+from hdlib.curvature.structure.stacks.layers import Layer, MaxPool, ReLU, Smooth
+from hdlib.curvature.structure.stacks.samples import Samples, joined
 
 PIECE, DIRECTIONS = 256, 8
 """Samples, at most, and directions at a time."""

@@ -1,4 +1,4 @@
-"""Exact Hessians of piecewise-linear networks from their structure.
+"""Exact Hessians and Hessian-vector products of stacks of layers, from their structure.
 
 Where every layer is affine or piecewise linear, the outputs f of a sample are linear in the
 parameters of each layer, and piecewise polynomial in all of them. With J = ∂f/∂θ for each sample,
@@ -25,6 +25,6 @@ which makes their part one symmetric rank-k product of the rows SᵀJ, and
 Where a block lies in the matrix as it is computed it is added there; else it has a sum of its own,
 which is placed, and freed, at the end.
 
-Products Hv of stacks without convolutions are written out by hand, too (`products`), with the links
-of `hdlib.curvature.structure.chain`.
+Products Hv are written out by hand, too (`products`), with the links of
+`hdlib.curvature.structure.chain`; there activations may also be smooth, such as GELU.
 """

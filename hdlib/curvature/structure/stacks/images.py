@@ -12,8 +12,8 @@ from torch import Tensor
 from torch.nn.grad import conv2d_input, conv2d_weight
 
 from hdlib.curvature.structure.chain import InputLink, Kept
-from hdlib.curvature.structure.piecewise.affine import Conv
-from hdlib.curvature.structure.piecewise.layers import Layer, MaxPool
+from hdlib.curvature.structure.stacks.affine import Conv
+from hdlib.curvature.structure.stacks.layers import Layer, MaxPool
 
 
 class InputConvLink(InputLink):

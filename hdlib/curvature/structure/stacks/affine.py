@@ -9,7 +9,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.nn.grad import conv2d_input
 
-from hdlib.curvature.structure.piecewise.layers import Layer
+from hdlib.curvature.structure.stacks.layers import Layer
 
 
 class Embedding(Layer):

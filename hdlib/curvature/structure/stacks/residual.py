@@ -6,9 +6,9 @@ from math import prod
 
 from torch import Tensor
 
-from hdlib.curvature.structure.piecewise.affine import Affine, Conv, Linear
-from hdlib.curvature.structure.piecewise.blocks import FLOATS, place
-from hdlib.curvature.structure.piecewise.layers import Layer
+from hdlib.curvature.structure.stacks.affine import Affine, Conv, Linear
+from hdlib.curvature.structure.stacks.blocks import FLOATS, place
+from hdlib.curvature.structure.stacks.layers import Layer
 
 
 class ResidualSum:

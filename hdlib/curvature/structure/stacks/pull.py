@@ -8,8 +8,8 @@ import torch
 from torch import Tensor
 
 from hdlib.curvature.structure.losses import OutputDerivatives
-from hdlib.curvature.structure.piecewise.affine import Affine, Conv, Linear
-from hdlib.curvature.structure.piecewise.layers import Layer
+from hdlib.curvature.structure.stacks.affine import Affine, Conv, Linear
+from hdlib.curvature.structure.stacks.layers import Layer
 
 
 def readout(layers: list[Layer]) -> Linear | None:

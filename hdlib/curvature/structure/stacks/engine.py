@@ -12,18 +12,18 @@ from hdlib.curvature.inputs.data import Batch
 from hdlib.curvature.inputs.objective import NOTHING
 from hdlib.curvature.structure.engine import Engine, Filling, Products
 from hdlib.curvature.structure.losses import IGNORED, Derivatives, cross_entropy
-from hdlib.curvature.structure.piecewise.affine import Affine, Embedding
-from hdlib.curvature.structure.piecewise.cost import worthwhile
-from hdlib.curvature.structure.piecewise.gauss_newton import GaussNewtonSum
-from hdlib.curvature.structure.piecewise.layers import Layer, Smooth
-from hdlib.curvature.structure.piecewise.products import stack_products
-from hdlib.curvature.structure.piecewise.pull import pull_back
-from hdlib.curvature.structure.piecewise.residual import ResidualSum
-from hdlib.curvature.structure.piecewise.room import chunk, structured_memory
-from hdlib.curvature.structure.piecewise.stack import recognised_stack
+from hdlib.curvature.structure.stacks.affine import Affine, Embedding
+from hdlib.curvature.structure.stacks.cost import worthwhile
+from hdlib.curvature.structure.stacks.gauss_newton import GaussNewtonSum
+from hdlib.curvature.structure.stacks.layers import Layer, Smooth
+from hdlib.curvature.structure.stacks.products import stack_products
+from hdlib.curvature.structure.stacks.pull import pull_back
+from hdlib.curvature.structure.stacks.residual import ResidualSum
+from hdlib.curvature.structure.stacks.room import chunk, structured_memory
+from hdlib.curvature.structure.stacks.stack import recognised_stack
 
 
-class PiecewiseEngine(Engine):
+class StackEngine(Engine):
     """Hessians of a stack of piecewise-linear layers, and products also with smooth activations.
 
     Args:
@@ -49,9 +49,7 @@ class PiecewiseEngine(Engine):
         return stack_products(self.layers, self._derivatives, batches, dtype=dtype)
 
 
-def piecewise_engine(
-    model: nn.Module, derivatives: Derivatives, sample: Tensor
-) -> PiecewiseEngine | None:
+def stack_engine(model: nn.Module, derivatives: Derivatives, sample: Tensor) -> StackEngine | None:
     """The engine for a stack, or None where the model is none.
 
     Args:
@@ -63,7 +61,7 @@ def piecewise_engine(
         layers = recognised_stack(model, sample)
     except (RuntimeError, IndexError):  # told where the model is called as a whole
         return None
-    return None if layers is None else PiecewiseEngine(layers, derivatives)
+    return None if layers is None else StackEngine(layers, derivatives)
 
 
 def fill_from_structure(

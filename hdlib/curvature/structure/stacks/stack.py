@@ -9,8 +9,8 @@ import torch
 from torch import Tensor, nn
 
 from hdlib.curvature.structure.altered import RECOGNISED, SMOOTH, is_altered
-from hdlib.curvature.structure.piecewise.affine import Affine, Conv, Embedding, Linear
-from hdlib.curvature.structure.piecewise.layers import Layer, MaxPool, ReLU, Smooth
+from hdlib.curvature.structure.stacks.affine import Affine, Conv, Embedding, Linear
+from hdlib.curvature.structure.stacks.layers import Layer, MaxPool, ReLU, Smooth
 
 
 @torch.no_grad()

@@ -3,7 +3,7 @@
 Estimated in multiplications for one sample, with p the parameters of a layer, O its outputs, K its
 columns, t its positions, z its activations, C the classes, and q = Σp over convolutions:
 
-*From the structure* (`hdlib.curvature.structure.piecewise`)
+*From the structure* (`hdlib.curvature.structure.stacks`)
 
     pull back                      C Σ (pt + 30 z)
     linear layers i ≤ j            Σ pᵢpⱼ + C OᵢOⱼ;  p²/2 + Kp for the read-out with itself
@@ -24,10 +24,10 @@ from __future__ import annotations
 
 from math import prod
 
-from hdlib.curvature.structure.piecewise.affine import Affine, Conv, Linear
-from hdlib.curvature.structure.piecewise.blocks import hidden_pairs
-from hdlib.curvature.structure.piecewise.layers import Layer
-from hdlib.curvature.structure.piecewise.pull import readout
+from hdlib.curvature.structure.stacks.affine import Affine, Conv, Linear
+from hdlib.curvature.structure.stacks.blocks import hidden_pairs
+from hdlib.curvature.structure.stacks.layers import Layer
+from hdlib.curvature.structure.stacks.pull import readout
 
 PULLED, DIFFERENTIATED = 30, 150
 """Multiplications in the time of passing one activation back, and of differentiating it twice."""
