@@ -101,6 +101,16 @@ class LeastActionGrid(LeastActionSizes):
         return [*more, self._matched(f"sparsity {self.lambda_routing:g}", **sparse)]
 
     @property
+    def other_penalties(self) -> list[Arm]:
+        """The same network under what else can be asked of its paths, as long as without it."""
+        kinds: tuple[Regularizer, ...] = ("gini", "consistency")
+        factor, steps = self.lambda_routing, self.routed_steps
+        return [
+            self._matched(f"{kind} {factor:g}", n_steps=steps, **self._pressed(kind, factor))
+            for kind in kinds
+        ]
+
+    @property
     def penalised(self) -> list[Arm]:
         """The plain transformer under a penalty on its function."""
         spectral, jacobian = self.lambda_spectral, self.lambda_jacobian
@@ -146,8 +156,13 @@ class LeastActionGrid(LeastActionSizes):
 
     @property
     def both(self) -> list[Arm]:
-        """Addition and multiplication in one plain transformer."""
-        return [self._arm("plain, both", operation="both")]
+        """Addition and multiplication in one transformer, plain, routed, and under pressure."""
+        fields: dict[str, Any] = {"operation": "both", "n_steps": self.both_steps}
+        return [
+            self._arm("plain, both", **fields),
+            self._matched("routed, both", **fields),
+            self._matched("routed, entropy, both", **fields, **self._entropy),
+        ]
 
     @property
     def one_hot(self) -> list[Arm]:
@@ -231,6 +246,7 @@ class LeastActionGrid(LeastActionSizes):
             self.confounds,
             self.narrow,
             self.dosed,
+            self.other_penalties,
             self.gates,
             self.penalised,
             self.unordered,

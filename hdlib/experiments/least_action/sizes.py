@@ -48,6 +48,8 @@ class LeastActionSizes(Grid):
     dosed_steps: int = 6_000
     """Full-batch updates where the pressure on them is varied, or what weight decay is for; of
     routed ones where no test pair has its mirror."""
+    both_steps: int = 10_000
+    """Full-batch updates of transformers that learn both operations."""
     log_every: int = 50
     """Steps between rows of the history."""
     lambda_routing: float = 0.1

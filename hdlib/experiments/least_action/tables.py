@@ -112,7 +112,8 @@ def budget_table(results: LeastActionResults) -> Markdown:
     groups: Mapping[str, Sequence[Arm]] = {
         "plain, settings and fractions": [grid.plain, *grid.switches, *grid.smaller],
         "routed, one difference less each time": grid.confounds,
-        "routed, pressure and gates": [*grid.dosed, *grid.gates],
+        "plain and narrow": grid.narrow,
+        "routed, pressure and gates": [*grid.dosed, *grid.other_penalties, *grid.gates],
         "plain, penalties on the function": grid.penalised,
         "unordered split": grid.unordered,
         "both operations": grid.both,

@@ -101,7 +101,7 @@ class OnsetGrid(OnsetSettings, Grid):
     seeds: Seeds = (0, 1, 2, 3, 4, 5, 6, 7, 8, 9)
     fractions: Annotated[tuple[Fraction, ...], Field(min_length=1)] = (0.6, 0.4)
     """Training fraction of each modulus, with which networks generalise in the steps."""
-    coefficients: Annotated[tuple[Annotated[int, Field(ge=0)], ...], Field(min_length=1)] = (0, 15)
+    coefficients: Annotated[tuple[Annotated[int, Field(ge=0)], ...], Field(min_length=1)] = (15, 15)
     """Checkpoints with local learning coefficients for each modulus, at most."""
     few: Fraction = 0.15
     """Training fraction of networks that do not generalise."""
