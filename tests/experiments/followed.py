@@ -125,7 +125,7 @@ class PlantedFollowed(FollowedNetwork):
         ]
         others = np.array([[2.0, 2.2], [1.0, 1.2], [1.5, 1.7]])
         halfway = {"frequencies": others * (1 if story.steep else 0.5), "others": others}
-        self._halfway = [halfway] * bool(len(steps))
+        self._halfway = halfway
         right = np.where(self.steps >= story.known, 0.8, 0.1)
         right[self.steps >= story.known + 500] = 1.0
         self.__dict__["_history"] = {

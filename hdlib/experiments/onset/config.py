@@ -39,6 +39,8 @@ class OnsetSettings(Config):
     """Leading ones of the Hessian at each checkpoint."""
     tol: Annotated[float, Field(gt=0)] = 1e-5
     """Largest residual of an eigenpair over the largest λ."""
+    coefficients: Annotated[int, Field(ge=1)] = 15
+    """Checkpoints with local learning coefficients, at most: coarse to fine."""
     device: Literal["auto", "cpu", "cuda"] = "auto"
 
     @model_validator(mode="after")
@@ -60,8 +62,6 @@ class OnsetConfig(OnsetSettings):
     train_fraction: Fraction = 0.4
     seed: Annotated[int, Field(ge=0, le=LARGEST_SEED)] = 0
     """Of the split and the initial weights."""
-    coefficients: Annotated[int, Field(ge=0)] = 15
-    """Checkpoints with local learning coefficients, at most: coarse to fine."""
 
     @model_validator(mode="after")
     def _possible_together(self) -> OnsetConfig:
@@ -101,8 +101,6 @@ class OnsetGrid(OnsetSettings, Grid):
     seeds: Seeds = (0, 1, 2, 3, 4, 5, 6, 7, 8, 9)
     fractions: Annotated[tuple[Fraction, ...], Field(min_length=1)] = (0.6, 0.4)
     """Training fraction of each modulus, with which networks generalise in the steps."""
-    coefficients: Annotated[tuple[Annotated[int, Field(ge=0)], ...], Field(min_length=1)] = (15, 15)
-    """Checkpoints with local learning coefficients for each modulus, at most."""
     few: Fraction = 0.15
     """Training fraction of networks that do not generalise."""
     few_seeds: Seeds = (0, 1, 2)
@@ -112,11 +110,10 @@ class OnsetGrid(OnsetSettings, Grid):
     def _one_each(self) -> OnsetGrid:
         if len({*self.moduli}) != len(self.moduli):
             raise ValueError(f"moduli={list(self.moduli)}: each once")
-        for name in ("fractions", "coefficients"):
-            if len(values := getattr(self, name)) != len(self.moduli):
-                raise ValueError(
-                    f"{name}={list(values)}: one for each of moduli={list(self.moduli)}"
-                )
+        if len(self.fractions) != len(self.moduli):
+            raise ValueError(
+                f"fractions={list(self.fractions)}: one for each of moduli={list(self.moduli)}"
+            )
         return self
 
     @property
@@ -126,11 +123,6 @@ class OnsetGrid(OnsetSettings, Grid):
             p: [self._config(p, fraction, seed) for seed in self.seeds]
             for p, fraction in zip(self.moduli, self.fractions, strict=True)
         }
-
-    @property
-    def surrounded(self) -> list[int]:
-        """Moduli whose networks have learning coefficients."""
-        return [p for p, count in zip(self.moduli, self.coefficients, strict=True) if count]
 
     @property
     def controls(self) -> dict[int, list[OnsetConfig]]:
@@ -147,10 +139,4 @@ class OnsetGrid(OnsetSettings, Grid):
 
     def _config(self, p: int, train_fraction: float, seed: int) -> OnsetConfig:
         common = {n: v for n, v in self.model_dump().items() if n in OnsetSettings.model_fields}
-        return OnsetConfig(
-            **common,
-            p=p,
-            train_fraction=train_fraction,
-            seed=seed,
-            coefficients=self.coefficients[self.moduli.index(p)],
-        )
+        return OnsetConfig(**common, p=p, train_fraction=train_fraction, seed=seed)

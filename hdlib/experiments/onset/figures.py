@@ -103,22 +103,25 @@ def timeline(results: OnsetResults) -> Figure:
 
 
 def surroundings(results: OnsetResults) -> Figure:
-    """Learning coefficient and accuracy, step by step; dashed, networks with too few pairs."""
+    """Accuracy and learning coefficient, step by step, a row for each modulus.
+
+    Dashed: networks with too few pairs.
+    """
     courses: dict[str, Callable[[FollowedNetwork], Curve]] = {
-        "other pairs right": lambda of: Curve(of.steps, of.column(OTHERS), markers="none")
-    }
-    if results.p in results.grid.surrounded:
-        courses[COEFFICIENT] = lambda of: Curve(
+        "other pairs right": lambda of: Curve(of.steps, of.column(OTHERS), markers="none"),
+        COEFFICIENT: lambda of: Curve(
             of.coefficient_steps,
             # Before training it is about zero, of either sign.
             np.where(of.coefficient_steps > 0, of.coefficients, np.nan),
-        )
+        ),
+    }
     panels = {
-        title: Panel(
-            {"enough pairs": [curve(network) for network in results.followed]},
-            nulls={"too few": [curve(network) for network in results.controls]},
+        f"p = {of.p}: {title}": Panel(
+            {"enough pairs": [curve(network) for network in of.followed]},
+            nulls={"too few": [curve(network) for network in of.controls]},
             yscale="wide" if title == COEFFICIENT else "linear",
         )
+        for of in map(results.at, results.grid.moduli)
         for title, curve in courses.items()
     }
     return curves(panels, columns=2, xscale="linear")

@@ -46,7 +46,8 @@ class FollowedNetwork:
         self.frequencies: NDArray[np.int64] = self._circuit[-1]["frequencies"]
         self.coefficient_steps = np.array(COEFFICIENTS.steps(run), dtype=np.int64)
         self._chains = [run.arrays(COEFFICIENTS, step)["whole"] for step in COEFFICIENTS.steps(run)]
-        self._halfway = [run.arrays(FREQUENCIES, step) for step in FREQUENCIES.steps(run)]
+        (half,) = FREQUENCIES.steps(run)
+        self._halfway = run.arrays(FREQUENCIES, half)
 
     @cached_property
     def _history(self) -> dict[str, NDArray]:
@@ -185,7 +186,7 @@ class FollowedNetwork:
 
         Infinite where there is none.
         """
-        half = HALF * self.coefficients.max(initial=0)
+        half = HALF * self.coefficients.max()
         low = np.logical_and.accumulate((self.coefficients <= half)[::-1])[::-1]
         return float(self.coefficient_steps[low.argmax()]) if low.any() else np.inf
 
@@ -193,10 +194,9 @@ class FollowedNetwork:
         """Learning coefficients where half of the other pairs are right, mean over chains.
 
         Args:
-            name: "frequencies" for each key frequency, (K,), "others" for as many that are none;
-                (0,) where they were not asked for.
+            name: "frequencies" for each key frequency, (K,), "others" for as many that are none.
         """
-        return np.concatenate([np.zeros(0), *(found[name].mean(1) for found in self._halfway)])
+        return self._halfway[name].mean(1)
 
     @property
     def keys_flatter(self) -> float:

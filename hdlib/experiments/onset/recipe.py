@@ -96,8 +96,6 @@ def _by_frequency(run: OnsetRun, step: int) -> Arrays:
 
 def _halfway(run: OnsetRun) -> list[int]:
     """The first checkpoint at which half of the other test pairs are right; else the last."""
-    if not run.config.coefficients:
-        return []
     trained, _ = TRAINING.progress(run)
     half = steps_to(TRAINING.history(run), 0.5, column=OTHERS) if trained else None
     return [run.config.n_steps if half is None else half]

@@ -7,7 +7,6 @@ import numpy as np
 from hdlib.display import Markdown, extent, table
 from hdlib.experiments.onset.events import (
     EVENTS,
-    FLATTER,
     KNOWN,
     OUT,
     SEEN,
@@ -63,8 +62,6 @@ def lead_table(results: OnsetResults) -> Markdown:
     """Of each event the median step over networks, and its lead on half of the other pairs."""
     rows = []
     for event in EVENTS:
-        if event == FLATTER and results.p not in results.grid.surrounded:
-            continue
         steps = np.array([median_onset(network, event) for network in results.followed])
         known = np.array([median_onset(network, KNOWN) for network in results.followed])
         reached = np.isfinite(steps) & np.isfinite(known)
@@ -84,12 +81,13 @@ def lead_table(results: OnsetResults) -> Markdown:
 def halfway_table(results: OnsetResults) -> Markdown:
     """Learning coefficients of single frequencies, where half of the other pairs are right."""
     rows = []
-    for network in results.followed:
+    for network in (network for p in results.grid.moduli for network in results.at(p).followed):
         own, other = network.halfway("frequencies"), network.halfway("others")
         told = (NEVER,) * 4
         if len(own) and len(other):
             each = ", ".join(f"{value:.2g}" for value in own)
             told = (each, f"{own.mean():.2g}", f"{other.mean():.2g}", f"{network.keys_flatter:.0%}")
-        rows.append((f"seed {network.config.seed}", *told))
-    header = ("network", "key frequencies", "their mean", "mean of others", "pairs with key lower")
+        rows.append((network.config.p, network.config.seed, *told))
+    means = "their mean", "mean of others", "pairs with key lower"
+    header = ("p", "seed", "key frequencies", *means)
     return table(header, rows, lists=("key frequencies",))

@@ -14,16 +14,10 @@ from hdlib.experiments.onset.events import (
     precedence,
     sign_test,
 )
-from hdlib.experiments.onset.results import OnsetResults, PublishedOnset
+from hdlib.experiments.onset.results import OnsetResults
 
 
-def surrounded(published: PublishedOnset) -> OnsetResults:
-    """Results of the first modulus whose networks have learning coefficients."""
-    return published.at(published.grid.surrounded[0])
-
-
-def _falls(published: PublishedOnset) -> Verdict:
-    results = surrounded(published)
+def _falls(results: OnsetResults) -> Verdict:
     found, few = (
         [network.coefficients for network in group]
         for group in (results.followed, results.controls)
@@ -76,8 +70,7 @@ FALLS = Claim(
 )
 
 
-def _flat(published: PublishedOnset) -> Verdict:
-    results = surrounded(published)
+def _flat(results: OnsetResults) -> Verdict:
     found = [(n.halfway("frequencies"), n.halfway("others")) for n in results.followed]
     lower = [network.keys_flatter for network in results.followed]
     ahead = sum(own.mean() < other.mean() for own, other in found)
