@@ -12,6 +12,7 @@ from hdlib.experiments.least_action.claims import CLAIMS, shown
 from hdlib.experiments.least_action.grid import Arm, LeastActionGrid
 from hdlib.experiments.least_action.recipe import EXPERIMENT
 from hdlib.experiments.least_action.results import (
+    ENTROPY,
     LeastActionResults,
     Measured,
     TrainedNetwork,
@@ -139,6 +140,7 @@ CHANGES: dict[str, tuple[list[Arm], Callable[[Altered], None]]] = {
     "no-pressure-needed": ([GRID.matched], never),
     "one-difference-each": ([GRID.confounds[2]], at_once),
     "no-threshold": ([GRID.matched], never),
+    "even-paths-are-sooner": ([GRID.consistent], never),
     "gates-may-decay": (GRID.gates, undecided),
     "pressure-ends-routing": ([GRID.pressed], all_heads),
     "paths-by-the-sum": ([GRID.matched], patternless),
@@ -189,7 +191,17 @@ def test_half_of_the_paths_on_another_head_is_no_collapse():
             for head, use in enumerate((0.55, 0.45, 0, 0)):
                 network.history[f"head_use_{layer}_{head}"][:] = use
 
-    assert not claim.decide(altered([GRID.pressed], two_heads)).holds
+    for arm in (GRID.pressed, GRID.uneven):
+        assert not claim.decide(altered([arm], two_heads)).holds
+
+
+def test_paths_that_are_sooner_and_decided_are_not_even():
+    (claim,) = (claim for claim in CLAIMS if claim.name == "even-paths-are-sooner")
+
+    def decisive(network: Altered) -> None:
+        network.history[ENTROPY][:] = 0.1
+
+    assert not claim.decide(altered([GRID.consistent], decisive)).holds
 
 
 def test_every_claim_has_been_made_to_fail():

@@ -101,14 +101,14 @@ class LeastActionGrid(LeastActionSizes):
         return [*more, self._matched(f"sparsity {self.lambda_routing:g}", **sparse)]
 
     @property
-    def other_penalties(self) -> list[Arm]:
-        """The same network under what else can be asked of its paths, as long as without it."""
-        kinds: tuple[Regularizer, ...] = ("gini", "consistency")
-        factor, steps = self.lambda_routing, self.routed_steps
-        return [
-            self._matched(f"{kind} {factor:g}", n_steps=steps, **self._pressed(kind, factor))
-            for kind in kinds
-        ]
+    def uneven(self) -> Arm:
+        """The same network, its paths pressed to be uneven in another way."""
+        return self._penalised_paths("gini")
+
+    @property
+    def consistent(self) -> Arm:
+        """The same network, its paths pressed to be those of similar pairs."""
+        return self._penalised_paths("consistency")
 
     @property
     def penalised(self) -> list[Arm]:
@@ -246,7 +246,7 @@ class LeastActionGrid(LeastActionSizes):
             self.confounds,
             self.narrow,
             self.dosed,
-            self.other_penalties,
+            [self.uneven, self.consistent],
             self.gates,
             self.penalised,
             self.unordered,
@@ -272,6 +272,11 @@ class LeastActionGrid(LeastActionSizes):
 
     def _pressed(self, kind: Regularizer, factor: float) -> dict[str, Any]:
         return {"routing_regularizer": kind, "lambda_routing": factor}
+
+    def _penalised_paths(self, kind: Regularizer) -> Arm:
+        factor = self.lambda_routing
+        pressed = self._pressed(kind, factor)
+        return self._matched(f"{kind} {factor:g}", n_steps=self.routed_steps, **pressed)
 
     def _matched(self, name: str, **fields: Any) -> Arm:
         fields = {"ffn_width": self.matched_width, "n_steps": self.dosed_steps} | fields

@@ -32,6 +32,8 @@ GENERALISED = 0.95
 """Accuracy on the test pairs that memory cannot answer from which a network has generalised."""
 MEMORISED = 0.98
 """The same of the training pairs."""
+ENTROPY = "normalised_routing_entropy"
+"""Column of the history with the entropy of the paths over its largest value."""
 
 
 class Measured(NamedTuple):

@@ -113,7 +113,12 @@ def budget_table(results: LeastActionResults) -> Markdown:
         "plain, settings and fractions": [grid.plain, *grid.switches, *grid.smaller],
         "routed, one difference less each time": grid.confounds,
         "plain and narrow": grid.narrow,
-        "routed, pressure and gates": [*grid.dosed, *grid.other_penalties, *grid.gates],
+        "routed, pressure and gates": [
+            *grid.dosed,
+            grid.uneven,
+            grid.consistent,
+            *grid.gates,
+        ],
         "plain, penalties on the function": grid.penalised,
         "unordered split": grid.unordered,
         "both operations": grid.both,

@@ -113,7 +113,7 @@ DECIDES = Claim(
 
 def _gives_up(results: PublishedLeastAction) -> Verdict:
     grid = results.grid
-    pressed = results.of(grid.pressed)
+    pressed = [*results.of(grid.pressed), *results.of(grid.uneven)]
     generalised = [n for n in pressed if n.generalised is not None]
     then = np.array([most_used(n, n.generalised_row) for n in generalised])
     end = np.array([most_used(n, -1) for n in pressed])
@@ -153,21 +153,23 @@ def most_used(network: TrainedNetwork, row: int) -> list[float]:
 
 GIVES_UP = Claim(
     name="pressure-ends-routing",
-    says="Under enough pressure on the entropy of its paths the routed transformer gives up its "
-    "choice: when it generalises, each layer sends nearly all pairs to one head.",
-    evidence="With λ = {factor:g} {generalised} of {count} networks generalise. The head that is "
-    "used most then has {then} of all weight, over layers and networks, and {end} at the end; with "
-    "free paths {free} at the end. So what generalises is nearly a plain transformer with one "
-    "narrow feed-forward network a layer. Less pressure, or a penalty of another kind, does not "
-    "end the routing: of what generalises there the most used heads have, layer by layer, "
-    "{others}.",
+    says="Under enough pressure on the entropy of its paths, or on how even they are, the routed "
+    "transformer gives up its choice: when it generalises, each layer sends nearly all pairs to "
+    "one head.",
+    evidence="With λ = {factor:g} on the entropy or the Gini coefficient {generalised} of {count} "
+    "networks generalise. The head that is used most then has {then} of all weight, over layers "
+    "and networks, and {end} at the end; with free paths {free} at the end. So what generalises is "
+    "nearly a plain transformer with one narrow feed-forward network a layer. Less pressure, or "
+    "that on sparsity, does not end the routing: of what generalises there the most used heads "
+    "have, layer by layer, {others}.",
     decide=_gives_up,
     seeds=3,
     null="free paths",
     refuted_by="a network under this pressure that generalises while a layer sends a tenth of the "
     "pairs to other heads.",
     replaces="the work this examines: the penalty makes paths decisive, and decisive paths "
-    "generalise. And here, at first: so it is under any pressure.",
+    "generalise. And here, at first: so it is under any pressure; and then: under no penalty but "
+    "that on the entropy, before another was tried.",
 )
 
 

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from hdlib.experiments.least_action.grid import Arm
 from hdlib.experiments.least_action.results import (
+    ENTROPY,
     GENERALISED,
     LeastActionResults,
     TrainedNetwork,
@@ -24,7 +25,6 @@ from hdlib.figures.style import GRID, WIDTH, style
 from hdlib.training import OTHERS
 
 REACHED = f"steps to {GENERALISED:.0%} of the other test pairs"
-ENTROPY = "normalised_routing_entropy"
 FREE, PRESSED, PLAIN = "paths free", "entropy of paths penalised", "no paths to choose"
 
 
