@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 FloatArray = NDArray[np.float64]
 
-LEAST_WIDTH = "40rem"
+LEAST_WIDTH = "39rem"
 
 
 def player(
