@@ -11,8 +11,8 @@ __all__ = ["CLAIMS", "PublishedOnset", "published", "shown"]
 CLAIMS: tuple[Claim[PublishedOnset], ...] = (
     *order.CLAIMS,
     *gaps.CLAIMS,
-    *surroundings.CLAIMS,
     *again.CLAIMS,
+    *surroundings.CLAIMS,
 )
 
 shown = shown_by(CLAIMS, published)

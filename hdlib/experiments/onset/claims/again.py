@@ -2,28 +2,27 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from hdlib.display import Markdown
 from hdlib.experiments.claim import Claim, Verdict
-from hdlib.experiments.onset.claims import gaps, order, surroundings
+from hdlib.experiments.onset.claims import gaps, order
 from hdlib.experiments.onset.claims.order import steps_of
 from hdlib.experiments.onset.events import FALLEN, KNOWN, OUT, precedence
 from hdlib.experiments.onset.results import OnsetResults, PublishedOnset
 
-TRIED: tuple[Claim[PublishedOnset], ...] = (
-    *order.CLAIMS,
-    *gaps.CLAIMS,
-    *surroundings.CLAIMS,
-)
+TRIED: tuple[Claim[PublishedOnset], ...] = (*order.CLAIMS, *gaps.CLAIMS)
 
 
-def tried_again(results: OnsetResults) -> Markdown:
-    """The claims of the first modulus, as networks with another decide them, as a list.
+def tried_again(results: OnsetResults, claims: Sequence[Claim[PublishedOnset]] = TRIED) -> Markdown:
+    """Claims of the first modulus, as networks with another decide them, as a list.
 
     Args:
         results: of the other modulus.
+        claims: about one modulus.
     """
     told = []
-    for claim in TRIED:
+    for claim in claims:
         verdict = claim.decide(results)
         says, evidence = (t.format(**verdict.values) for t in (claim.says, claim.evidence))
         told.append(f"- {says} **{'So it is' if verdict.holds else 'It is not so'}.** {evidence}")
@@ -55,9 +54,7 @@ AGAIN = Claim(
     "{networks} networks with p = {p} as well, and {lost} do not.",
     evidence="Those that do not: {failed}. {generalised} of {networks} generalise. Tests and "
     "thresholds were fixed before any network of this size was looked at; one had been trained, to "
-    "see how long it takes; but those on learning coefficients were worded from these networks and "
-    "asked of the others afterwards. Two sentences were given the modulus that they are about "
-    "later.",
+    "see how long it takes. Two sentences were given the modulus that they are about afterwards.",
     decide=_again,
     seeds=10,
     null="the nulls of each claim",

@@ -66,7 +66,8 @@ FALLS = Claim(
     null="networks that do not generalise; either order as likely",
     refuted_by="further seeds that do not generalise and keep more than half of it, or end as low.",
     replaces="it was expected to stay high where networks only memorise, as late in the longer "
-    "runs of the grokking chapter it is level. Most of its fall is before that, and theirs too.",
+    "runs of the grokking chapter it is level. Most of its fall is before that, and theirs too. "
+    "All of this was worded from networks with p = 113.",
 )
 
 
@@ -99,7 +100,8 @@ FLAT = Claim(
     seeds=10,
     null="as many frequencies that are no key ones, drawn at random; either order as likely",
     refuted_by="further seeds in which key frequencies have as much.",
-    replaces="seen in the run of the grokking chapter, and said of one seed; asked here of ten.",
+    replaces="seen in the run of the grokking chapter, and said of one seed; then asked of ten "
+    "with p = 113, and of these last.",
 )
 
 CLAIMS = (FALLS, FLAT)
