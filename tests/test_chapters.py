@@ -97,6 +97,7 @@ SMALL = {
         "n_steps": 40,
         "routed_steps": 40,
         "dosed_steps": 40,
+        "both_steps": 40,
         "penalised_steps": 40,
         "log_every": 20,
         "doses": [0.1],

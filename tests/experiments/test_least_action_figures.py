@@ -28,6 +28,7 @@ GRID = LeastActionGrid(
     n_steps=12,
     routed_steps=12,
     dosed_steps=12,
+    both_steps=12,
     log_every=4,
     warmup_steps=2,
     sensitivities=2,
