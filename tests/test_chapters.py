@@ -36,7 +36,7 @@ SMALL = {
     "onset": {
         "moduli": [7, 5],
         "fractions": [0.6, 0.6],
-        "coefficients": [0, 2],
+        "coefficients": 2,
         "seeds": [0, 1],
         "few_seeds": [0],
         "width": 8,
