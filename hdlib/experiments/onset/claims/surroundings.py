@@ -30,7 +30,7 @@ def _falls(results: OnsetResults) -> Verdict:
         bool(np.isfinite(few_steps).all() and max(ends) < min(few_ends)),
         {
             "p": results.p,
-            "largest": extent([mean.max() for mean in found], ".0f"),
+            "largest": extent([mean.max() for mean in found], ",.0f"),
             "kept": extent(kept, ".1%"),
             "few_kept": extent(few_kept, ".0%"),
             "ends": extent(ends, ".1f"),
