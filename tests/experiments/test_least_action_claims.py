@@ -204,5 +204,25 @@ def test_paths_that_are_sooner_and_decided_are_not_even():
     assert not claim.decide(altered([GRID.consistent], decisive)).holds
 
 
+def test_under_pressure_both_operations_are_not_all_remembered():
+    (claim,) = (claim for claim in CLAIMS if claim.name == "both-operations-wait")
+
+    def remembered(network: Altered) -> None:
+        network.history[MIRRORED][:] = 1.0
+
+    assert not claim.decide(altered(GRID.both[2:], remembered)).holds
+
+
+def test_a_spike_at_the_end_is_not_what_is_remembered():
+    (claim,) = (claim for claim in CLAIMS if claim.name == "both-operations-wait")
+
+    def spiking(network: Altered) -> None:
+        for column in ("train_accuracy", MIRRORED):
+            network.history[column][-1] = 0.1
+
+    told = claim.decide(altered(GRID.both[:1], spiking))
+    assert told.values["plain"] == claim.decide(published()).values["plain"]
+
+
 def test_every_claim_has_been_made_to_fail():
     assert set(CHANGES) == {claim.name for claim in CLAIMS}
