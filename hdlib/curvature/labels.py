@@ -9,6 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 from torch import nn
 
+from hdlib.curvature.inputs.selection import selected
+
 IntArray = NDArray[np.int64]
 
 
@@ -90,16 +92,19 @@ def _mostly(name: str, whole: IntArray, part: IntArray, most: int) -> list[str]:
 def parameter_labels(model: nn.Module) -> ParameterLabels:
     """Label every parameter of a network of convolutions and linear layers, one after the other.
 
-    θ is as in `parameter_layers`. A linear layer after a convolution reads C square maps that were
+    θ is as in `parameter_layers`: frozen parameters are not in it, and shared ones once, where they
+    come first. A linear layer after a convolution reads C square maps that were
     flattened, C the number of filters there; one after a linear layer reads its outputs.
 
     Raises:
-        ValueError: if a module with parameters is neither Conv2d nor Linear, a convolution is
-            grouped, or a linear layer's inputs are not C square maps.
+        ValueError: if a module with parameters is neither Conv2d nor Linear or has others than
+            weight and bias, a convolution is grouped, a linear layer's inputs are not C square
+            maps, or no parameter is trained.
     """
     names: list[str] = []
     rows: list[IntArray] = []
     filters: int | None = None
+    inside = {id(parameter) for parameter in selected(model, None).values()}
     for name, module in model.named_modules():
         if not list(module.parameters(recurse=False)):
             continue
@@ -113,18 +118,21 @@ def parameter_labels(model: nn.Module) -> ParameterLabels:
             raise ValueError(
                 f"{name}: {type(module).__name__} has no labels; Conv2d of one group and Linear do"
             )
-        weights = np.indices(shape).reshape(len(shape), -1)
-        labels = np.full((5, weights.shape[1]), -1)
-        labels[0] = len(names)
-        labels[1 : 1 + len(shape)] = weights
-        rows.append(labels)
-        if module.bias is not None:
-            bias = np.full((5, shape[0]), -1)
-            bias[0], bias[1] = len(names), np.arange(shape[0])
-            rows.append(bias)
+        shapes = {"weight": shape, "bias": shape[:1]}
+        for own, parameter in module.named_parameters(recurse=False):
+            if own not in shapes:
+                raise ValueError(f"{name}.{own} has no labels; weight and bias do")
+            if id(parameter) not in inside:
+                continue
+            inside.remove(id(parameter))
+            places = np.indices(shapes[own]).reshape(len(shapes[own]), -1)
+            labels = np.full((5, places.shape[1]), -1)
+            labels[0] = len(names)
+            labels[1 : 1 + len(places)] = places
+            rows.append(labels)
         names.append(name)
     if not rows:
-        raise ValueError("the model has no parameters")
+        raise ValueError("the model has no parameter that requires grad")
     return ParameterLabels(names, *np.concatenate(rows, axis=1))
 
 

@@ -4,8 +4,9 @@ import numpy as np
 import pytest
 import torch
 from torch import nn
+from torch.nn.utils import parametrizations
 
-from hdlib.curvature import parameter_labels, parameter_layers
+from hdlib.curvature import in_shapes, parameter_labels, parameter_layers
 from hdlib.models import LeNetTiny
 
 
@@ -33,6 +34,49 @@ def test_layers_are_those_of_the_parameter_vector():
     labels = parameter_labels(model)
     for position, rows in enumerate(parameter_layers(model).values()):
         np.testing.assert_array_equal(np.flatnonzero(labels.layer == position), rows)
+
+
+def tied() -> nn.Module:
+    model = nn.Sequential(*(nn.Linear(4, 4) for _ in range(3)), nn.Linear(4, 2))
+    model[2].weight = model[0].weight
+    return model
+
+
+def frozen() -> nn.Module:
+    model = nn.Sequential(nn.Linear(4, 3), nn.Linear(3, 2), nn.Linear(2, 2))
+    model[0].weight.requires_grad_(False)
+    return model
+
+
+def shared() -> nn.Module:
+    layer = nn.Linear(3, 3)
+    return nn.Sequential(layer, layer, nn.Linear(3, 2))
+
+
+@pytest.mark.parametrize("make", [tied, frozen, shared])
+def test_labels_are_those_of_the_entries_of_the_parameter_vector(make):
+    """Frozen parameters have no entry, and shared ones one, where they come first."""
+    model = make()
+    labels = parameter_labels(model)
+    size = sum(map(len, parameter_layers(model).values()))
+    entries = in_shapes(np.arange(size, dtype=np.float64), model)
+    assert len(labels.layer) == size
+    for name, numbers in entries.items():
+        layer, _, kind = name.rpartition(".")
+        for place, entry in np.ndenumerate(numbers):
+            index = int(entry)
+            assert labels.layers[labels.layer[index]] == layer
+            assert labels.output[index] == place[0]
+            assert labels.channel[index] == (place[1] if kind == "weight" else -1)
+
+
+def test_a_unit_of_a_layer_before_a_frozen_one():
+    model = nn.Sequential(nn.Linear(2, 3), nn.Linear(3, 2), nn.Linear(2, 2))
+    model[1].requires_grad_(False)
+    labels = parameter_labels(model)
+    units = in_shapes(labels.units("0").astype(np.float64), model)
+    assert units["0.bias"].tolist() == [0, 1, 2]
+    assert (units["2.weight"] == -1).all()
 
 
 def test_a_unit_is_what_its_output_depends_on_and_what_reads_it():
@@ -87,7 +131,9 @@ def test_description_names_what_a_cluster_holds_most_of():
         (nn.Sequential(nn.BatchNorm2d(3)), "0: BatchNorm2d has no labels"),
         (nn.Sequential(nn.Conv2d(4, 4, 3, groups=2)), "0: Conv2d has no labels"),
         (nn.Sequential(nn.Conv2d(1, 3, 3), nn.Linear(15, 2)), "1: 15 inputs are not 3 square maps"),
-        (nn.ReLU(), "the model has no parameters"),
+        (nn.Sequential(parametrizations.orthogonal(nn.Linear(3, 3))), "0.* has no labels"),
+        (nn.Linear(2, 2).requires_grad_(False), "Linear has no parameter that requires grad"),
+        (nn.ReLU(), "ReLU has no parameter that requires grad"),
     ],
 )
 def test_what_cannot_be_labelled(model: nn.Module, words: str):
