@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import numpy as np
+import torch
 from numpy.typing import ArrayLike, NDArray
 from scipy.sparse import csr_array
 from scipy.sparse.csgraph import connected_components
+from torch import Tensor
 
 FloatArray = NDArray[np.float64]
 IntArray = NDArray[np.int64]
@@ -32,6 +34,10 @@ def scaled_couplings(hessian: ArrayLike) -> tuple[FloatArray, int]:
     Raises:
         ValueError: as for `coupling_graph`.
     """
+    if isinstance(hessian, Tensor):
+        # NumPy has no bfloat16, and takes nothing from a GPU.
+        kind = torch.complex128 if hessian.is_complex() else torch.float64
+        hessian = hessian.detach().to("cpu", kind).numpy()
     matrix = np.asarray(hessian)
     if np.iscomplexobj(matrix):
         raise ValueError(f"the matrix must be real, got {matrix.dtype}: take .real where it is")

@@ -10,7 +10,7 @@ from typing import Any, Literal, get_args
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy.linalg import LinAlgError, cholesky, eigh, get_blas_funcs
-from scipy.sparse.linalg import LinearOperator, eigsh, lobpcg
+from scipy.sparse.linalg import ArpackNoConvergence, LinearOperator, eigsh, lobpcg
 
 from hdlib.clustering.couplings import components, in_units, scaled_couplings
 
@@ -27,6 +27,8 @@ ROWS = 64
 """Rows of couplings looked through at a time."""
 LANCZOS = 8
 """Lanczos vectors: 1/λ₂ stands so far out that a few do, and each costs a solution."""
+RESTARTS = 200
+"""Of Lanczos, at most: a few are enough where λ₂ is apart from λ₃."""
 NEAR = 1e-4
 """Relative error of 1/λ₂ down to which a factor in single precision is searched alone."""
 ITERATIONS = 40
@@ -92,8 +94,8 @@ def fiedler_vector(couplings: FloatArray, laplacian: Laplacian) -> FiedlerVector
     twice as fast, and good enough for the first digits, and then to precondition the search for the
     smallest eigenvalue of L itself (LOBPCG, Knyazev 2001). Where λ₂ is below what single precision
     resolves, the factor is one in double precision, and Lanczos goes on to the end, however small
-    λ₂ is. The null vector is known and removed, so that couplings
-    too weak to tell λ₂ from 0 do not mix it into f.
+    λ₂ is; where λ₂ is hardly below λ₃, all is decomposed. The null vector is known and removed, so
+    that couplings too weak to tell λ₂ from 0 do not mix it into f.
 
     Args:
         couplings: A, (m, m), symmetric, not negative, zero diagonal, connected; m ≥ 2.
@@ -107,8 +109,11 @@ def fiedler_vector(couplings: FloatArray, laplacian: Laplacian) -> FiedlerVector
     if len(couplings) <= DENSE:
         connectivity, vector = _dense(_laplacian(*graph), null)
     else:
-        found = _preconditioned(*graph, null)
-        connectivity, vector = found or _inverse_lanczos(_laplacian(*graph), null)
+        connectivity, vector = (
+            _preconditioned(*graph, null)
+            or _inverse_lanczos(_laplacian(*graph), null)
+            or _dense(_laplacian(*graph), null)
+        )
     vector = vector * scale
     vector *= np.sign(vector[np.abs(vector).argmax()])
     return FiedlerVector(max(float(connectivity), 0.0), vector)
@@ -136,7 +141,8 @@ def _preconditioned(
     matrix.flat[:: size + 1] = degrees * scale**2 / top + shift
     try:
         solve = _inverse(matrix)
-    except LinAlgError:
+        _, start = _largest_of_inverse(solve, null, tol=NEAR)
+    except (LinAlgError, ArpackNoConvergence):
         return None
     symv: Any = get_blas_funcs("symv", (couplings,))
 
@@ -148,7 +154,6 @@ def _preconditioned(
         LinearOperator((size, size), matvec=f, dtype=np.float64)  # pyright: ignore
         for f in (multiply, solve)
     )
-    _, start = _largest_of_inverse(solve, null, tol=NEAR)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", UserWarning)  # of no convergence, which is seen below
         values, vectors = lobpcg(
@@ -172,12 +177,18 @@ def _dense(matrix: FloatArray, null: FloatArray) -> tuple[float, FloatArray]:
     return values[0], vectors[:, 0]
 
 
-def _inverse_lanczos(matrix: FloatArray, null: FloatArray) -> tuple[float, FloatArray]:
-    """λ₂ and its vector from the inverse of the shifted Laplacian, which is overwritten."""
+def _inverse_lanczos(matrix: FloatArray, null: FloatArray) -> tuple[float, FloatArray] | None:
+    """λ₂ and its vector from the inverse of the shifted Laplacian, which is overwritten.
+
+    None where others are so close that Lanczos does not tell them apart.
+    """
     size = len(matrix)
     shift = size * np.finfo(float).eps * matrix.diagonal().max()
     matrix.flat[:: size + 1] += shift
-    value, vector = _largest_of_inverse(_inverse(matrix), null)
+    try:
+        value, vector = _largest_of_inverse(_inverse(matrix), null)
+    except ArpackNoConvergence:
+        return None
     return 1 / value - shift, vector
 
 
@@ -206,6 +217,9 @@ def _largest_of_inverse(
 
     With e the null vector, P = 1 − e eᵀ and δ the shift, P (L + δ)⁻¹ P has the largest eigenvalue
     1/(λ₂ + δ).
+
+    Raises:
+        scipy.sparse.linalg.ArpackNoConvergence: if others are too close to it.
     """
 
     def multiply(vector: FloatArray) -> FloatArray:
@@ -216,7 +230,7 @@ def _largest_of_inverse(
     size = len(null)
     start = multiply(np.random.default_rng(0).standard_normal(size))
     inverse = LinearOperator((size, size), matvec=multiply, dtype=np.float64)  # pyright: ignore
-    settings: dict[str, Any] = {"which": "LA", "ncv": LANCZOS, "tol": tol}
+    settings: dict[str, Any] = {"which": "LA", "ncv": LANCZOS, "tol": tol, "maxiter": RESTARTS}
     values, vectors = eigsh(inverse, k=1, v0=start, **settings)
     return values[0], vectors[:, 0]
 

@@ -120,6 +120,19 @@ def test_large_graphs_are_those_of_scipy(laplacian, spread):
 
 
 @laplacians
+@pytest.mark.parametrize("decades", [2, 8])
+def test_eigenvalues_that_lie_close_together_are_those_of_scipy(laplacian, decades):
+    """Of a matrix of rank one, which one sample gives, λ₂ is hardly below the others."""
+    vector = 10 ** np.linspace(-decades, 0, LARGE)
+    graph = np.outer(vector, vector)
+    np.fill_diagonal(graph, 0)
+    found = fiedler_vector(graph, laplacian)
+    matrix = laplacian_matrix(graph, laplacian)
+    values = eigh(matrix, eigvals_only=True)
+    assert found.connectivity == pytest.approx(values[1], rel=1e-9, abs=1e-13 * values[-1])
+
+
+@laplacians
 def test_partition_of_blocks_is_that_of_scipy(laplacian):
     hessian, blocks = planted_hessian([LARGE - 60, 60], noise=0.2, seed=0)
     graph = np.abs(hessian)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.cluster.hierarchy import cophenet, fcluster, is_valid_linkage
@@ -70,4 +71,16 @@ def test_complex_matrices_are_refused(function):
     for matrix in (HESSIAN + 0j, HESSIAN + 1j * np.eye(len(HESSIAN)), HESSIAN.astype(np.complex64)):
         with pytest.raises(ValueError, match="the matrix must be real, got complex"):
             function(matrix)
+        with pytest.raises(ValueError, match="the matrix must be real, got complex"):
+            function(torch.as_tensor(matrix))
     function(np.ones((3, 3), dtype=int))
+
+
+@pytest.mark.parametrize("kind", [torch.bfloat16, torch.float16, torch.float32, torch.int32])
+def test_tensors_of_other_types(kind):
+    matrix = (
+        torch.tensor([[2, 1, 0], [1, 2, 1], [0, 1, 2]])
+        .to(kind)
+        .requires_grad_(kind.is_floating_point)
+    )
+    np.testing.assert_array_equal(coupling_graph(matrix), [[0, 1, 0], [1, 0, 1], [0, 1, 0]])
