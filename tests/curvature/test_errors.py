@@ -7,7 +7,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from hdlib.curvature import hessian
+from hdlib.curvature import HessianOperator, hessian
 
 X, Y = torch.ones(4, 3), torch.tensor([0, 1, 0, 1])
 
@@ -28,11 +28,32 @@ def model() -> nn.Module:
         ((X, Y - 1), ValueError, "classes must lie in 0 … 1, got -1 … 0"),
         ((X, Y.double()), ValueError, "must be 4 classes, got torch.float64"),
         ((X, Y[:, None]), ValueError, r"must be 4 classes, got torch.int64 \(4, 1\)"),
+        ((X, Y.int()), ValueError, r"got torch.int32 \(4,\); PyTorch takes classes of type int64"),
+        ((X, Y.to(torch.uint16)), ValueError, r"got torch.uint16 \(4,\); PyTorch takes classes"),
+        ((X, Y.bool()), ValueError, r"got torch.bool \(4,\); PyTorch takes classes"),
     ],
 )
 def test_data(data, kind, words):
     with pytest.raises(kind, match=words):
         hessian(model(), F.cross_entropy, data)
+
+
+@pytest.mark.parametrize("kind", [torch.bool, torch.int32, torch.uint8, torch.float16])
+def test_regression_targets_of_other_types_are_numbers(kind):
+    targets = torch.ones(4, 2).to(kind)
+    for method in (hessian, lambda *given: HessianOperator(*given) @ torch.eye(26).double()):
+        network = model().double()
+        found, expected = (method(network, F.mse_loss, (X, t)) for t in (targets, targets.double()))
+        torch.testing.assert_close(found, expected, rtol=1e-12, atol=1e-14)
+
+
+@pytest.mark.parametrize("kind", [torch.int32, torch.bool])
+def test_classes_of_another_type_are_refused_by_products_as_well(kind):
+    with pytest.raises(
+        ValueError, match=r"PyTorch takes classes of type int64|Long or Byte"
+    ) as told:
+        HessianOperator(model(), F.cross_entropy, (X, Y.to(kind)))
+    assert "single precision" not in str(told.value)
 
 
 def test_regression_targets_of_another_shape():

@@ -31,6 +31,11 @@ class Doubled(Sequential):
         return 2 * super().forward(input)
 
 
+class Called(Sequential):
+    def __call__(self, input: Tensor) -> Tensor:
+        return 2 * super().__call__(input)
+
+
 class Leaky(ReLU):
     def forward(self, input: Tensor) -> Tensor:
         return F.leaky_relu(input, 0.3)
@@ -85,6 +90,7 @@ MODELS = {
     ),
     "dropout": ((4,), lambda: Sequential(Linear(4, 5), nn.Dropout(0.5), Linear(5, 3)).eval()),
     "own forward": ((4,), Residual),
+    "own call of a Sequential": ((4,), lambda: Called(Linear(4, 5), ReLU(), Linear(5, 3))),
     "own forward of a Sequential": ((4,), lambda: Doubled(Linear(4, 5), ReLU(), Linear(5, 3))),
     "own forward of a ReLU": ((4,), lambda: Sequential(Linear(4, 5), Leaky(), Linear(5, 3))),
     "own forward of a Linear": ((4,), lambda: Sequential(Squared(4, 5), ReLU(), Linear(5, 3))),

@@ -156,7 +156,8 @@ class Objective:
         replaced = [name or "the model" for name, part in modules if "forward" in vars(part)]
         if replaced:
             return f"{told}; forward of {replaced[0]} was replaced: {SHARED}"
-        if isinstance(error, RuntimeError) and self.dtype == torch.float64:
+        of_types = isinstance(error, RuntimeError) and "float" in str(error).lower()
+        if of_types and self.dtype == torch.float64:
             told += "; a model that is in single precision inside takes dtype=torch.float32"
         return told + (self.advice() if isinstance(error, ValueError) else "")
 

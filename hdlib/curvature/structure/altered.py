@@ -28,7 +28,7 @@ FORWARDS: dict[type[nn.Module], Callable] = {
 
 
 def is_altered(module: nn.Module) -> bool:
-    """Whether hooks, or another ``forward`` than its type had, change what a module computes."""
+    """Whether hooks, or another ``forward`` or call than its type had, change what it computes."""
     hooks = (
         module._forward_hooks,
         module._forward_pre_hooks,
@@ -38,4 +38,5 @@ def is_altered(module: nn.Module) -> bool:
         torch_module._global_forward_pre_hooks,
     )
     written = FORWARDS.get(type(module), type(module).forward)
-    return any(hooks) or "forward" in vars(module) or type(module).forward is not written
+    own = "forward" in vars(module) or type(module).forward is not written
+    return any(hooks) or own or type(module).__call__ is not nn.Module.__call__

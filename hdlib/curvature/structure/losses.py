@@ -14,6 +14,8 @@ from hdlib.loss import Loss
 
 IGNORED = -100
 """The class that PyTorch's cross-entropy leaves out."""
+CLASSES = (torch.int64, torch.uint8)
+"""Types that it takes classes in."""
 
 
 class OutputDerivatives(NamedTuple):
@@ -114,7 +116,8 @@ def cross_entropy(outputs: Tensor, targets: Tensor) -> OutputDerivatives:
         targets: (n,) classes, none of them ignored, or (n, C) probabilities of the classes.
 
     Raises:
-        ValueError: if targets are not classes in 0 … C − 1, or probabilities that have a sum.
+        ValueError: if targets are not classes in 0 … C − 1, of a type that PyTorch takes for
+            these, or probabilities that have a sum.
     """
     n, classes = outputs.shape
     p = torch.softmax(outputs, 1)
@@ -125,9 +128,10 @@ def cross_entropy(outputs: Tensor, targets: Tensor) -> OutputDerivatives:
                 f"class probabilities must have a positive sum for each sample, got {total.min():g}"
             )
         return OutputDerivatives(p * total - targets, p * total, coupled=True)
-    if targets.shape != (n,) or targets.is_floating_point():
+    if targets.shape != (n,) or targets.dtype not in CLASSES:
         raise ValueError(
-            f"cross-entropy targets must be {n} classes, got {targets.dtype} {tuple(targets.shape)}"
+            f"cross-entropy targets must be {n} classes, got {targets.dtype} "
+            f"{tuple(targets.shape)}; PyTorch takes classes of type int64 (.long()) and uint8"
         )
     if targets.min() < 0 or targets.max() >= classes:
         raise ValueError(
@@ -141,7 +145,7 @@ def mean_squared_error(outputs: Tensor, targets: Tensor) -> OutputDerivatives:
 
     Args:
         outputs: (n, C) outputs f.
-        targets: (n, C) targets y.
+        targets: (n, C) targets y, of any real type.
 
     Raises:
         ValueError: if the shapes differ: PyTorch would compare each output with every target.
@@ -153,4 +157,4 @@ def mean_squared_error(outputs: Tensor, targets: Tensor) -> OutputDerivatives:
         )
     size = outputs.shape[1]
     weights = torch.full_like(outputs, 2 / size)
-    return OutputDerivatives(2 * (outputs - targets) / size, weights, coupled=False)
+    return OutputDerivatives(2 * (outputs - targets.to(outputs)) / size, weights, coupled=False)
