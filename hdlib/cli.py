@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 import sys
 from typing import Annotated, Any
 
@@ -62,6 +63,8 @@ def verify(name: Name = "", *, step: int | None = None, all_steps: bool = False)
         step: checkpoint to recompute; the last that can be where not given.
         all_steps: recompute every checkpoint whose weights are kept.
     """
+    if step is not None and all_steps:
+        raise ValueError(f"--step {step} and --all-steps: one of them")
     items = step if step is not None else "all" if all_steps else "last"
     chosen = [REGISTRY.select(name)] if name else [*REGISTRY.runs()]
     faults = 0
@@ -125,6 +128,11 @@ def main() -> None:
                     },
                     prog="hdlib",
                 )
+        sys.stdout.flush()
+    except BrokenPipeError:
+        # Whoever reads has seen enough; what is left is not written at exit either.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(1)
     except KeyboardInterrupt:
         print("interrupted; run it again to go on", file=sys.stderr)
         sys.exit(130)

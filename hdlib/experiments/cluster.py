@@ -80,16 +80,20 @@ class DaskPool:
     Raises:
         PoolError: if Dask is not installed.
         OSError: if there is no scheduler at the address.
+        ValueError: if it is no address.
     """
 
     def __init__(self, address: str, experiment: Experiment[Any]) -> None:
         try:
             from dask import config
             from distributed import Client
+            from distributed.comm.addressing import parse_address, parse_host_port
         except ImportError as error:
             raise PoolError(
                 "--cluster wants Dask, which is not installed: pip install 'hdlib[cluster]'"
             ) from error
+        # The client would wait for a minute before it says so.
+        parse_host_port(parse_address(address)[1])
         # What a run goes on from goes along with it, and may be large.
         config.set({"distributed.admin.large-graph-warning-threshold": "1 GiB"})
         self._experiment, self._address = experiment, address

@@ -12,6 +12,9 @@ from hdlib.store.places import roots
 from hdlib.store.record import read_record, records
 from hdlib.store.run import Run
 
+MOST_TOLD = 20
+"""Runs that an error names."""
+
 
 class Registry:
     """The experiments by name, and the runs that were made of them.
@@ -81,6 +84,9 @@ class Registry:
             key for key in runs if key.startswith(name) or key.split("/")[1].startswith(name)
         ]
         if len(fitting) != 1:
-            known = ", ".join(sorted(runs)) or "none"
-            raise ValueError(f"{name!r} fits {len(fitting)} runs; there are: {known}")
+            listed = sorted(fitting or runs)
+            more = f" and {len(listed) - MOST_TOLD} more" * (len(listed) > MOST_TOLD)
+            known = f"{', '.join(listed[:MOST_TOLD]) or 'none'}{more}"
+            told = "they are" if fitting else "there are"
+            raise ValueError(f"{name!r} fits {len(fitting)} runs; {told}: {known}")
         return runs[fitting[0]]

@@ -76,17 +76,12 @@ def _unknown(path: Path) -> Finding:
 
 
 def check_records(registry: Registry) -> Iterator[Finding]:
-    """The record of every run, and whether all that it asks for is there."""
+    """The record of every run, which without it is not looked at."""
     for path in registry.records():
         try:
-            run = registry.open(path)
-            missing = {stage.name: len(names) for stage, names in run.missing()}
+            registry.open(path)
         except (DamagedRunError, OSError) as error:
             yield Finding(str(error), True)
-            continue
-        if missing:
-            words = ", ".join(f"{count} of {name}" for name, count in missing.items())
-            yield Finding(f"{title(run)}: files are missing ({words}); run it again", True)
 
 
 def check_run(run: Run[Any], *, items: str | int) -> Iterator[Finding]:
@@ -98,16 +93,33 @@ def check_run(run: Run[Any], *, items: str | int) -> Iterator[Finding]:
             step of a checkpoint.
     """
     yield from _check_files(run)
+    try:
+        yield from _missing(run)
+    except (DamagedRunError, OSError) as error:
+        yield Finding(f"{title(run)}: {error}", True)
+    steps: set[Item] = set()
     for stage in run.stages:
         try:
             found = stage.checked(run)
         except (DamagedRunError, OSError) as error:
             yield Finding(f"{title(run)}: {error}", True)
             continue
+        steps.update(map(_step, found))
         if isinstance(items, int):
             found = [item for item in found if items in (item, _step(item))]
         chosen = list(reversed(found))
         yield from _check_items(run, stage, chosen, all_of_them=items != "last")
+    if isinstance(items, int) and items not in steps:
+        known = ", ".join(str(step) for step in sorted(steps, key=str)) or "none"
+        yield Finding(f"{title(run)}: no checkpoint at step {items}; there are: {known}", True)
+
+
+def _missing(run: Run[Any]) -> Iterator[Finding]:
+    """Whether all that a run asks for is there."""
+    missing = {stage.name: len(names) for stage, names in run.missing()}
+    if missing:
+        words = ", ".join(f"{count} of {name}" for name, count in missing.items())
+        yield Finding(f"{title(run)}: files are missing ({words}); run it again", True)
 
 
 def _check_files(run: Run[Any]) -> Iterator[Finding]:

@@ -5,10 +5,12 @@ from __future__ import annotations
 import ast
 import os
 import re
+import shutil
 import signal
 import subprocess
 import sys
 import time
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -21,6 +23,7 @@ from hdlib.experiments.mnist.recipe import SPECTRA
 from hdlib.experiments.registry import REGISTRY
 from hdlib.store.folder import Folder
 from hdlib.store.formats import array_bytes, read_arrays
+from hdlib.store.record import record
 
 from .small import SMALL
 
@@ -106,10 +109,59 @@ def test_verify_finds_an_eigenvalue_that_was_forged_with_its_sums(cli, home):
     assert cli("verify", run.key, "--step", "1")[0] == 0
 
 
+def test_verify_of_a_run_finds_what_is_missing(cli, home, tmp_path):
+    shutil.copytree(home / "runs", tmp_path / "runs")
+    key = REGISTRY["mnist"].open(CONFIG).key
+    shutil.rmtree(tmp_path / "runs/mnist/spectra")
+    code, printed = cli("verify", key, home=tmp_path)
+    assert code == 1
+    assert re.search(r"files are missing \(\d+ of mnist/spectra\); run it again", printed)
+
+
+@pytest.mark.parametrize("step", ["4", "-1"])
+def test_verify_of_a_step_that_is_no_checkpoint(cli, step):
+    key = REGISTRY["mnist"].open(CONFIG).key
+    code, printed = cli("verify", key, "--step", step)
+    assert code == 1
+    assert re.search(rf"no checkpoint at step {step}; there are: 0, 1", printed)
+
+
+def test_a_name_that_fits_several_runs_names_these(cli, tmp_path):
+    runs = [REGISTRY["mnist"].config(dataset="digits", seed=seed) for seed in range(40)]
+    for config in runs:
+        record(REGISTRY["mnist"].open(config, root=tmp_path / "runs"))
+    keys = sorted(REGISTRY["mnist"].open(config).key for config in runs)
+    shared = next(a[0] for a, b in pairwise(keys) if a[0] == b[0])
+    code, printed = cli("show", shared, home=tmp_path)
+    fitting = [key for key in keys if key.startswith(shared)]
+    assert code == 1
+    assert f"{shared!r} fits {len(fitting)} runs; they are: " in printed
+    assert {key for key in keys if key in printed} == set(fitting)
+    assert "fits 0 runs; there are: " in (told := cli("show", "nothing", home=tmp_path)[1])
+    assert told.rstrip().endswith(" and 20 more")
+
+
+def test_a_reader_who_has_seen_enough_is_no_error(home):
+    end, start = os.pipe()
+    os.close(end)
+    with os.fdopen(start, "wb") as nobody:
+        left = subprocess.run(
+            [sys.executable, "-c", "from hdlib.cli import main; main()", "show"],
+            env=os.environ | {"HDLIB_HOME": str(home)},
+            stdout=nobody,
+            stderr=subprocess.PIPE,
+            text=True,
+            check=False,
+        )
+    assert (left.returncode, left.stderr) == (1, "")
+
+
 @pytest.mark.parametrize(
     ("words", "sentence"),
     [
         ("verify nothing", "'nothing' fits"),
+        ("verify mnist --step 1 --all-steps", "--step 1 and --all-steps: one of them"),
+        ("sweep depth --cluster here --p 7", "missing port number in address 'here'"),
         ("run grok", "grok"),
         ("verify mnist --step x", "--step"),
         ("run mnist --n-epochs 0", "n_epochs=0"),
