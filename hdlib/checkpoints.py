@@ -170,13 +170,16 @@ def load_checkpoint(network: nn.Module, step: int, weights: Weights) -> None:
         weights = _read(Path(fspath(weights)))
     if not isinstance(weights, Mapping):
         raise TypeError(f"{name} must be a state dict or a path, got {type(weights).__name__}")
+    own = {key: tensor for key, tensor in network.state_dict().items() if torch.is_tensor(tensor)}
+    turned = [k for k in weights if k in own and _complex(weights[k]) != _complex(own[k])]
+    if turned:
+        raise ValueError(f"{name} does not fit the model: complex in one only: {', '.join(turned)}")
     try:
         found = network.load_state_dict(weights, strict=False)
     except (RuntimeError, TypeError) as error:
         told = " ".join(str(error).split())
         raise ValueError(f"{name} does not fit the model: {told}") from error
     # A file has tied weights under one of their names.
-    own = {key: tensor for key, tensor in network.state_dict().items() if torch.is_tensor(tensor)}
     given = {_place(own[key]) for key in weights if key in own}
     missing = [k for k in found.missing_keys if k not in own or _place(own[k]) not in given]
     if missing or found.unexpected_keys:
@@ -185,12 +188,18 @@ def load_checkpoint(network: nn.Module, step: int, weights: Weights) -> None:
         raise ValueError(f"{name} does not fit the model: {told}")
 
 
+def _complex(value: Any) -> bool:
+    return torch.is_tensor(value) and value.is_complex()
+
+
 def _place(tensor: Tensor) -> tuple[int, torch.Size]:
     return tensor.data_ptr(), tensor.shape
 
 
 def _files(path: Path) -> list[Path]:
     """The safetensors files of a folder, or the one file that the path is."""
+    if not path.exists():
+        raise FileNotFoundError(f"{path}: no such folder or file")
     if not path.is_dir():
         return [path]
     files = sorted(path.glob(f"*{SUFFIX}"))
@@ -206,6 +215,8 @@ def _step(path: Path) -> int:
 
 
 def _read(path: Path) -> dict[str, Tensor]:
+    if not path.is_file():
+        raise FileNotFoundError(f"{path}: no such file")
     if path.suffix != SUFFIX:
         raise ValueError(_refused(path))
     try:

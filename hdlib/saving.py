@@ -95,6 +95,8 @@ def _together(
 
 
 def _read(path: Path) -> tuple[dict[str, Any], dict[str, NDArray]]:
+    if path.is_dir():
+        raise IsADirectoryError(f"{path} is a folder")
     try:
         with safe_open(path, "np") as file:
             metadata = file.metadata() or {}

@@ -236,8 +236,17 @@ class TestFromCheckpoints:
         path.write_bytes(path.read_bytes()[:-9])
         with pytest.raises(ValueError, match=r"4\.safetensors is truncated, or no safetensors"):
             ends_of(path)
-        with pytest.raises(FileNotFoundError):
-            ends_of({4: tmp_path / "none.safetensors"})
+
+    @pytest.mark.parametrize("name", ["none.safetensors", "none_4.safetensors", "none_4", "none"])
+    def test_what_is_not_there(self, tmp_path, name):
+        for checkpoints in ({4: tmp_path / name}, tmp_path / name):
+            with pytest.raises(FileNotFoundError, match=f"{name}: no such"):
+                ends_of(checkpoints)
+
+    def test_complex_weights_of_a_real_model(self):
+        turned = WEIGHTS[5] | {"0.weight": WEIGHTS[5]["0.weight"] + 1j}
+        with pytest.raises(ValueError, match=r"at step 5 does not fit .* in one only: 0\.weight"):
+            ends_of({5: turned})
 
     @pytest.mark.parametrize(
         ("checkpoints", "kind", "words"),

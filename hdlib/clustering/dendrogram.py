@@ -15,6 +15,9 @@ from hdlib.saving import Saved
 FloatArray = NDArray[np.float64]
 IntArray = NDArray[np.int64]
 
+LARGEST = np.finfo(float).max / 4
+"""|λ| up to which differences, and means of two of them, are in the range of float64."""
+
 
 class Gap(NamedTuple):
     """A gap between neighbouring eigenvalues.
@@ -55,7 +58,7 @@ class Dendrogram(Saved):
         lowest: how many of the known ones lie below the unresolved ones; m where all are known.
 
     Raises:
-        ValueError: if these do not fit together.
+        ValueError: if these do not fit together, or are too large for float64.
     """
 
     eigenvalues: FloatArray
@@ -68,6 +71,11 @@ class Dendrogram(Saved):
             raise ValueError(f"{m} of n={self.n} eigenvalues known: must be 1 to n")
         if not 0 <= self.lowest <= m:
             raise ValueError(f"lowest={self.lowest}: must be 0 to {m}, all that are known")
+        if (largest := np.abs(self.eigenvalues).max()) > LARGEST:
+            raise ValueError(
+                f"eigenvalues up to {largest:g}: above {LARGEST:.1g} differences leave the range "
+                "of float64; take a multiple of them"
+            )
 
     def __repr__(self) -> str:
         known = f"{len(self.eigenvalues):,} of them known, " if self.unresolved else ""
@@ -275,7 +283,8 @@ def dendrogram(spectrum: Spectrum | ArrayLike) -> Dendrogram:
     Raises:
         ConvergenceError: if pairs of the spectrum are not certified; `Spectrum.certified_ends`
             leaves those that are, and counts what lies beyond as unresolved.
-        ValueError: if no eigenvalue is known, or the array is not one-dimensional, real and finite.
+        ValueError: if no eigenvalue is known, or the array is not one-dimensional, real, finite
+            and within the range of float64.
 
     Example:
         >>> tree = dendrogram([0.0, 0.1, 5.0, 5.2])

@@ -130,8 +130,8 @@ def lanczos(
         raise ValueError(f"until={until!r}: allowed are {', '.join(map(repr, get_args(Until)))}")
     if until == "top" and not top:
         raise ValueError(f"until='top' with top={top}: there must be a pair to wait for")
-    if not tol > 0:
-        raise ValueError(f"tol={tol}: must be positive")
+    if not 0 < tol < 1:
+        raise ValueError(f"tol={tol}: must be positive and less than 1, which certifies nothing")
     if tol < LEAST_TOLERANCE[operator.dtype]:
         raise ValueError(
             f"tol={tol}: products in {_name(operator.dtype)} certify no less than "

@@ -138,6 +138,14 @@ def test_one_eigenvalue():
         _ = tree.linkage
 
 
+@pytest.mark.parametrize("scale", [1e-290, 1.0, 1e307])
+def test_relative_gaps_have_no_scale(scale):
+    values = np.array([-1.0, 0.0, 0.5, 2.0])
+    np.testing.assert_allclose(
+        dendrogram(scale * values).relative_gaps(), dendrogram(values).relative_gaps(), rtol=1e-12
+    )
+
+
 def test_shapes_of_resolutions():
     tree = dendrogram([0.0, 1.0, 3.0])
     assert tree.n_clusters(np.array([[0, 1], [2, 3]])).tolist() == [[3, 2], [1, 1]]
@@ -152,6 +160,7 @@ def test_shapes_of_resolutions():
         ([[1.0]], r"non-empty vector, got shape \(1, 1\)"),
         ([0.0, np.nan], "finite, got nan at index 1"),
         ([np.inf, 0.0], "finite, got inf at index 0"),
+        ([1e308, 0.0, -1e308], r"eigenvalues up to 1e\+308: above 4e\+307 differences leave"),
     ],
 )
 def test_spectra_that_are_none(values, words):

@@ -326,6 +326,8 @@ EYE = torch.eye(300, dtype=torch.float64)
         (EYE, {"top": 0, "bottom": 2, "until": "top"}, "until='top' with top=0: there must be"),
         (EYE, {"tol": 0.0}, r"tol=0\.0: must be positive"),
         (EYE, {"tol": float("nan")}, "tol=nan: must be positive"),
+        (EYE, {"tol": 1.0}, r"tol=1\.0: must be positive and less than 1"),
+        (EYE, {"tol": float("inf")}, "tol=inf: must be positive and less than 1"),
         (EYE, {"space": least(2) - 1}, f"space={least(2) - 1}: must be at least {least(2)} for 2"),
         (EYE, {"max_products": 1}, "max_products=1: must be at least 2, one for a pair"),
         (EYE, {"max_products": 0}, "max_products=0: must be at least 2"),
