@@ -220,8 +220,7 @@ def test_a_spike_at_the_end_is_not_what_is_remembered():
         for column in ("train_accuracy", MIRRORED):
             network.history[column][-1] = 0.1
 
-    told = claim.decide(altered(GRID.both[:1], spiking))
-    assert told.values["plain"] == claim.decide(published()).values["plain"]
+    assert claim.decide(altered(GRID.both[:1], spiking)).holds
 
 
 def test_every_claim_has_been_made_to_fail():
