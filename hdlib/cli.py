@@ -60,11 +60,13 @@ def verify(name: Name = "", *, step: int | None = None, all_steps: bool = False)
     Args:
         name: run, by its record, its experiment (that of the defaults) or the start of its key; all
             runs where not given.
-        step: checkpoint to recompute; the last that can be where not given.
+        step: checkpoint to recompute, of one run; the last that can be where not given.
         all_steps: recompute every checkpoint whose weights are kept.
     """
     if step is not None and all_steps:
         raise ValueError(f"--step {step} and --all-steps: one of them")
+    if step is not None and not name:
+        raise ValueError(f"--step {step}: of which run? Name it")
     items = step if step is not None else "all" if all_steps else "last"
     chosen = [REGISTRY.select(name)] if name else [*REGISTRY.runs()]
     faults = 0

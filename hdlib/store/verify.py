@@ -110,7 +110,7 @@ def check_run(run: Run[Any], *, items: str | int) -> Iterator[Finding]:
         chosen = list(reversed(found))
         yield from _check_items(run, stage, chosen, all_of_them=items != "last")
     if isinstance(items, int) and items not in steps:
-        known = ", ".join(str(step) for step in sorted(steps, key=str)) or "none"
+        known = ", ".join(map(str, sorted(s for s in steps if isinstance(s, int)))) or "none"
         yield Finding(f"{title(run)}: no checkpoint at step {items}; there are: {known}", True)
 
 

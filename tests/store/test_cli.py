@@ -160,6 +160,7 @@ def test_a_reader_who_has_seen_enough_is_no_error(home):
     ("words", "sentence"),
     [
         ("verify nothing", "'nothing' fits"),
+        ("verify --step 1", "--step 1: of which run? Name it"),
         ("verify mnist --step 1 --all-steps", "--step 1 and --all-steps: one of them"),
         ("sweep depth --cluster here --p 7", "missing port number in address 'here'"),
         ("run grok", "grok"),
