@@ -75,6 +75,17 @@ def escaped(text: str) -> str:
     return re.sub(r"([\\`*_{}\[\]$~^@])", r"\\\1", html.escape(line, quote=False))
 
 
+def first_of(names: Sequence[str], most: int) -> str:
+    """The first of some names, and how many more there are.
+
+    Example:
+        >>> first_of(["a", "b", "c", "d"], 2)
+        'a, b and 2 more'
+    """
+    more = f" and {len(names) - most} more" * (len(names) > most)
+    return f"{', '.join(names[:most])}{more}"
+
+
 def two_digits(values: Iterable[float]) -> str:
     """`extent` of numbers of any size, each with two significant digits and none as a power of ten.
 

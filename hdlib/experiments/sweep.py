@@ -10,6 +10,7 @@ from itertools import product
 from pathlib import Path
 from typing import Any
 
+from hdlib.display import first_of
 from hdlib.experiments.registry import REGISTRY
 from hdlib.store import Config, ConfigError, Experiment, Grid, read_fields
 
@@ -68,10 +69,9 @@ class Sweep:
             if found not in self.configs and name.isdecimal() and 0 < int(name) <= len(known):
                 found = known[int(name) - 1]
             if found not in self.configs:
-                more = f" and {len(known) - MOST_TOLD} more" * (len(known) > MOST_TOLD)
                 raise ValueError(
                     f"--only {name}: no such run; there are 1 to {len(known)}: "
-                    f"{', '.join(known[:MOST_TOLD])}{more}"
+                    f"{first_of(known, MOST_TOLD)}"
                 )
             chosen[found] = self.configs[found]
         return Sweep(self.experiment, chosen, {})

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
+from hdlib.display import first_of
 from hdlib.store.experiment import Experiment
 from hdlib.store.folder import DamagedRunError
 from hdlib.store.places import roots
@@ -84,9 +85,7 @@ class Registry:
             key for key in runs if key.startswith(name) or key.split("/")[1].startswith(name)
         ]
         if len(fitting) != 1:
-            listed = sorted(fitting or runs)
-            more = f" and {len(listed) - MOST_TOLD} more" * (len(listed) > MOST_TOLD)
-            known = f"{', '.join(listed[:MOST_TOLD]) or 'none'}{more}"
+            known = first_of(sorted(fitting or runs), MOST_TOLD) or "none"
             told = "they are" if fitting else "there are"
             raise ValueError(f"{name!r} fits {len(fitting)} runs; {told}: {known}")
         return runs[fitting[0]]
