@@ -162,7 +162,8 @@ class _Chain:
         self._start = parameters_to_vector(self._weights).detach().clone()
         self._within = within or (lambda vector: vector)
         if within is not None:
-            _require_projection(within, torch.randn(2, len(self._start)).to(self._start))
+            probes = torch.randn(2, len(self._start), generator=torch.Generator().manual_seed(0))
+            _require_projection(within, probes.to(self._start))
 
     def loss(self) -> float:
         """L(w*)."""

@@ -171,9 +171,9 @@ def test_the_model_stays():
     before = model.weight.clone()
     torch.manual_seed(3)
     state = torch.random.get_rng_state()
-    learning_coefficient(
-        model, half_square, data, step_size=STEP, localisation=GAMMA, burn_in=0, draws=5
-    )
+    settings: dict[str, Any] = {"step_size": STEP, "localisation": GAMMA, "burn_in": 0, "draws": 5}
+    for within in (None, lambda vector: vector):
+        learning_coefficient(model, half_square, data, within=within, **settings)
     assert (model.weight == before).all()
     assert (torch.random.get_rng_state() == state).all()
 

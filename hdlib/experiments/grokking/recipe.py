@@ -36,7 +36,7 @@ from hdlib.store import (
 from hdlib.training import checkpoint_name, coarse_to_fine, moment, state_name
 
 AT_ONCE = 2
-"""Spectra computed side by side, where there are threads for it."""
+"""Checkpoints that are looked at side by side, where there are threads for it."""
 WHOLE_SPECTRA = 4
 """Checkpoints with all eigenvalues, of networks that are small enough: coarse to fine."""
 
@@ -240,6 +240,7 @@ COEFFICIENTS = ArrayStage(
     sources=TRAINING.weights_and_last,
     compute=_coefficients,
     agreement=agreement(whole=1e-3, heads=1e-3, frequencies=1e-3, others=1e-3),
+    at_once=AT_ONCE,
 )
 WHOLE = ArrayStage(
     "grokking/whole",
