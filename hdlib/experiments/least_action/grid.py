@@ -111,6 +111,11 @@ class LeastActionGrid(LeastActionSizes):
         return self._penalised_paths("consistency")
 
     @property
+    def again(self) -> tuple[Arm, Arm]:
+        """The routed transformer with free paths, and the last one, from further seeds."""
+        return self._again(self.matched), self._again(self.consistent)
+
+    @property
     def penalised(self) -> list[Arm]:
         """The plain transformer under a penalty on its function."""
         spectral, jacobian = self.lambda_spectral, self.lambda_jacobian
@@ -246,7 +251,7 @@ class LeastActionGrid(LeastActionSizes):
             self.confounds,
             self.narrow,
             self.dosed,
-            [self.uneven, self.consistent],
+            [self.uneven, self.consistent, *self.again],
             self.gates,
             self.penalised,
             self.unordered,
@@ -277,6 +282,13 @@ class LeastActionGrid(LeastActionSizes):
         factor = self.lambda_routing
         pressed = self._pressed(kind, factor)
         return self._matched(f"{kind} {factor:g}", n_steps=self.routed_steps, **pressed)
+
+    def _again(self, arm: Arm) -> Arm:
+        """An arm from further seeds, of which only the training is looked at."""
+        first = arm.configs[0].model_dump() | {"log_every": 2 * self.log_every}
+        first |= dict.fromkeys(("sensitivities", "traces", "spectra", "maps"), 0)
+        seeds = ({"seed": seed, "data_seed": seed} for seed in self.more_seeds)
+        return Arm(f"{arm.name}, again", tuple(LeastActionConfig(**first | own) for own in seeds))
 
     def _matched(self, name: str, **fields: Any) -> Arm:
         fields = {"ffn_width": self.matched_width, "n_steps": self.dosed_steps} | fields

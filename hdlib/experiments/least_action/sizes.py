@@ -33,6 +33,8 @@ class LeastActionSizes(Grid):
     """Units of each routed feed-forward network with which both kinds have as many parameters."""
     seeds: Some = (0, 1, 2)
     """Of the split and the initial weights."""
+    more_seeds: Some = (3, 4, 5)
+    """Likewise, of the two kinds of routed transformers that are compared again."""
     train_fraction: float = 0.5
     """Of all pairs."""
     lr: float = 1e-3
