@@ -204,6 +204,12 @@ def test_paths_that_are_sooner_and_decided_are_not_even():
     assert not claim.decide(altered([GRID.consistent], decisive)).holds
 
 
+def test_paths_that_are_even_are_sooner_in_further_seeds_too():
+    (claim,) = (claim for claim in CLAIMS if claim.name == "even-paths-are-sooner")
+    for arm, change in zip(GRID.again, (at_once, never), strict=True):
+        assert not claim.decide(altered([arm], change)).holds
+
+
 def test_under_pressure_both_operations_are_not_all_remembered():
     (claim,) = (claim for claim in CLAIMS if claim.name == "both-operations-wait")
 

@@ -285,7 +285,7 @@ class LeastActionGrid(LeastActionSizes):
 
     def _again(self, arm: Arm) -> Arm:
         """An arm from further seeds, of which only the training is looked at."""
-        first = arm.configs[0].model_dump() | {"log_every": 2 * self.log_every}
+        first: dict[str, Any] = arm.configs[0].model_dump() | {"log_every": 2 * self.log_every}
         first |= dict.fromkeys(("sensitivities", "traces", "spectra", "maps"), 0)
         seeds = ({"seed": seed, "data_seed": seed} for seed in self.more_seeds)
         return Arm(f"{arm.name}, again", tuple(LeastActionConfig(**first | own) for own in seeds))

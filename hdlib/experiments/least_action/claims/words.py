@@ -7,12 +7,16 @@ from collections.abc import Sequence
 import numpy as np
 
 from hdlib.experiments.least_action.grid import Arm
-from hdlib.experiments.least_action.results import PublishedLeastAction, generalised_steps
+from hdlib.experiments.least_action.results import Array, PublishedLeastAction, generalised_steps
 
 
 def each_seed(results: PublishedLeastAction, arm: Arm) -> str:
     """The step at which each network of an arm generalised, in the order of the seeds."""
-    steps = generalised_steps(results.of(arm))
+    return each(generalised_steps(results.of(arm)))
+
+
+def each(steps: Array) -> str:
+    """Steps, or that they are not reached where one is infinite."""
     return ", ".join(f"{s:,.0f}" if np.isfinite(s) else "not reached" for s in steps)
 
 
