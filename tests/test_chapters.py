@@ -94,6 +94,7 @@ SMALL = {
         "n_heads": 2,
         "matched_width": 6,
         "seeds": [0],
+        "more_seeds": [1],
         "n_steps": 40,
         "routed_steps": 40,
         "dosed_steps": 40,

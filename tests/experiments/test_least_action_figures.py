@@ -25,6 +25,7 @@ GRID = LeastActionGrid(
     n_heads=2,
     matched_width=6,
     seeds=(0,),
+    more_seeds=(1,),
     n_steps=12,
     routed_steps=12,
     dosed_steps=12,

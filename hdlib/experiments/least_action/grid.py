@@ -285,10 +285,11 @@ class LeastActionGrid(LeastActionSizes):
 
     def _again(self, arm: Arm) -> Arm:
         """An arm from further seeds, of which only the training is looked at."""
-        first: dict[str, Any] = arm.configs[0].model_dump() | {"log_every": 2 * self.log_every}
-        first |= dict.fromkeys(("sensitivities", "traces", "spectra", "maps"), 0)
-        seeds = ({"seed": seed, "data_seed": seed} for seed in self.more_seeds)
-        return Arm(f"{arm.name}, again", tuple(LeastActionConfig(**first | own) for own in seeds))
+        unmeasured = dict.fromkeys(("sensitivities", "traces", "spectra", "maps"), 0)
+        shared: dict[str, Any] = arm.configs[0].model_dump()
+        shared |= unmeasured | {"log_every": 2 * self.log_every}
+        seeds: list[dict[str, Any]] = [{"seed": s, "data_seed": s} for s in self.more_seeds]
+        return Arm(f"{arm.name}, again", tuple(LeastActionConfig(**(shared | s)) for s in seeds))
 
     def _matched(self, name: str, **fields: Any) -> Arm:
         fields = {"ffn_width": self.matched_width, "n_steps": self.dosed_steps} | fields

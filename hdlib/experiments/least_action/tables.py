@@ -117,6 +117,7 @@ def budget_table(results: LeastActionResults) -> Markdown:
             *grid.dosed,
             grid.uneven,
             grid.consistent,
+            *grid.again,
             *grid.gates,
         ],
         "plain, penalties on the function": grid.penalised,
