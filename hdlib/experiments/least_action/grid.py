@@ -97,18 +97,17 @@ class LeastActionGrid(LeastActionSizes):
             if dose != self.lambda_routing
         ]
         more = sorted([pressed, *others], key=lambda arm: arm.configs[0].lambda_routing)
-        sparse = self._pressed("sparsity", self.lambda_routing)
-        return [*more, self._matched(f"sparsity {self.lambda_routing:g}", **sparse)]
+        return [*more, self._penalised_paths("sparsity", self.dosed_steps)]
 
     @property
     def uneven(self) -> Arm:
         """The same network, its paths pressed to be uneven in another way."""
-        return self._penalised_paths("gini")
+        return self._penalised_paths("gini", self.routed_steps)
 
     @property
     def consistent(self) -> Arm:
         """The same network, its paths pressed to be those of similar pairs."""
-        return self._penalised_paths("consistency")
+        return self._penalised_paths("consistency", self.routed_steps)
 
     @property
     def again(self) -> tuple[Arm, Arm]:
@@ -278,10 +277,10 @@ class LeastActionGrid(LeastActionSizes):
     def _pressed(self, kind: Regularizer, factor: float) -> dict[str, Any]:
         return {"routing_regularizer": kind, "lambda_routing": factor}
 
-    def _penalised_paths(self, kind: Regularizer) -> Arm:
+    def _penalised_paths(self, kind: Regularizer, n_steps: int) -> Arm:
         factor = self.lambda_routing
         pressed = self._pressed(kind, factor)
-        return self._matched(f"{kind} {factor:g}", n_steps=self.routed_steps, **pressed)
+        return self._matched(f"{kind} {factor:g}", n_steps=n_steps, **pressed)
 
     def _again(self, arm: Arm) -> Arm:
         """An arm from further seeds, of which only the training is looked at."""
