@@ -59,7 +59,7 @@ def dendrogram_animation(trajectory: Trajectory, *, merges: int = 30, frame_ms: 
         ax.clear()
         draw_eigenvalues(ax, eigenvalue_tree(dendro, merges=merges, floor=limits[0]), limits)
         ax.set_xlim(-0.8, min(merges, len(dendro.heights)) + 0.8)
-        ax.set_title(f"step {step} ({eigenvalue_count(dendro)})")
+        ax.set_title(f"step {step:,} ({eigenvalue_count(dendro)})")
         canvas.draw()
         frames.append(Picture.fromarray(np.asarray(canvas.buffer_rgba())).convert("RGB"))
 

@@ -214,8 +214,8 @@ def draw_eigenvalues(ax: Axes, tree: EigenvalueTree, limits: tuple[float, float]
 def eigenvalue_count(tree: Dendrogram) -> str:
     """How many eigenvalues there are, and how many of them are known."""
     if not tree.unresolved:
-        return f"{tree.n} eigenvalues"
-    return f"{len(tree.eigenvalues)} of {tree.n} eigenvalues known"
+        return f"{tree.n:,} eigenvalues"
+    return f"{len(tree.eigenvalues):,} of {tree.n:,} eigenvalues known"
 
 
 def _draw_parameters(

@@ -126,7 +126,8 @@ class EigenvalueTree:
     def labels(self) -> list[str]:
         """Each leaf's mean eigenvalue, or "bulk", and its number of members if it has several."""
         return [
-            ("bulk" if np.isnan(mean) else number(mean)) + (f" (×{members})" if members > 1 else "")
+            ("bulk" if np.isnan(mean) else number(mean))
+            + (f" (×{members:,})" if members > 1 else "")
             for mean, members in zip(self.mean, self.members, strict=True)
         ]
 

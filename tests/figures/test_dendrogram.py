@@ -21,7 +21,7 @@ def test_heights_drawn_are_the_largest_gaps(trajectory):
     for ax, (label, spectrum) in zip(fig.axes, spectra.items(), strict=True):
         gaps = np.sort(np.diff(spectrum.eigenvalues))[-30:]
         np.testing.assert_array_equal(merge_heights(ax), gaps)
-        assert ax.get_title("left") == f"{label} (5994 eigenvalues)"
+        assert ax.get_title("left") == f"{label} (5,994 eigenvalues)"
         assert len(ax.get_xticklabels()) == 31
         assert ax.get_ylim() == fig.axes[0].get_ylim()
     assert not plt.get_fignums()
@@ -32,7 +32,7 @@ def test_what_is_not_resolved_is_left_out(ends):
         (ax,) = dendrogram(tree, merges=12).axes
         gaps = np.sort(np.delete(np.diff(spectrum.eigenvalues), 39))[-12:]
         np.testing.assert_array_equal(merge_heights(ax), gaps)
-        assert ax.get_title("left") == "90 of 94666 eigenvalues known"
+        assert ax.get_title("left") == "90 of 94,666 eigenvalues known"
 
 
 @pytest.mark.parametrize("spectrum", [[1.0], [1.0, 1.0], [0.0, 1.0], [2.0] * 50])

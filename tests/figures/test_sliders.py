@@ -93,7 +93,7 @@ def test_small_and_degenerate_spectra(spectrum):
 
 def test_what_is_not_resolved_is_left_out(ends):
     content = json.loads(str(dendrogram_slider(ends, merges=12).to_json()))
-    assert content["layout"]["title"]["text"] == "90 of 94666 eigenvalues known"
+    assert content["layout"]["title"]["text"] == "90 of 94,666 eigenvalues known"
     for frame, spectrum in zip(content["frames"], ends.spectra, strict=True):
         _, tops, leaves = frame["data"]
         gaps = np.sort(np.delete(np.diff(spectrum.eigenvalues), 39))[-12:]

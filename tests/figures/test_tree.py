@@ -118,7 +118,7 @@ def test_the_bulk_is_one_leaf(ends):
     assert tree.members.sum() == 94_666
     (bulk,) = np.flatnonzero(np.isnan(tree.mean))
     assert bulk == tree.largest
-    assert tree.labels[bulk] == f"bulk (×{tree.members[bulk]})"
+    assert tree.labels[bulk] == f"bulk (×{tree.members[bulk]:,})"
     assert tree.lower[bulk] <= values[39] < values[40] <= tree.upper[bulk]
     assert gap_limits(ends.dendrograms[:1], merges=10)[1] < 5
 
