@@ -35,7 +35,10 @@ def publish(run: Run[Any], *, root: Path = PUBLISHED) -> list[Path]:
         kept = set(stage.published(run))
         if not kept and not stored.names():
             continue
+        computed = [f for f in stored.folders if f.path != folder.path]
         with folder.writing():
+            # What they have of the files here was published from there, and its time with it.
+            again = any(set(folder.entries) & set(f.entries) for f in computed)
             for name in dict.fromkeys([*stage.published(run), *stored.recorded()]):
                 entry, before = stored.entry(name), folder.entries.get(name)
                 if entry is None or (before and before.kept and before.sha256 == entry.sha256):
@@ -50,9 +53,8 @@ def publish(run: Run[Any], *, root: Path = PUBLISHED) -> list[Path]:
                     )
                 elif before is None:
                     folder.record_dropped(name, entry)
-            # What was published before is part of what was computed elsewhere.
-            elsewhere = sum(f.manifest.seconds for f in stored.folders if f.path != folder.path)
-            folder.add_seconds(max(0.0, elsewhere - folder.manifest.seconds))
+            seconds = sum(f.manifest.seconds for f in computed)
+            folder.add_seconds(max(0.0, seconds - folder.manifest.seconds * again))
         folders.append(folder.path)
     record(Run(run.config, run.stages, [root]))
     return folders

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import re
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 import torch
 
-from hdlib.store import ChangedError, DamagedRunError, Run, Timed
+from hdlib.store import ChangedError, DamagedRunError, Run, Timed, file_name
 from hdlib.store import manifest as manifests
 from hdlib.store.folder import Folder
 from hdlib.store.publish import publish
@@ -225,3 +226,21 @@ def test_publishing_again_adds_no_time(tmp_path, monkeypatch):
         seconds.append([Run(CONFIG, TOY.stages, roots[:1]).stored(s).seconds for s in TOY.stages])
     assert sum(seconds[0]) > 0
     assert seconds == [seconds[0]] * 3
+
+
+def test_publishing_what_was_computed_elsewhere_adds_its_time(tmp_path):
+    roots = [tmp_path / "data", tmp_path / "computed"]
+    TOY.run(Toy(n_steps=15), root=roots[1])
+    publish(Run(Toy(n_steps=15), TOY.stages, roots), root=roots[0])
+    shutil.rmtree(roots[1])
+    longer = Run(CONFIG, TOY.stages, roots)
+    longer.compute()
+    published, computed = longer.stored(NORMS).folders
+    assert set(computed.entries) == {file_name(30)}
+    with published.writing(), computed.writing():
+        published.add_seconds(20)
+        computed.add_seconds(10)
+    expected = published.manifest.seconds + computed.manifest.seconds
+    for _ in range(2):
+        publish(longer, root=roots[0])
+        assert published.manifest.seconds == pytest.approx(expected, abs=2e-3)
