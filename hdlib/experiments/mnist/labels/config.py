@@ -72,7 +72,7 @@ class MnistLabelsGrid(Grid):
     """Images of further Hessians at a few checkpoints; these take half an hour."""
     whole: int = len(LARGE)
     """Of these checkpoints, the last ones, at which there are some of the first seed over all
-    images, and of the others at one; these take an hour."""
+    images, and of the others at one; these take an hour and a half."""
     device: Literal["auto", "cpu", "cuda"] = "auto"
 
     @property
