@@ -89,6 +89,21 @@ def shown_by(claims: Iterable[Claim[R]], published: Callable[[], R]) -> Shown:
     return shown_claims
 
 
+def tried_again(claims: Iterable[Claim[R]], results: R) -> Markdown:
+    """Claims as results decide them that they were not made from, as a list.
+
+    Args:
+        claims: about other networks.
+        results: of these.
+    """
+    told = []
+    for claim in claims:
+        verdict = claim.decide(results)
+        says, evidence = (t.format(**verdict.values) for t in (claim.says, claim.evidence))
+        told.append(f"- {says} **{'So it is' if verdict.holds else 'It is not so'}.** {evidence}")
+    return Markdown("\n".join(told))
+
+
 def shown(claims: Iterable[Claim[R]], results: R, *names: str) -> Markdown:
     """Claims as a list: those of the names given, in this order, or all.
 

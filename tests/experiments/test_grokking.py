@@ -41,7 +41,7 @@ from hdlib.measures.progress import restricted_by_frequency
 from hdlib.store import CannotRecomputeError, ConfigError, file_name
 from hdlib.store.publish import publish
 from hdlib.store.verify import check_run
-from hdlib.training import checkpoint_name, grokking_steps, state_name
+from hdlib.training import MIRRORED, OTHERS, checkpoint_name, grokking_steps, state_name
 
 SMALL = GrokkingConfig(
     p=11,
@@ -188,6 +188,23 @@ def test_results_have_an_entry_for_every_checkpoint(run):
     assert abs(measures["trace"][-1] - trace) <= 6 * errors["trace"][-1] + 1e-9 * abs(trace)
     assert np.isnan(results.adam[0][0])
     assert (results.adam[0][1:] > 0).all()
+
+
+def test_mirrored_pairs_are_told_apart_at_each_checkpoint_that_is_looked_at(run):
+    results, task = GrokkingResults(run), SMALL.task
+    steps = sorted(coarse_to_fine(results.steps.tolist())[:3])
+    assert results.pairs["step"].tolist() == steps
+    for at, step in enumerate(steps):
+        logits = TRAINING.model(run, step)(task.test.tokens())
+        right = (logits.argmax(1) == task.test.targets).numpy()
+        for name, of in ((MIRRORED, task.mirrored), (OTHERS, ~task.mirrored)):
+            assert results.pairs[name][at] == pytest.approx(right[of.numpy()].mean())
+
+
+def test_pairs_are_not_told_apart_where_functions_are_not_followed(tmp_path: Path):
+    config = SMALL.model_copy(update={"purities": 1, "coefficients": 0, "spectra": 0})
+    with pytest.raises(ValueError, match="purities=1: pairs are told apart"):
+        _ = GrokkingResults(computed(config, root=tmp_path)).pairs
 
 
 def _hessian(run: GrokkingRun, step: int):

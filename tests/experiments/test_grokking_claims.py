@@ -10,7 +10,9 @@ import nbformat
 import numpy as np
 import pytest
 
+from hdlib.experiments.claim import tried_again
 from hdlib.experiments.grokking.claims import CLAIMS, PublishedGrokking, published, shown
+from hdlib.experiments.grokking.claims.again import TRIED, lost
 from hdlib.experiments.grokking.functions import FunctionResults, HeadFunctions
 from hdlib.experiments.grokking.results import GrokkingResults
 from hdlib.experiments.grokking.small import FEW, WholeResults
@@ -111,6 +113,23 @@ class _ToldBackwards(PublishedGrokking):
 def test_of_the_run_told_backwards_it_does_not_hold(name):
     (claim,) = (claim for claim in CLAIMS if claim.name == name)
     assert claim.decide(_ToldBackwards()).holds is False
+
+
+def test_of_the_run_that_claims_were_made_from_all_of_them_hold():
+    (claim,) = (claim for claim in CLAIMS if claim.name == "not-all-in-another-run")
+    other = PublishedGrokking()
+    other.again = published()
+    assert lost(other) == []
+    assert claim.decide(other).holds is False
+
+
+def test_claims_are_told_of_the_second_run():
+    told = tried_again(TRIED, published().again).splitlines()
+    assert [("**So it is.**" in line) for line in told] == [
+        c not in lost(published()) for c in TRIED
+    ]
+    assert all(("**It is not so.**" in line) != ("**So it is.**" in line) for line in told)
+    assert "nan" not in "".join(told)
 
 
 def test_names_are_unique():

@@ -24,6 +24,7 @@ from hdlib.experiments.grokking.spectra import (
 )
 from hdlib.experiments.grokking.training import TRAINING, GrokkingRun, kept_steps
 from hdlib.experiments.grokking.whole import MOST_PARAMETERS, whole_measures
+from hdlib.measures.pairs import grid_logits, pair_accuracies
 from hdlib.store import (
     Agreement,
     Arrays,
@@ -50,6 +51,12 @@ def _measures(run: GrokkingRun, step: int) -> Arrays:
     model = TRAINING.model(run, step).to(run.device)
     measured = circuit_measures(model, run.config.task, frequencies)
     return measured | {"frequencies": frequencies}
+
+
+def _pairs(run: GrokkingRun, step: int) -> Arrays:
+    model, task = TRAINING.model(run, step).to(run.device), run.config.task
+    found = pair_accuracies(grid_logits(model, task), task)
+    return {name: np.array(accuracy) for name, accuracy in found.items()}
 
 
 def _spectrum(run: GrokkingRun, step: int) -> Arrays:
@@ -149,6 +156,16 @@ MEASURES = ArrayStage(
     agreement=agreement(
         embedding_power=1e-5, unembedding_power=1e-5, logit_power=1e-5, restricted_loss=1e-5
     ),
+)
+PAIRS = ArrayStage(
+    "grokking/pairs",
+    fields=(),
+    needs=(TRAINING,),
+    # Where functions are followed through training.
+    items=lambda run: kept_steps(run) if run.config.purities > 1 else [],
+    sources=TRAINING.weights_source,
+    compute=_pairs,
+    agreement=agreement(mirrored_accuracy=1e-3, other_accuracy=1e-3),
 )
 SPECTRA = ArrayStage(
     "grokking/spectra",
@@ -256,6 +273,7 @@ EXPERIMENT = Experiment(
     (
         TRAINING,
         MEASURES,
+        PAIRS,
         SPECTRA,
         ADAM,
         FUNCTIONS,

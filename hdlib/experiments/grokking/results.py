@@ -14,13 +14,12 @@ from hdlib.experiments.grokking.config import GrokkingConfig
 from hdlib.experiments.grokking.functions import FunctionResults, HeadFunctions
 from hdlib.experiments.grokking.gaps import gap_beyond
 from hdlib.experiments.grokking.learning import CoefficientResults
-from hdlib.experiments.grokking.recipe import ADAM, MEASURES, SPECTRA, run
+from hdlib.experiments.grokking.recipe import ADAM, MEASURES, PAIRS, SPECTRA, run
 from hdlib.experiments.grokking.spectra import stored_spectrum
 from hdlib.experiments.grokking.summary import summary
-from hdlib.experiments.grokking.sweep import GrokkingSweep
+from hdlib.experiments.grokking.sweep import AGAIN, GrokkingSweep
 from hdlib.experiments.grokking.training import TRAINING
 from hdlib.measures import GapTest, Phases, phases
-from hdlib.measures.pairs import grid_logits, pair_accuracies
 from hdlib.store import Run
 from hdlib.training import MIRRORED, OTHERS
 from hdlib.trajectory import Trajectory
@@ -87,21 +86,27 @@ class GrokkingResults:
 
     @cached_property
     def pairs(self) -> dict[str, NDArray]:
-        """Accuracy on mirrored and on other test pairs, at the checkpoints with weights."""
-        steps, task = TRAINING.with_weights(self.run), self.config.task
-        found = [
-            pair_accuracies(grid_logits(TRAINING.model(self.run, s), task), task) for s in steps
-        ]
+        """Accuracy on mirrored and on other test pairs, at the checkpoints that are looked at.
+
+        Raises:
+            ValueError: if the run has none.
+        """
+        steps = PAIRS.steps(self.run)
+        if not steps:
+            raise ValueError(
+                f"purities={self.config.purities}: pairs are told apart in runs with at least 2"
+            )
+        found = [self.run.arrays(PAIRS, step) for step in steps]
         return {"step": np.array(steps)} | {
-            key: np.array([at[key] for at in found]) for key in (MIRRORED, OTHERS)
+            key: np.array([float(at[key]) for at in found]) for key in (MIRRORED, OTHERS)
         }
 
     @property
     def transition(self) -> tuple[int, int] | None:
         """Where the network learns the test pairs that memory cannot answer; None if it does not.
 
-        Of the checkpoints with weights, the last before more than 5% of these pairs are right, and
-        the first with more than 95%.
+        Of the checkpoints that are looked at, the last before more than 5% of these pairs are
+        right, and the first with more than 95%.
         """
         steps, accuracy = self.pairs["step"], self.pairs[OTHERS]
         begun, done = (np.flatnonzero(accuracy > level) for level in (0.05, 0.95))
@@ -208,12 +213,26 @@ class GrokkingResults:
 
 
 class PublishedGrokking:
-    """The run of the default config and the sweep; each read when it is first asked for."""
+    """A run and the sweep; each read when it is first asked for.
+
+    Args:
+        config: of the run; the chapter's by default.
+    """
+
+    def __init__(self, config: GrokkingConfig | None = None) -> None:
+        self._config = config or GrokkingConfig()
 
     @cached_property
     def results(self) -> GrokkingResults:
-        """Results of the chapter's run."""
-        return GrokkingResults(run(GrokkingConfig()))
+        """Results of the run."""
+        return GrokkingResults(run(self._config))
+
+    @cached_property
+    def again(self) -> PublishedGrokking:
+        """The same of a second run, from another seed."""
+        second = PublishedGrokking(AGAIN)
+        second.sweep = self.sweep
+        return second
 
     @cached_property
     def functions(self) -> FunctionResults:
@@ -232,21 +251,21 @@ class PublishedGrokking:
 
     @cached_property
     def purities(self) -> PurityResults:
-        """Purities through the chapter's run."""
+        """Purities through the run."""
         return PurityResults(self.results.run)
 
     @cached_property
     def coefficients(self) -> CoefficientResults:
-        """Local learning coefficients through the chapter's run."""
+        """Local learning coefficients through the run."""
         return CoefficientResults(self.results.run)
 
     def between(self, first: int, last: int) -> slice:
-        """Positions of the chapter's spectra from one step to another, both included."""
+        """Positions of the spectra from one step to another, both included."""
         steps = self.results.spectrum_steps
         return slice(int(np.searchsorted(steps, first)), int(np.searchsorted(steps, last, "right")))
 
     def largest(self) -> NDArray[np.float64]:
-        """λmax at each of the chapter's spectra."""
+        """λmax at each of the spectra."""
         return self.results.trajectory.eigenvalues[:, -1]
 
 

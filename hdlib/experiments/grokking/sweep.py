@@ -16,14 +16,13 @@ from hdlib.experiments.grokking.learning import CoefficientResults
 from hdlib.experiments.grokking.recipe import MEASURES, SPECTRA, WHOLE, WHOLE_SPECTRA, run
 from hdlib.experiments.grokking.small import WholeResults
 from hdlib.experiments.grokking.spectra import LEADING
-from hdlib.experiments.grokking.training import TRAINING
+from hdlib.experiments.grokking.training import SEEDS, TRAINING
 from hdlib.measures.pairs import grid_logits, pair_accuracies
 from hdlib.store import Run
 from hdlib.training import MIRRORED, OTHERS, steps_to
 
 T = TypeVar("T")
 
-SEEDS = (0, 1, 2)
 WITH_SPECTRUM = 9
 """Checkpoints with a spectrum, of all runs but the chapter's, which has more."""
 LEVELS = 20
@@ -78,6 +77,8 @@ HEADS: list[GrokkingConfig] = [
     for seed in SEEDS
 ]
 """The chapter's network with one to eight heads, from each seed."""
+AGAIN = GrokkingConfig(seed=3, purities=25)
+"""The chapter's network from a seed that nothing had been looked at in, measured as it was."""
 SMALL = _with_ends(
     width=32, n_heads=1, eigenpairs=200, max_products=1_200, stored_weights=WHOLE_SPECTRA
 )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from hdlib.experiments.claim import Claim, shown_by
 from hdlib.experiments.grokking.claims import (
+    again,
     controls,
     ends,
     functions,
@@ -27,6 +28,7 @@ CLAIMS: tuple[Claim[PublishedGrokking], ...] = (
     *functions.CLAIMS,
     *sharpness.CLAIMS,
     *learning.CLAIMS,
+    *again.CLAIMS,
     *networks.CLAIMS,
     *controls.CLAIMS,
     *small.CLAIMS,

@@ -270,7 +270,7 @@ def _closed_form(published: PublishedGrokking) -> Verdict:
         {
             "spectra": len(found),
             "certified": listed([at.step for at in certified], ","),
-            "apart": max((at.lowest_apart for at in certified), default=np.nan),
+            "apart": listed([at.lowest_apart for at in certified], ".1%"),
             "unsure": len(unsure),
             "unsure_apart": extent(unsure, ".1%") if unsure else "none",
             "others": "; ".join(
@@ -290,7 +290,7 @@ CLOSED_FORM = Claim(
     says="The tight cluster at the lower end has a closed form where nothing else is as negative: "
     "−σ₁ of the gradient by row and head of the attention scores, times the norms of the queries. "
     "Certified that is at step {certified} alone.",
-    evidence="There the lowest eigenvalue is it to within {apart:.1%}. At {unsure} more of "
+    evidence="There the lowest eigenvalue is it to within {apart}. At {unsure} more of "
     "{spectra} checkpoints after the first update the lowest that was found, which is not "
     "certified, so that a lower one is not ruled out, is off by {unsure_apart}. At the others "
     "eigenvalues of something else lie more than 5% below: {others}. Of the directions that belong "

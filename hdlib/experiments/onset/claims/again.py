@@ -2,31 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
-from hdlib.display import Markdown
 from hdlib.experiments.claim import Claim, Verdict
 from hdlib.experiments.onset.claims import gaps, order
 from hdlib.experiments.onset.claims.order import steps_of
 from hdlib.experiments.onset.events import FALLEN, KNOWN, OUT, precedence
-from hdlib.experiments.onset.results import OnsetResults, PublishedOnset
+from hdlib.experiments.onset.results import PublishedOnset
 
 TRIED: tuple[Claim[PublishedOnset], ...] = (*order.CLAIMS, *gaps.CLAIMS)
-
-
-def tried_again(results: OnsetResults, claims: Sequence[Claim[PublishedOnset]] = TRIED) -> Markdown:
-    """Claims of the first modulus, as networks with another decide them, as a list.
-
-    Args:
-        results: of the other modulus.
-        claims: about one modulus.
-    """
-    told = []
-    for claim in claims:
-        verdict = claim.decide(results)
-        says, evidence = (t.format(**verdict.values) for t in (claim.says, claim.evidence))
-        told.append(f"- {says} **{'So it is' if verdict.holds else 'It is not so'}.** {evidence}")
-    return Markdown("\n".join(told))
+"""Claims of the first modulus, made before there was another."""
 
 
 def _again(published: PublishedOnset) -> Verdict:
