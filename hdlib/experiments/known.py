@@ -75,7 +75,6 @@ PARTS = (
     Part(
         "The spectrum shows when a circuit forms.",
         supporting=(
-            "grokking/pure-before",
             "planted/seen-before-it-can-be-tested",
             "onset/first-before-accuracy",
             "onset/gap-before-the-accuracy",
@@ -84,6 +83,7 @@ PARTS = (
             "onset/gap-is-no-early-sign",
             "onset/rest-comes-after",
             "onset/logits-before-curvature",
+            "grokking/not-all-in-another-run",
             "planted/ratio-sees-wiring",
             "emergence/outliers-after",
         ),

@@ -37,6 +37,11 @@ def _again(published: PublishedGrokking) -> Verdict:
             "failed": ", ".join(failed) or "none",
             "accuracy": second.results.history["test_accuracy"][-1],
             "n_steps": second.results.config.n_steps,
+            "phases": (
+                "The rule for the end of memorisation, where some of them begin, finds none there. "
+                if second.results.phases.memorised is None
+                else ""
+            ),
         },
     )
 
@@ -46,8 +51,8 @@ AGAIN = Claim(
     says="Of the {all} claims about the course of one run, thresholds and all, {held} hold in a "
     "second run from another seed, and {lost} do not.",
     evidence="Those that do not: {failed}. The second run gets {accuracy:.1%} of the test pairs "
-    "right after {n_steps:,} steps. Claims and thresholds were as they are here before it was "
-    "trained.",
+    "right after {n_steps:,} steps. {phases}Claims and thresholds were as they are here before it "
+    "was trained.",
     decide=_again,
     seeds=2,
     null="the nulls of each claim",
