@@ -18,10 +18,13 @@ class Verdict:
     Attributes:
         holds: the decision.
         values: numbers and words by name, for the sentences of the claim.
+        instead: what is said in place of the evidence, where something was not found that it is
+            about.
     """
 
     holds: bool
     values: Mapping[str, object]
+    instead: str = ""
 
 
 @dataclass(frozen=True)
@@ -48,10 +51,15 @@ class Claim(Generic[R]):
     refuted_by: str
     replaces: str = ""
 
+    def told(self, verdict: Verdict) -> tuple[str, str]:
+        """The sentence, and the evidence for it or what is said in its place."""
+        evidence = verdict.instead or self.evidence.format(**verdict.values)
+        return self.says.format(**verdict.values), evidence
+
     def shown(self, results: R) -> Markdown:
         """The claim as a paragraph: sentence, whether it holds, evidence, and what refutes it."""
         verdict = self.decide(results)
-        says, evidence = (text.format(**verdict.values) for text in (self.says, self.evidence))
+        says, evidence = self.told(verdict)
         seeds = "one seed" if self.seeds == 1 else f"{self.seeds} seeds"
         parts = [
             f"**{says}** {'Holds' if verdict.holds else 'DOES NOT HOLD'} in the published runs "
@@ -99,7 +107,7 @@ def tried_again(claims: Iterable[Claim[R]], results: R) -> Markdown:
     told = []
     for claim in claims:
         verdict = claim.decide(results)
-        says, evidence = (t.format(**verdict.values) for t in (claim.says, claim.evidence))
+        says, evidence = claim.told(verdict)
         told.append(f"- {says} **{'So it is' if verdict.holds else 'It is not so'}.** {evidence}")
     return Markdown("\n".join(told))
 

@@ -46,7 +46,8 @@ def _symmetry_below(published: PublishedGrokking, count: int = 50) -> Verdict:
     found_at = [(step, found) for step, found in at if found["converged"][:count].all()]
     steps, sure = [step for step, _ in found_at], [found for _, found in found_at]
     if not sure:
-        return Verdict(False, dict.fromkeys(("steps", "position", "key", "ratio"), "none"))
+        told = f"The {count} lowest eigenvectors are certified at none of these checkpoints."
+        return Verdict(False, {"steps": "none"}, told)
     chosen = _columns(published, "position", "key")
     weights = np.array([found["tensor_weights"][:count, chosen].mean(0) for found in sure])
     ratios = [found["eigenvalues"][count - 1] / found["eigenvalues"][0] for found in sure]
@@ -61,7 +62,7 @@ def _symmetry_below(published: PublishedGrokking, count: int = 50) -> Verdict:
             "steps": listed(steps, ","),
             "position": extent(weights[:, 0], ".0%"),
             "key": extent(weights[:, 1], ".0%"),
-            "ratio": f"{np.median(ratios):.2f}",
+            "ratio": float(np.median(ratios)),
         },
     )
 
@@ -72,7 +73,7 @@ SYMMETRY_BELOW = Claim(
     "are certified, from step 200 on at {steps} alone, they lie about half in the positional "
     "embedding and half in the keys, with nearly equal eigenvalues.",
     evidence="{position} of their weight is in the positional embedding and {key} in the keys, and "
-    "the fiftieth eigenvalue is {ratio} of the lowest. A score is a product of the two, and "
+    "the fiftieth eigenvalue is {ratio:.2f} of the lowest. A score is a product of the two, and "
     "for such a product the part of the Hessian that is not Gauss–Newton is the same for each of "
     "its 128 inner coordinates: one curvature, 128 times over.",
     decide=_symmetry_below,

@@ -92,8 +92,8 @@ def _pure_before(published: PublishedGrokking) -> Verdict:
 
 PURE_BEFORE = Claim(
     name="pure-before",
-    says="In the chapter's run the leading eigenvectors belong to frequencies before the network "
-    "knows the pairs that memory cannot answer.",
+    says="The leading eigenvectors belong to frequencies before the network knows the pairs that "
+    "memory cannot answer.",
     evidence="From step {first:,} on, with at most {accuracy:.0%} of these pairs right, the mean "
     "purity of the first twelve is half as much again as that of any random basis: {purity:.2f} "
     "against {most:.2f}. Half of the pairs are right at step {half:,}. The last checkpoint at "
@@ -221,13 +221,14 @@ def _arrival(published: PublishedGrokking) -> Verdict:
             and 2 * np.count_nonzero(members) > len(members)
         ):
             arrived.append((born, track[born].size, len(members), np.count_nonzero(members)))
-    # Where none has arrived, nothing is said of one.
-    born, small, large, pure = min(arrived, default=(0, 0, 0, 0))
+    if not arrived:
+        return Verdict(False, {}, "No such cluster leaves the bulk in the transition and stays.")
+    born, small, large, pure = min(arrived)
     history = results.history
     accuracy = float(history["test_accuracy"][np.searchsorted(history["step"], born)])
     first = next((s for s in found.steps if (found.pure(s)[:LEADING] > 0).any()), last)
     return Verdict(
-        bool(arrived and first + 2_000 < born and accuracy > 0.3),
+        bool(first + 2_000 < born and accuracy > 0.3),
         {
             "first": first,
             "alone": int(np.count_nonzero(found.pure(first)[:LEADING])),

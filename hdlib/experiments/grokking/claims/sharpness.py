@@ -6,7 +6,7 @@ import numpy as np
 
 from hdlib.display import extent
 from hdlib.experiments.claim import Claim, Verdict
-from hdlib.experiments.grokking.claims.words import listed, two_digits
+from hdlib.experiments.grokking.claims.words import NO_MEMORISATION, listed, two_digits
 from hdlib.experiments.grokking.results import PublishedGrokking
 from hdlib.training import OTHERS
 
@@ -67,22 +67,23 @@ OVER_LOSS = Claim(
 def _adam_ceiling(published: PublishedGrokking) -> Verdict:
     results, between = published.results, published.between
     values, ceiling = results.adam
-    memorised = results.phases.memorised or 0
+    memorised = results.phases.memorised
+    if memorised is None:
+        return Verdict(False, {}, NO_MEMORISATION)
     early = values[between(500, memorised)] / ceiling
     later = between(memorised, results.config.n_steps)
     spread = float(np.divide(*np.quantile(values[later], [0.9, 0.1])))
     plain = published.largest()[later]
-    median, most = (np.median(early), early.max()) if len(early) else (np.nan, np.nan)
     return Verdict(
         bool(
-            0.7 < median < 1.3
-            and most < 2
+            0.7 < np.median(early) < 1.3
+            and early.max() < 2
             and values[-1] < ceiling / 3
             and plain.max() / plain.min() > 100 * spread
         ),
         {
-            "early": f"{median:.2f}" if len(early) else "none",
-            "most": f"{most:.2f}" if len(early) else "none",
+            "early": float(np.median(early)),
+            "most": early.max(),
             "memorised": memorised,
             "end": values[-1] / ceiling,
             "spread": spread,
@@ -95,8 +96,8 @@ ADAM_CEILING = Claim(
     name="adam-ceiling",
     says="While the network memorises, the sharpness that Adam feels hovers at its ceiling, above "
     "which training is unstable.",
-    evidence="From step 500 to {memorised:,} it is in the median {early} of the ceiling, and "
-    "at the most {most}; at the end it is {end:.2f} of it. From the end of memorisation on its "
+    evidence="From step 500 to {memorised:,} it is in the median {early:.2f} of the ceiling, and "
+    "at the most {most:.2f}; at the end it is {end:.2f} of it. From the end of memorisation on its "
     "upper and its lower decile differ by a factor of {spread:.1f}, where the "
     "plain largest eigenvalue changes by one of about {plain}.",
     decide=_adam_ceiling,

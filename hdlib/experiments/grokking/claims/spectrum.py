@@ -5,27 +5,29 @@ from __future__ import annotations
 import numpy as np
 
 from hdlib.experiments.claim import Claim, Verdict
-from hdlib.experiments.grokking.claims.words import listed, two_digits
+from hdlib.experiments.grokking.claims.words import NO_MEMORISATION, listed, two_digits
 from hdlib.experiments.grokking.results import PublishedGrokking
 from hdlib.experiments.grokking.spectra import LEADING
 
 
 def _rises_and_falls(published: PublishedGrokking) -> Verdict:
     results, largest = published.results, published.largest()
+    memorised = results.phases.memorised
+    if memorised is None:
+        return Verdict(False, {}, NO_MEMORISATION)
     top = int(results.spectrum_steps[largest.argmax()])
     begun, done = results.transition or (0, 0)
     through = largest[published.between(begun - 500, done + 500)]
     measures, errors = results.summary
     count, error = measures["n_negative"], errors["n_negative"]
     at_first = (count - error)[0]
-    memorised = results.phases.memorised or 0
     # Copies of the lowest eigenvalue, of which a stored quadrature may have missed all.
     copies = results.config.width
     later = (count + error)[published.between(memorised, begun)].max() + copies
     return Verdict(
         bool(
             largest.max() > 100 * largest[0]
-            and top < (results.phases.memorised or 0)
+            and top < memorised
             and largest[-1] < 1e-4 * largest.max()
             and through[-1] < through[0] / 10
             and at_first > 10_000

@@ -19,15 +19,16 @@ def _late(published: PublishedGrokking) -> Verdict:
     )
     final = history["test_accuracy"][-1]
     first, formed, cleaned = results.phases
-    found = first is not None and formed is not None and first < formed
+    if first is None or formed is None:
+        return Verdict(False, {}, "The rules do not find all of the phases.")
     over = "is not over at the end" if cleaned is None else f"ends at step {cleaned:,}"
     return Verdict(
-        bool(found and half > 5 * memorised and final > 0.999),
+        bool(first < formed and half > 5 * memorised and final > 0.999),
         {
             "memorised": memorised,
             "half": half,
             "final": final,
-            "ends": listed([end for end in (first, formed) if end is not None], ","),
+            "ends": listed((first, formed), ","),
             "over": over,
         },
     )

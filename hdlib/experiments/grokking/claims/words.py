@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
+NO_MEMORISATION = "The rule for the end of memorisation, where this begins, finds none."
+
 
 def listed(values: object, form: str) -> str:
     """Numbers, each in a format, with commas and an "and" between them; "none" for none."""
