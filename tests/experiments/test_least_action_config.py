@@ -303,7 +303,8 @@ def test_the_grid_has_each_arm_from_each_seed_and_each_run_once() -> None:
     names = [arm.name for arm in grid.arms]
     assert len(set(names)) == len(names)
     for arm in grid.arms:
-        assert [config.seed for config in arm.configs] == list(grid.seeds)
+        seeds = grid.more_seeds if arm in grid.again else grid.seeds
+        assert [config.seed for config in arm.configs] == list(seeds)
         assert set(arm.configs) <= set(grid.configs)
     assert {arm.name for arm in grid.followed} <= set(names)
 
@@ -320,6 +321,8 @@ def test_arms_differ_in_what_their_names_say() -> None:
     assert differences(leaky, causal) == {"mask"}
     assert differences(causal, start) == {"initial"}
     assert differences(start, matched) == {"ffn_width"}
+    for arm, again in zip((matched, grid.consistent), grid.again, strict=True):
+        assert differences(arm, again) == {"seed", "data_seed", "log_every"}
     assert differences(matched, pressed) == {"routing_regularizer", "lambda_routing"}
     assert differences(matched, grid.plain) == {"model", "ffn_width"}
     switched = [differences(arm, grid.plain) for arm in grid.switches]
