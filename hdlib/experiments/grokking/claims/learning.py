@@ -99,7 +99,13 @@ def _frequencies(published: PublishedGrokking) -> Verdict:
     begun, done = published.results.transition or (0, 0)
     within = (found.steps > begun) & (found.steps < done)
     key, other = found.frequencies[within], found.others[within]
-    before = int(np.searchsorted(found.steps, published.results.phases.memorised or 0))
+    memorised, told = published.results.phases.memorised, ""
+    if memorised is not None:
+        at = int(np.searchsorted(found.steps, memorised))
+        told = (
+            f"At step {found.steps[at]:,}, where memorisation ends, it is "
+            f"{found.frequencies[at].mean():.1f} and {found.others[at].mean():.1f}. "
+        )
     lower = (key[:, :, None] < other[:, None, :]).mean((1, 2))
     return Verdict(
         bool(within.any() and lower.min() > 0.75 and (key.mean(1) < 0.75 * other.mean(1)).all()),
@@ -108,9 +114,7 @@ def _frequencies(published: PublishedGrokking) -> Verdict:
             "key": listed(key.mean(1), ".2f"),
             "other": listed(other.mean(1), ".2f"),
             "lower": listed(lower, ".0%"),
-            "before": int(found.steps[before]),
-            "key_before": found.frequencies[before].mean(),
-            "other_before": found.others[before].mean(),
+            "before": told,
         },
     )
 
@@ -121,8 +125,7 @@ FREQUENCIES = Claim(
     "its circuit than along others.",
     evidence="λ̂ of the weights of one frequency, with all others held, is {key} in the mean over "
     "key frequencies at steps {steps}, and {other} over as many others; {lower} of all pairs of "
-    "one and another have the key one lower. At step {before:,}, where memorisation ends, it is "
-    "{key_before:.1f} and {other_before:.1f}. This was not asked, but seen.",
+    "one and another have the key one lower. {before}This was not asked, but seen.",
     decide=_frequencies,
     seeds=1,
     null="as many frequencies that are no key ones, drawn at random",
