@@ -78,7 +78,8 @@ HEADS: list[GrokkingConfig] = [
 ]
 """The chapter's network with one to eight heads, from each seed."""
 AGAIN = GrokkingConfig(seed=3, purities=25)
-"""The chapter's network from a seed that nothing had been looked at in, measured as it was."""
+"""The chapter's network from a seed that nothing had been looked at in, measured as it was; its
+functions at fewer checkpoints, for smaller files."""
 SMALL = _with_ends(
     width=32, n_heads=1, eigenpairs=200, max_products=1_200, stored_weights=WHOLE_SPECTRA
 )

@@ -156,11 +156,10 @@ DOSES = Claim(
 
 def _even(results: PublishedLeastAction) -> Verdict:
     grid = results.grid
+    free, even = grid.again
     kinds = {
-        name: results.of(arm) + results.of(again)
-        for name, arm, again in zip(
-            ("free", "even"), (grid.matched, grid.consistent), grid.again, strict=True
-        )
+        "free": results.of(grid.matched) + results.of(free),
+        "even": results.of(grid.consistent) + results.of(even),
     }
     steps = {name: generalised_steps(networks) for name, networks in kinds.items()}
     entropies = {
