@@ -40,6 +40,7 @@ class Claim(Generic[R]):
         null: what it is compared with; "none" where there is nothing.
         refuted_by: the observation that would refute it.
         replaces: an earlier claim that this one overturned, and why; "" for none.
+        second: results ↦ those of a second run that it was put to afterwards; None for none.
     """
 
     name: str
@@ -50,6 +51,7 @@ class Claim(Generic[R]):
     null: str
     refuted_by: str
     replaces: str = ""
+    second: Callable[[R], R] | None = None
 
     def told(self, verdict: Verdict) -> tuple[str, str]:
         """The sentence, and the evidence for it or what is said in its place."""
@@ -64,12 +66,19 @@ class Claim(Generic[R]):
         parts = [
             f"**{says}** {'Holds' if verdict.holds else 'DOES NOT HOLD'} in the published runs "
             f"({seeds}; null: {self.null}).",
+            self._of_second(results),
             evidence,
             f"Refuted by: {self.refuted_by}",
         ]
         if self.replaces:
             parts.append(f"*Earlier: {self.replaces}*")
         return Markdown(" ".join(part for part in parts if part))
+
+    def _of_second(self, results: R) -> str:
+        if self.second is None:
+            return ""
+        holds = self.decide(self.second(results)).holds
+        return f"In a second run it does{'' if holds else ' *not*'}."
 
 
 class Shown(Protocol):

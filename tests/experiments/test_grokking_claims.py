@@ -132,6 +132,14 @@ def test_claims_are_told_of_the_second_run():
     assert "nan" not in "".join(told)
 
 
+def test_claims_about_the_course_of_one_run_say_how_the_second_one_is():
+    failed, tried = [{claim.name for claim in claims} for claims in (lost(published()), TRIED)]
+    for claim in CLAIMS:
+        told = shown(claim.name)
+        assert ("In a second run it does *not*." in told) == (claim.name in failed)
+        assert ("In a second run it does." in told) == (claim.name in tried - failed)
+
+
 def test_names_are_unique():
     assert len({claim.name for claim in CLAIMS}) == len(CLAIMS)
 
