@@ -19,6 +19,7 @@ from hdlib.curvature.inputs.data import Batch, Data
 from hdlib.curvature.inputs.door import Door
 from hdlib.curvature.inputs.objective import Objective
 from hdlib.curvature.inputs.settings import twice_differentiable
+from hdlib.curvature.streams import stream
 from hdlib.loss import Loss
 
 Projection: TypeAlias = Callable[[Tensor], Tensor]
@@ -162,7 +163,7 @@ class _Chain:
         self._start = parameters_to_vector(self._weights).detach().clone()
         self._within = within or (lambda vector: vector)
         if within is not None:
-            probes = torch.randn(2, len(self._start), generator=torch.Generator().manual_seed(0))
+            probes = torch.randn(2, len(self._start), generator=stream("projection", 0))
             _require_projection(within, probes.to(self._start))
 
     def loss(self) -> float:

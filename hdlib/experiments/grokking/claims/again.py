@@ -27,15 +27,16 @@ def lost(published: PublishedGrokking) -> list[Claim[PublishedGrokking]]:
 
 def _again(published: PublishedGrokking) -> Verdict:
     second = published.again
-    failed = lost(published)
-    unasked = [claim.name for claim in failed if claim.decide(second).instead]
+    verdicts = {claim.name: claim.decide(second) for claim in TRIED}
+    failed = [name for name, verdict in verdicts.items() if not verdict.holds]
+    unasked = [name for name in failed if verdicts[name].instead]
     return Verdict(
         0 < len(failed) < len(TRIED),
         {
             "held": len(TRIED) - len(failed),
             "lost": len(failed),
             "all": len(TRIED),
-            "failed": ", ".join(claim.name for claim in failed) or "none",
+            "failed": ", ".join(failed) or "none",
             "unasked": ", ".join(unasked) or "none",
             "accuracy": second.results.history["test_accuracy"][-1],
             "n_steps": second.results.config.n_steps,
