@@ -18,6 +18,8 @@ from hdlib.experiments.least_action.results import (
     TrainedNetwork,
     published,
 )
+from hdlib.experiments.shipped import find_file
+from hdlib.experiments.sweep import SweepFile
 from hdlib.store import PUBLISHED
 from hdlib.training import MIRRORED, OTHERS
 from tests.experiments.chapter import shown_text
@@ -29,6 +31,13 @@ GRID = LeastActionGrid()
 def test_published_runs_are_whole():
     for config in GRID.configs:
         assert EXPERIMENT.open(config, root=PUBLISHED).complete, config
+
+
+def test_what_is_published_is_found_by_the_files_of_sweeps():
+    for name, arms in (("transformer", GRID.sweep), ("validations", GRID.validations)):
+        sweep = SweepFile.read(find_file(f"sweeps/{name}.yaml", "sweeps")).sweep({})
+        small = {c for c in sweep.configs.values() if c.model_dump()["p"] == GRID.sweep_p}
+        assert small == {config for arm in arms for config in arm.configs}, name
 
 
 @pytest.mark.parametrize("claim", CLAIMS, ids=lambda claim: claim.name)
@@ -157,7 +166,9 @@ CHANGES: dict[str, tuple[list[Arm], Callable[[Altered], None]]] = {
     "softmax-holds": ([GRID.plain], constant("collapsed_share")),
     "warm-up-matters": ([GRID.cold], at_once),
     "penalties-are-no-help": (GRID.penalised[:1], at_once),
-    "small-moduli-do-not-settle": (GRID.sweep, at_once),
+    "small-moduli-take-long": (GRID.sweep, at_once),
+    "known-is-lost-again": (GRID.sweep, at_once),
+    "decay-sets-the-pace": (GRID.sweep, at_once),
     "quick-checks": (GRID.validations, at_once),
     "both-operations-wait": (GRID.both, understood),
     "one-hot": (GRID.one_hot, at_once),

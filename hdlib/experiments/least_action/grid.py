@@ -213,7 +213,11 @@ class LeastActionGrid(LeastActionSizes):
 
         They are those of ``sweeps/transformer.yaml``: seeds differ in the initial weights alone.
         """
-        fields: dict[str, Any] = self._sized | {"n_steps": self.sweep_steps, "grad_clip": 1.0}
+        fields: dict[str, Any] = self._sized | {
+            "n_steps": self.sweep_steps,
+            "log_every": 20 * self.log_every,
+            "grad_clip": 1.0,
+        }
         return [
             self._arm(f"lr {lr:g}, decay {decay:g}", **fields, lr=lr, weight_decay=decay)
             for lr in self.sweep_lrs

@@ -99,6 +99,13 @@ class TrainedNetwork:
         reached = np.flatnonzero(self.column(OTHERS) >= GENERALISED)
         return int(reached[0]) if len(reached) else len(self.history["step"]) - 1
 
+    @property
+    def known_afterwards(self) -> float:
+        """Share of the rows from that one on with these pairs known; NaN where there is none."""
+        if self.generalised is None:
+            return np.nan
+        return float((self.column(OTHERS)[self.generalised_row :] >= GENERALISED).mean())
+
     def measured(self, stage: ArrayStage, name: str) -> Measured:
         """What a stage measured at its checkpoints, in the order of training."""
         steps = stage.steps(self.run)

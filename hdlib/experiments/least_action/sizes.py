@@ -84,7 +84,7 @@ class LeastActionSizes(Grid):
     """Learning rates."""
     sweep_decays: Doses = (0.5, 1.0, 2.0)
     """Weight decays."""
-    sweep_steps: int = 10_000
+    sweep_steps: int = 100_000
     """Full-batch updates."""
     validation_steps: int = 20_000
     """Full-batch updates of the quick checks, with the same modulus and width."""

@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 import numpy as np
 
 from hdlib.display import Markdown, table, two_digits
 from hdlib.experiments.least_action.grid import Arm
 from hdlib.experiments.least_action.results import (
+    GENERALISED,
     LeastActionResults,
     TrainedNetwork,
     mirrored_share,
     plateau,
 )
-from hdlib.training import MIRRORED, OTHERS
+from hdlib.training import MIRRORED, OTHERS, steps_to
 
 NEVER = "–"
 
@@ -65,8 +66,11 @@ def plateau_table(results: LeastActionResults, arms: Sequence[Arm]) -> Markdown:
 
 
 def sweep_table(results: LeastActionResults) -> Markdown:
-    """Steps until the other test pairs are known, and their accuracy at the end, by seed."""
-    header = ("learning rate", "weight decay", "others known at step", "largest", "at the end")
+    """When all and when the other test pairs are known, for how much of the rest, by seed."""
+    header = (
+        *("learning rate", "weight decay", "all known at step", "others known at step"),
+        *("in later rows", "largest"),
+    )
     rows = []
     for arm in results.grid.sweep:
         networks = results.of(arm)
@@ -75,9 +79,10 @@ def sweep_table(results: LeastActionResults) -> Markdown:
             (
                 f"{config.lr:g}",
                 f"{config.weight_decay:g}",
+                _steps([steps_to(n.history, GENERALISED) for n in networks]),
                 _steps([n.generalised for n in networks]),
-                ", ".join(f"{np.nanmax(n.column(OTHERS)):.0%}" for n in networks),
-                _each(networks, OTHERS),
+                _shares(n.known_afterwards for n in networks),
+                _shares(np.nanmax(n.column(OTHERS)) for n in networks),
             )
         )
     return table(header, rows)
@@ -142,6 +147,10 @@ def _steps(steps: Sequence[int | None]) -> str:
 
 
 def _each(networks: Sequence[TrainedNetwork], column: str) -> str:
-    """A column at the end, of each network; "–" where it has no such pairs."""
-    values = [network.last(column) for network in networks]
+    """A column at the end, of each network."""
+    return _shares(network.last(column) for network in networks)
+
+
+def _shares(values: Iterable[float]) -> str:
+    """Shares in percent; "–" where there is none."""
     return ", ".join(NEVER if np.isnan(value) else f"{value:.0%}" for value in values)

@@ -11,6 +11,7 @@ from hdlib.experiments.least_action.claims import (
     paths,
     routing,
     settings,
+    sweep,
 )
 from hdlib.experiments.least_action.results import PublishedLeastAction, published
 
@@ -23,6 +24,7 @@ CLAIMS: tuple[Claim[PublishedLeastAction], ...] = (
     *function.CLAIMS,
     *curvature.CLAIMS,
     *settings.CLAIMS,
+    *sweep.CLAIMS,
     *networks.CLAIMS,
 )
 

@@ -1,4 +1,4 @@
-"""Claims about other tasks, sizes and networks."""
+"""Claims about other tasks, networks and sizes."""
 
 from __future__ import annotations
 
@@ -18,39 +18,6 @@ from hdlib.experiments.least_action.results import (
     mirrored_share,
 )
 from hdlib.training import MIRRORED, OTHERS
-
-
-def _sweep(results: PublishedLeastAction) -> Verdict:
-    grid = results.grid
-    best = [float(np.nanmax(n.column(OTHERS))) for arm in grid.sweep for n in results.of(arm)]
-    steps = np.concatenate([generalised_steps(results.of(arm)) for arm in grid.sweep])
-    ends = [n.last(OTHERS) for arm in grid.sweep for n in results.of(arm)]
-    reached = int(np.isfinite(steps).sum())
-    return Verdict(
-        reached < len(steps) / 2,
-        {
-            "reached": reached,
-            "count": len(steps),
-            "best": extent(best, ".0%"),
-            "ends": extent(ends, ".0%"),
-            "p": grid.sweep_p,
-            "steps": grid.sweep_steps,
-            "pairs": int(grid.train_fraction * grid.sweep_p**2),
-        },
-    )
-
-
-SWEEP = Claim(
-    name="small-moduli-do-not-settle",
-    says="At p = {p}, with {pairs} pairs to train on, most transformers of the sweep do not come "
-    "to 95% of the other test pairs within {steps:,} steps.",
-    evidence="{reached} of {count} do. The largest accuracy on the other test pairs is {best}, "
-    "that at the end {ends}.",
-    decide=_sweep,
-    seeds=3,
-    null="the transformers at the larger modulus",
-    refuted_by="half of the networks of the sweep that come to 95%.",
-)
 
 
 def _checks(results: PublishedLeastAction) -> Verdict:
@@ -249,4 +216,4 @@ REPORTED = Claim(
     "step 3,400, with 30% of the pairs, a learning rate of 3e-4 and a weight decay of 0.5.",
 )
 
-CLAIMS = (SWEEP, CHECKS, BOTH, ONE_HOT, ALL_DECAYED, REPORTED)
+CLAIMS = (CHECKS, BOTH, ONE_HOT, ALL_DECAYED, REPORTED)
