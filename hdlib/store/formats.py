@@ -37,9 +37,17 @@ def array_bytes(arrays: Mapping[str, NDArray]) -> bytes:
 
 
 def table_bytes(columns: Mapping[str, NDArray]) -> bytes:
-    """Columns of one length as a Parquet file."""
+    """Columns of one length as a Parquet file, of numbers that hardly repeat."""
     buffer = io.BytesIO()
-    pq.write_table(pa.table({key: pa.array(value) for key, value in columns.items()}), buffer)
+    pq.write_table(
+        pa.table({key: pa.array(value) for key, value in columns.items()}),
+        buffer,
+        compression="zstd",
+        use_dictionary=False,
+        use_byte_stream_split=[name for name in columns if columns[name].dtype.kind == "f"],
+        write_statistics=False,
+        store_schema=False,
+    )
     return buffer.getvalue()
 
 
@@ -64,7 +72,7 @@ def read_arrays(content: bytes) -> dict[str, NDArray]:
 def table_length(content: bytes) -> int:
     """Number of rows of a Parquet file; 0 where the bytes are no such file."""
     try:
-        return pq.read_metadata(io.BytesIO(content)).num_rows
+        return pq.read_metadata(pa.BufferReader(content)).num_rows
     except (pa.ArrowException, OSError, ValueError):
         return 0
 
@@ -77,9 +85,10 @@ def read_table(content: bytes) -> dict[str, NDArray]:
             not of numbers, of which no number of rows tells the size.
     """
     try:
-        file = pq.ParquetFile(io.BytesIO(content))
+        file = pq.ParquetFile(pa.BufferReader(content))
         _require_moderate(file)
-        table = file.read()
+        # Threads of the reader's that begin as the process ends would abort it.
+        table = file.read(use_threads=False)
         return {column: table[column].to_numpy() for column in table.column_names}
     except (pa.ArrowException, OSError, ValueError) as error:
         raise (
