@@ -97,17 +97,26 @@ class LeastActionGrid(LeastActionSizes):
             if dose != self.lambda_routing
         ]
         more = sorted([pressed, *others], key=lambda arm: arm.configs[0].lambda_routing)
-        return [*more, self._penalised_paths("sparsity", self.dosed_steps)]
+        return [*more, self._penalised_paths("sparsity", self.lambda_routing, self.dosed_steps)]
 
     @property
     def uneven(self) -> Arm:
         """The same network, its paths pressed to be uneven in another way."""
-        return self._penalised_paths("gini", self.routed_steps)
+        return self._penalised_paths("gini", self.lambda_routing, self.routed_steps)
 
     @property
     def consistent(self) -> Arm:
         """The same network, its paths pressed to be those of similar pairs."""
-        return self._penalised_paths("consistency", self.routed_steps)
+        return self._penalised_paths("consistency", self.lambda_routing, self.routed_steps)
+
+    @property
+    def weaker(self) -> tuple[Arm, Arm]:
+        """These two under less pressure."""
+        factor, steps = self.lambda_weaker, self.routed_steps
+        return (
+            self._penalised_paths("gini", factor, steps),
+            self._penalised_paths("consistency", factor, steps),
+        )
 
     @property
     def again(self) -> tuple[Arm, Arm]:
@@ -254,7 +263,7 @@ class LeastActionGrid(LeastActionSizes):
             self.confounds,
             self.narrow,
             self.dosed,
-            [self.uneven, self.consistent, *self.again],
+            [self.uneven, self.consistent, *self.weaker, *self.again],
             self.gates,
             self.penalised,
             self.unordered,
@@ -281,8 +290,7 @@ class LeastActionGrid(LeastActionSizes):
     def _pressed(self, kind: Regularizer, factor: float) -> dict[str, Any]:
         return {"routing_regularizer": kind, "lambda_routing": factor}
 
-    def _penalised_paths(self, kind: Regularizer, n_steps: int) -> Arm:
-        factor = self.lambda_routing
+    def _penalised_paths(self, kind: Regularizer, factor: float, n_steps: int) -> Arm:
         pressed = self._pressed(kind, factor)
         return self._matched(f"{kind} {factor:g}", n_steps=n_steps, **pressed)
 

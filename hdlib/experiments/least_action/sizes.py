@@ -56,7 +56,9 @@ class LeastActionSizes(Grid):
     """Steps between rows of the history."""
     lambda_routing: float = 0.1
     """Factor of the routing entropy where the paths of networks are pressed to be decisive."""
-    doses: Doses = (0.03, 0.1)
+    lambda_weaker: float = 0.03
+    """Factor of the Gini coefficient and the inconsistency of paths under less pressure."""
+    doses: Doses = (0.03, 0.05, 0.1, 0.2)
     """Factors of the routing entropy, from little to much."""
     lambda_spectral: float = 0.1
     """Factor of the penalty on high frequencies."""

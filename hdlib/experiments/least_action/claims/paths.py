@@ -113,15 +113,17 @@ DECIDES = Claim(
 
 def _gives_up(results: PublishedLeastAction) -> Verdict:
     grid = results.grid
-    pressed = [*results.of(grid.pressed), *results.of(grid.uneven)]
+    entropy = [arm for arm in grid.dosed if arm.configs[0].routing_regularizer == "entropy"]
+    enough = [a for a in entropy if a.configs[0].lambda_routing >= grid.lambda_routing]
+    less = [arm for arm in grid.dosed if arm not in enough]
+    pressed = [n for arm in (*enough, grid.uneven) for n in results.of(arm)]
     generalised = [n for n in pressed if n.generalised is not None]
     then = np.array([most_used(n, n.generalised_row) for n in generalised])
     end = np.array([most_used(n, -1) for n in pressed])
     free = np.array([most_used(n, -1) for n in results.of(grid.matched)])
     others = {
         arm.name: [most_used(n, n.generalised_row) for n in results.of(arm) if n.generalised]
-        for arm in grid.dosed
-        if arm.configs != grid.pressed.configs
+        for arm in (*less, grid.weaker[0])
     }
     return Verdict(
         bool(len(then) and then.min() > NEARLY_ALL > free.max()),
@@ -156,12 +158,12 @@ GIVES_UP = Claim(
     says="Under enough pressure on the entropy of its paths, or on how even they are, the routed "
     "transformer gives up its choice: when it generalises, each layer sends nearly all pairs to "
     "one head.",
-    evidence="With λ = {factor:g} on the entropy or the Gini coefficient {generalised} of {count} "
-    "networks generalise. The head that is used most then has {then} of all weight, over layers "
-    "and networks, and {end} at the end; with free paths {free} at the end. So what generalises is "
-    "nearly a plain transformer with one narrow feed-forward network a layer. Less pressure, or "
-    "that on sparsity, does not end the routing: of what generalises there the most used heads "
-    "have, layer by layer, {others}.",
+    evidence="With λ = {factor:g} or more on the entropy, or as much on the Gini coefficient, "
+    "{generalised} of {count} networks generalise. The head that is used most then has {then} of "
+    "all weight, over layers and networks, and {end} at the end; with free paths {free} at the "
+    "end. So what generalises is nearly a plain transformer with one narrow feed-forward network a "
+    "layer. Less pressure, or that on sparsity, does not end the routing: of what generalises "
+    "there the most used heads have, layer by layer, {others}.",
     decide=_gives_up,
     seeds=3,
     null="free paths",
