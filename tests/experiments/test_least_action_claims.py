@@ -150,7 +150,7 @@ CHANGES: dict[str, tuple[list[Arm], Callable[[Altered], None]]] = {
     "one-difference-each": ([GRID.confounds[2]], at_once),
     "no-threshold": ([GRID.matched], never),
     "even-paths-are-sooner": ([GRID.consistent], never),
-    "a-little-is-enough": (GRID.weaker[1:], never),
+    "a-little-is-enough": ([GRID.less_consistent], never),
     "gates-may-decay": (GRID.gates, undecided),
     "pressure-ends-routing": ([GRID.pressed], all_heads),
     "paths-by-the-sum": ([GRID.matched], patternless),

@@ -110,17 +110,13 @@ class LeastActionGrid(LeastActionSizes):
         return self._penalised_paths("consistency", self.lambda_routing, self.routed_steps)
 
     @property
-    def weaker(self) -> tuple[Arm, Arm]:
-        """These two under less pressure."""
-        factor, steps = self.lambda_weaker, self.routed_steps
-        return (
-            self._penalised_paths("gini", factor, steps),
-            self._penalised_paths("consistency", factor, steps),
-        )
+    def less_consistent(self) -> Arm:
+        """The same under less pressure."""
+        return self._penalised_paths("consistency", self.lambda_weaker, self.routed_steps)
 
     @property
     def again(self) -> tuple[Arm, Arm]:
-        """The routed transformer with free paths, and the last one, from further seeds."""
+        """The routed transformer with free and with consistent paths, from further seeds."""
         return self._again(self.matched), self._again(self.consistent)
 
     @property
@@ -263,7 +259,7 @@ class LeastActionGrid(LeastActionSizes):
             self.confounds,
             self.narrow,
             self.dosed,
-            [self.uneven, self.consistent, *self.weaker, *self.again],
+            [self.uneven, self.consistent, self.less_consistent, *self.again],
             self.gates,
             self.penalised,
             self.unordered,

@@ -57,7 +57,7 @@ class LeastActionSizes(Grid):
     lambda_routing: float = 0.1
     """Factor of the routing entropy where the paths of networks are pressed to be decisive."""
     lambda_weaker: float = 0.03
-    """Factor of the Gini coefficient and the inconsistency of paths under less pressure."""
+    """Factor of the inconsistency of paths where they are pressed less to be alike."""
     doses: Doses = (0.03, 0.05, 0.1, 0.2)
     """Factors of the routing entropy, from little to much."""
     lambda_spectral: float = 0.1

@@ -122,7 +122,7 @@ def budget_table(results: LeastActionResults) -> Markdown:
             *grid.dosed,
             grid.uneven,
             grid.consistent,
-            *grid.weaker,
+            grid.less_consistent,
             *grid.again,
             *grid.gates,
         ],

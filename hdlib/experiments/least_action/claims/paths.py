@@ -123,7 +123,7 @@ def _gives_up(results: PublishedLeastAction) -> Verdict:
     free = np.array([most_used(n, -1) for n in results.of(grid.matched)])
     others = {
         arm.name: [most_used(n, n.generalised_row) for n in results.of(arm) if n.generalised]
-        for arm in (*less, grid.weaker[0])
+        for arm in less
     }
     return Verdict(
         bool(len(then) and then.min() > NEARLY_ALL > free.max()),

@@ -203,7 +203,7 @@ EVEN = Claim(
 
 def _a_little(results: PublishedLeastAction) -> Verdict:
     grid = results.grid
-    free, even = (results.of(arm) for arm in (grid.matched, grid.weaker[1]))
+    free, even = (results.of(arm) for arm in (grid.matched, grid.less_consistent))
     steps = [generalised_steps(networks) for networks in (free, even)]
     entropies = [
         [n.column(ENTROPY)[n.generalised_row] for n in networks] for networks in (free, even)
