@@ -88,16 +88,20 @@ class LeastActionGrid(LeastActionSizes):
         return self.confounds[-1]
 
     @property
+    def lightly_pressed(self) -> list[Arm]:
+        """The same network with less pressure on the entropy of its paths."""
+        return [arm for arm in self._doses if arm.configs[0].lambda_routing < self.lambda_routing]
+
+    @property
+    def hard_pressed(self) -> list[Arm]:
+        """With as much or more."""
+        return [arm for arm in self._doses if arm not in self.lightly_pressed]
+
+    @property
     def dosed(self) -> list[Arm]:
         """Of the same network more and more pressure; the last in another way."""
-        pressed = Arm(f"entropy {self.lambda_routing:g}", self.pressed.configs)
-        others = [
-            self._matched(f"entropy {dose:g}", **self._pressed("entropy", dose))
-            for dose in self.doses
-            if dose != self.lambda_routing
-        ]
-        more = sorted([pressed, *others], key=lambda arm: arm.configs[0].lambda_routing)
-        return [*more, self._penalised_paths("sparsity", self.lambda_routing, self.dosed_steps)]
+        sparse = self._penalised_paths("sparsity", self.lambda_routing, self.dosed_steps)
+        return [*self._doses, sparse]
 
     @property
     def uneven(self) -> Arm:
@@ -278,6 +282,16 @@ class LeastActionGrid(LeastActionSizes):
     def configs(self) -> list[LeastActionConfig]:
         """Configs of all runs, each once."""
         return list(dict.fromkeys(config for arm in self.arms for config in arm.configs))
+
+    @property
+    def _doses(self) -> list[Arm]:
+        pressed = Arm(f"entropy {self.lambda_routing:g}", self.pressed.configs)
+        others = [
+            self._penalised_paths("entropy", dose, self.dosed_steps)
+            for dose in self.doses
+            if dose != self.lambda_routing
+        ]
+        return sorted([pressed, *others], key=lambda arm: arm.configs[0].lambda_routing)
 
     @property
     def _entropy(self) -> dict[str, Any]:

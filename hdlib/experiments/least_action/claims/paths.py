@@ -113,17 +113,15 @@ DECIDES = Claim(
 
 def _gives_up(results: PublishedLeastAction) -> Verdict:
     grid = results.grid
-    entropy = [arm for arm in grid.dosed if arm.configs[0].routing_regularizer == "entropy"]
-    enough = [a for a in entropy if a.configs[0].lambda_routing >= grid.lambda_routing]
-    less = [arm for arm in grid.dosed if arm not in enough]
-    pressed = [n for arm in (*enough, grid.uneven) for n in results.of(arm)]
+    pressed = [n for arm in (*grid.hard_pressed, grid.uneven) for n in results.of(arm)]
     generalised = [n for n in pressed if n.generalised is not None]
     then = np.array([most_used(n, n.generalised_row) for n in generalised])
     end = np.array([most_used(n, -1) for n in pressed])
     free = np.array([most_used(n, -1) for n in results.of(grid.matched)])
     others = {
         arm.name: [most_used(n, n.generalised_row) for n in results.of(arm) if n.generalised]
-        for arm in less
+        for arm in grid.dosed
+        if arm not in grid.hard_pressed
     }
     return Verdict(
         bool(len(then) and then.min() > NEARLY_ALL > free.max()),
