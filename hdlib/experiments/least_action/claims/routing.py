@@ -152,9 +152,9 @@ DOSES = Claim(
     "{longer:,}.",
     evidence="So many of {seeds} seeds know 95% of the other test pairs within {steps:,} steps: "
     "{reached}. So pressure helps by degrees: with λ = {factor:g} and more on the entropy {much} "
-    "do, with less or none {little} (p = {p:.2g}, Fisher's exact test, one-sided, as if "
-    "networks of one seed were independent). The steps, by seed: without, {free}; {each}. Entropy of the paths at step {steps:,}, over its largest "
-    "value: {entropies}.",
+    "do, with less or none {little} (p = {p:.2g}, Fisher's exact test, one-sided, as if networks "
+    "of one seed were independent). The steps, by seed: without, {free}; {each}. Entropy of the "
+    "paths at step {steps:,}, over its largest value: {entropies}.",
     decide=_doses,
     seeds=3,
     null="no penalty, at the same number of steps",
