@@ -1,4 +1,4 @@
-"""The figures of the least-action chapter: what is drawn is what was found."""
+"""The figures of the least-action chapter, and its table of a sweep: what is shown was found."""
 
 from __future__ import annotations
 
@@ -17,6 +17,7 @@ from hdlib.experiments.least_action.figures.norms import norms_by_part
 from hdlib.experiments.least_action.grid import Arm, LeastActionGrid
 from hdlib.experiments.least_action.recipe import EXPERIMENT
 from hdlib.experiments.least_action.results import LeastActionResults, TrainedNetwork
+from hdlib.experiments.least_action.tables import sweep_table
 from hdlib.training import MIRRORED, OTHERS
 
 GRID = LeastActionGrid(
@@ -204,6 +205,17 @@ def test_sweep_says_where_most_seeds_were_never_there():
     assert [text.get_text() for text in left.texts].index("–") == 4
     mask = np.ma.getmaskarray(np.ma.asarray(left.images[0].get_array()))
     assert np.flatnonzero(mask).tolist() == [4]
+
+
+def test_sweep_table_says_for_how_much_of_the_rest_pairs_stay_known():
+    told = AllTold()
+    first, last, never = told.of(LONG.sweep[0])
+    first.history[OTHERS][first.generalised_row + 1 :: 2] = 0.9
+    assert first.known_afterwards == pytest.approx(0.5, abs=1e-3)
+    assert (last.known_afterwards, np.isnan(never.known_afterwards)) == (1, True)
+    row = str(sweep_table(told)).splitlines()[2]
+    known = f"{first.generalised:,}, {LONG.sweep_steps:,}, –"
+    assert f"| {known} | {known} | 50%, 100%, – | 96%, 96%, 10% |" in row
 
 
 def test_collapse_in_both_precisions(told):
