@@ -83,21 +83,19 @@ RATES = Claim(
 
 def _lost(results: PublishedLeastAction) -> Verdict:
     kept = {
-        lr: np.array([n.known_afterwards for n in networks if n.generalised is not None])
+        lr: [n.known_afterwards for n in networks if n.generalised is not None]
         for lr, networks in _by_lr(results).items()
     }
-    if not all(map(len, kept.values())):
-        return Verdict(False, {}, "At one of the learning rates no network came to 95%.")
-    medians = [1 - float(np.median(shares)) for shares in kept.values()]
-    every = np.concatenate([*kept.values()])
+    every = np.array([share for shares in kept.values() for share in shares])
     return Verdict(
-        bool((every < 1).mean() > 0.5 and medians[-1] > medians[0]),
+        bool((every < 1).mean() > 0.5),
         {
             "below": int((every < 1).sum()),
             "known": len(every),
             "each": "; ".join(
-                f"{lr:g}: {median:.0%} ({extent(1 - shares, '.0%')}, {len(shares)} networks)"
-                for (lr, shares), median in zip(kept.items(), medians, strict=True)
+                f"{lr:g}: {extent((1 - share for share in shares), '.0%')} ({len(shares)})"
+                for lr, shares in kept.items()
+                if shares
             ),
         },
     )
@@ -105,15 +103,16 @@ def _lost(results: PublishedLeastAction) -> Verdict:
 
 LOST = Claim(
     name="known-is-lost-again",
-    says="Transformers of the sweep that have come to 95% of the other test pairs are below it "
-    "again later on, and with the largest learning rate for longer than with the smallest.",
-    evidence="{below} of {known} are. Share of the later rows of the history at which they are, by "
-    "learning rate, median of the networks (and extent): {each}.",
+    says="A transformer of the sweep that has come to 95% of the other test pairs does not keep "
+    "them: {below} of {known} are below it again later on.",
+    evidence="Share of the later rows of the history at which they are, by learning rate (and "
+    "number of networks): {each}.",
     decide=_lost,
     seeds=3,
-    null="the smallest learning rate",
-    refuted_by="most of them that stay, or a largest learning rate whose median is not above that "
-    "of the smallest.",
+    null="none",
+    refuted_by="half of them that stay.",
+    replaces="expected before these networks were trained for so long: with the largest learning "
+    "rate for longer than with the smallest. Too few come to 95% with either to tell.",
 )
 
 CLAIMS = (RATES, LOST)
