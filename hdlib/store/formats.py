@@ -44,7 +44,10 @@ def table_bytes(columns: Mapping[str, NDArray]) -> bytes:
         buffer,
         compression="zstd",
         use_dictionary=False,
-        use_byte_stream_split=[name for name in columns if columns[name].dtype.kind == "f"],
+        column_encoding={
+            name: "BYTE_STREAM_SPLIT" if columns[name].dtype.kind == "f" else "PLAIN"
+            for name in columns
+        },
         write_statistics=False,
         store_schema=False,
     )

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import numpy as np
-from scipy.stats import fisher_exact
 
 from hdlib.display import extent
 from hdlib.experiments.claim import Claim, Verdict
@@ -109,6 +108,8 @@ UNPRESSED = Claim(
 
 
 def _doses(results: PublishedLeastAction) -> Verdict:
+    from scipy.stats import fisher_exact  # here, as it takes a moment
+
     grid = results.grid
     arms = {"no penalty": grid.matched} | {arm.name: arm for arm in grid.dosed}
     reached = {name: within(results, arm, grid.dosed_steps) for name, arm in arms.items()}
@@ -118,14 +119,14 @@ def _doses(results: PublishedLeastAction) -> Verdict:
         for some in (grid.hard_pressed, grid.lightly_pressed)
     )
     little += reached["no penalty"], len(free)
-    luck = fisher_exact([[r, n - r] for r, n in (much, little)], alternative="greater")
+    _, luck = fisher_exact([[r, n - r] for r, n in (much, little)], alternative="greater")
     return Verdict(
         bool(min(reached.values()) > 0 and np.isfinite(free).all()),
         {
             "factor": grid.lambda_routing,
             "much": "{} of {}".format(*much),
             "little": "{} of {}".format(*little),
-            "p": luck.pvalue,
+            "p": luck,
             "reached": "; ".join(f"{name}: {count}" for name, count in reached.items()),
             "seeds": len(free),
             "free": each_seed(results, grid.matched),
