@@ -214,7 +214,7 @@ def test_sweep_table_says_for_how_much_of_the_rest_pairs_stay_known():
     assert first.known_afterwards == pytest.approx(0.5, abs=1e-3)
     assert (last.known_afterwards, np.isnan(never.known_afterwards)) == (1, True)
     row = str(sweep_table(told)).splitlines()[2]
-    known = f"{first.generalised:,}, {LONG.sweep_steps:,}, –"
+    known = f"{(first.generalised or 0) / 1000:g}, {LONG.sweep_steps // 1000}, –"
     assert f"| {known} | {known} | 50%, 100%, – | 96%, 96%, 10% |" in row
 
 

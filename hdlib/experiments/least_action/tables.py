@@ -68,7 +68,7 @@ def plateau_table(results: LeastActionResults, arms: Sequence[Arm]) -> Markdown:
 def sweep_table(results: LeastActionResults) -> Markdown:
     """When all and when the other test pairs are known, for how much of the rest, by seed."""
     header = (
-        *("learning rate", "weight decay", "all known at step", "others known at step"),
+        *("learning rate", "weight decay", "all known at thousand steps", "others known at"),
         *("in later rows", "largest"),
     )
     rows = []
@@ -79,8 +79,8 @@ def sweep_table(results: LeastActionResults) -> Markdown:
             (
                 f"{config.lr:g}",
                 f"{config.weight_decay:g}",
-                _steps([steps_to(n.history, GENERALISED) for n in networks]),
-                _steps([n.generalised for n in networks]),
+                _thousands([steps_to(n.history, GENERALISED) for n in networks]),
+                _thousands([n.generalised for n in networks]),
                 _shares(n.known_afterwards for n in networks),
                 _shares(np.nanmax(n.column(OTHERS)) for n in networks),
             )
@@ -145,6 +145,10 @@ def budget_table(results: LeastActionResults) -> Markdown:
 
 def _steps(steps: Sequence[int | None]) -> str:
     return ", ".join(NEVER if step is None else f"{step:,}" for step in steps)
+
+
+def _thousands(steps: Sequence[int | None]) -> str:
+    return ", ".join(NEVER if step is None else f"{step / 1000:g}" for step in steps)
 
 
 def _each(networks: Sequence[TrainedNetwork], column: str) -> str:
