@@ -174,10 +174,10 @@ def test_doses_are_beside_the_networks_without_penalty(told):
     hollow = sorted(values(p)[0] for p in points if p.get_markerfacecolor() == "none")
     dosed = [network for arm in LONG.dosed for network in told.of(arm)]
     lasts = sorted(n.config.n_steps for n in dosed if n.generalised is None)
-    assert lasts == [LONG.dosed_steps, LONG.dosed_steps, LONG.routed_steps]
+    assert lasts == [LONG.dosed_steps] * (len(LONG.dosed) - 1) + [LONG.routed_steps]
     # Just above the last step of their own network, not of the longest.
     assert all(last < height < 1.1 * last for last, height in zip(lasts, hollow, strict=True))
-    assert [text.get_text() for text in below.get_xticklabels()] == ["0.03", "0.1"]
+    assert [text.get_text() for text in below.get_xticklabels()] == ["0.03", "0.05", "0.1", "0.2"]
     free = [line for line in above.lines if line.get_linestyle() == "--" and len(values(line)) == 2]
     assert {values(line)[0] for line in free} >= {
         told.of(LONG.matched)[0].generalised,
