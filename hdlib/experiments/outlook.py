@@ -52,7 +52,8 @@ def outlook(sweep: Sweep) -> Iterator[str]:
     """A line for each run of a sweep, how far it is, and an estimate of the time for the rest.
 
     The estimate takes, for each stage that is missing, the wall seconds for each update of that
-    run which has most fields in common, in the sweep or else among all of the experiment.
+    run which has most fields in common, in the sweep or else among all of the experiment; sizes in
+    which they differ are told.
     """
     width = max(map(len, sweep.configs))
     paces: Paces = defaultdict(list)
@@ -110,22 +111,35 @@ def _trainings(run: Run[Any]) -> list[TrainingStage]:
 def _estimate(left: Sequence[Left], paces: Paces, workers: int) -> str:
     if not paces:
         return "no run of the experiment is in the store to estimate the time from"
-    total = 0.0
+    total, unlike = 0.0, set[str]()
     for stage, fields, updates in left:
         known = paces.get(stage, [])
         # Of many, some that are spread over the sweep.
         some = known[:: -(-len(known) // MOST_PACES) or 1]
         if nearest := max(some, key=lambda pace: _common(pace.fields, fields), default=None):
             total += updates * nearest.seconds
+            unlike |= _unlike(nearest.fields, fields)
     count = max(map(len, paces.values()))
+    other = f" (a guess: they have another {', '.join(sorted(unlike))})" if unlike else ""
     return (
-        f"about {_duration(total)} of computing, by the pace of {count} runs in the store; "
+        f"about {_duration(total)} of computing, by the pace of {count} runs in the store{other}; "
         f"{_duration(total / workers)} where {workers} are computed side by side"
     )
 
 
 def _common(a: Mapping[str, Any], b: Mapping[str, Any]) -> int:
     return sum(b[name] == value for name, value in a.items() if name in b)
+
+
+def _unlike(a: Mapping[str, Any], b: Mapping[str, Any]) -> set[str]:
+    """Sizes in which two configs differ, or what is of another kind: a pace depends on these."""
+    return {
+        name
+        for name in a.keys() & b.keys()
+        if a[name] != b[name]
+        and not isinstance(a[name], float)
+        and not name.endswith(("seed", "steps"))
+    }
 
 
 def _duration(seconds: float) -> str:

@@ -193,7 +193,9 @@ def test_a_sweep_from_nothing_to_all(swept, cli, home):
     assert "   2  a_seed1  complete  depth (" in printed
     assert "   4  b_seed1  0 of 20 steps  depth (" in printed
     assert "2 of 4 runs are to be computed\nabout " in printed
-    assert "by the pace of 2 runs in the store" in printed
+    assert "by the pace of 2 runs in the store; " in printed
+    printed = cli("sweep", path, "--dry-run", "--p", "7")[1]
+    assert "by the pace of 2 runs in the store (a guess: they have another p); " in printed
     code, printed = cli("sweep", path, "--dry-run", "--n-steps", "40")
     assert "   2  a_seed1  20 of 40 steps  depth (" in printed
     assert "4 of 4 runs are to be computed\nabout " in printed
