@@ -11,6 +11,7 @@ from hdlib.experiments.least_action.grid import Arm
 from hdlib.experiments.least_action.results import (
     ENTROPY,
     PublishedLeastAction,
+    TrainedNetwork,
     generalised_steps,
 )
 
@@ -170,29 +171,34 @@ DOSES = Claim(
 def _even(results: PublishedLeastAction) -> Verdict:
     grid = results.grid
     free, even = grid.again
-    kinds = {
-        "free": results.of(grid.matched) + results.of(free),
-        "even": results.of(grid.consistent) + results.of(even),
-    }
-    steps = {name: generalised_steps(networks) for name, networks in kinds.items()}
-    entropies = {
-        name: [n.column(ENTROPY)[n.generalised_row] for n in networks]
-        for name, networks in kinds.items()
-    }
-    return Verdict(
-        bool(
-            (steps["even"] < steps["free"]).all()
-            and min(entropies["even"]) > max(entropies["free"])
-        ),
+    return _evenness(
+        results.of(grid.matched) + results.of(free),
+        results.of(grid.consistent) + results.of(even),
         {
             "factor": grid.lambda_routing,
-            "even": each(steps["even"]),
-            "free": each(steps["free"]),
             "more": len(grid.more_seeds),
-            "even_entropy": extent(entropies["even"], ".2f"),
-            "free_entropy": extent(entropies["free"], ".2f"),
             "units": grid.narrow[-1].configs[0].ffn_width,
             "plain": each_seed(results, grid.narrow[-1]),
+        },
+    )
+
+
+def _evenness(
+    free: list[TrainedNetwork], even: list[TrainedNetwork], values: dict[str, object]
+) -> Verdict:
+    """Whether networks are sooner than others from the same seeds, and their paths more even."""
+    steps = [generalised_steps(networks) for networks in (free, even)]
+    entropies = [
+        [n.column(ENTROPY)[n.generalised_row] for n in networks] for networks in (free, even)
+    ]
+    return Verdict(
+        bool((steps[1] < steps[0]).all() and min(entropies[1]) > max(entropies[0])),
+        values
+        | {
+            "even": each(steps[1]),
+            "free": each(steps[0]),
+            "even_entropy": extent(entropies[1], ".2f"),
+            "free_entropy": extent(entropies[0], ".2f"),
         },
     )
 
@@ -216,21 +222,8 @@ EVEN = Claim(
 
 def _a_little(results: PublishedLeastAction) -> Verdict:
     grid = results.grid
-    free, even = (results.of(arm) for arm in (grid.matched, grid.less_consistent))
-    steps = [generalised_steps(networks) for networks in (free, even)]
-    entropies = [
-        [n.column(ENTROPY)[n.generalised_row] for n in networks] for networks in (free, even)
-    ]
-    return Verdict(
-        bool((steps[1] < steps[0]).all() and min(entropies[1]) > max(entropies[0])),
-        {
-            "factor": grid.lambda_weaker,
-            "even": each(steps[1]),
-            "free": each(steps[0]),
-            "even_entropy": extent(entropies[1], ".2f"),
-            "free_entropy": extent(entropies[0], ".2f"),
-        },
-    )
+    free, even = results.of(grid.matched), results.of(grid.less_consistent)
+    return _evenness(free, even, {"factor": grid.lambda_weaker})
 
 
 A_LITTLE = Claim(
