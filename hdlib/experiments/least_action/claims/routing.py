@@ -6,7 +6,14 @@ import numpy as np
 
 from hdlib.display import extent
 from hdlib.experiments.claim import Claim, Verdict
-from hdlib.experiments.least_action.claims.words import each, each_arm, each_seed, within
+from hdlib.experiments.least_action.claims.words import (
+    count_of,
+    each,
+    each_arm,
+    each_seed,
+    more_by_chance,
+    within,
+)
 from hdlib.experiments.least_action.grid import Arm
 from hdlib.experiments.least_action.results import (
     ENTROPY,
@@ -109,25 +116,21 @@ UNPRESSED = Claim(
 
 
 def _doses(results: PublishedLeastAction) -> Verdict:
-    from scipy.stats import fisher_exact  # here, as it takes a moment
-
     grid = results.grid
     arms = {"no penalty": grid.matched} | {arm.name: arm for arm in grid.dosed}
     reached = {name: within(results, arm, grid.dosed_steps) for name, arm in arms.items()}
     free = generalised_steps(results.of(grid.matched))
     much, little = (
-        np.array([(reached[arm.name], len(arm.configs)) for arm in some]).sum(0)
-        for some in (grid.hard_pressed, grid.lightly_pressed)
+        np.concatenate([generalised_steps(results.of(arm)) for arm in some]) <= grid.dosed_steps
+        for some in (grid.hard_pressed, [grid.matched, *grid.lightly_pressed])
     )
-    little += reached["no penalty"], len(free)
-    _, luck = fisher_exact([[r, n - r] for r, n in (much, little)], alternative="greater")
     return Verdict(
         bool(min(reached.values()) > 0 and np.isfinite(free).all()),
         {
             "factor": grid.lambda_routing,
-            "much": "{} of {}".format(*much),
-            "little": "{} of {}".format(*little),
-            "p": luck,
+            "much": count_of(much),
+            "little": count_of(little),
+            "p": more_by_chance(much, little),
             "reached": "; ".join(f"{name}: {count}" for name, count in reached.items()),
             "seeds": len(free),
             "free": each_seed(results, grid.matched),

@@ -1,10 +1,11 @@
-"""How claims say steps."""
+"""How claims say steps, and whether more networks are there than by chance."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 
 import numpy as np
+from numpy.typing import NDArray
 
 from hdlib.experiments.least_action.grid import Arm
 from hdlib.experiments.least_action.results import Array, PublishedLeastAction, generalised_steps
@@ -28,3 +29,17 @@ def within(results: PublishedLeastAction, arm: Arm, steps: int) -> int:
 def each_arm(results: PublishedLeastAction, arms: Sequence[Arm]) -> str:
     """The same of several arms, by name."""
     return "; ".join(f"{arm.name}: {each_seed(results, arm)}" for arm in arms)
+
+
+def count_of(found: NDArray[np.bool_]) -> str:
+    """How many of some networks do."""
+    return f"{found.sum()} of {len(found)}"
+
+
+def more_by_chance(some: NDArray[np.bool_], others: NDArray[np.bool_]) -> float:
+    """Probability that at least as many of some networks do, by Fisher's exact test, one-sided."""
+    from scipy.stats import fisher_exact  # here, as it takes a moment
+
+    table = [[found.sum(), (~found).sum()] for found in (some, others)]
+    _, probability = map(float, fisher_exact(table, alternative="greater"))
+    return probability
